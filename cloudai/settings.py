@@ -1,0 +1,23 @@
+"""The typed form of a backend's settings and of provider options: what provider authors subclass."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, SecretStr
+
+
+class BackendSettings(BaseModel):
+    """What every `[backends.NAME]` may hold. A provider adds its own keys in a subclass."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, hide_input_in_errors=True)
+
+    provider: str
+    region: str | None = None
+    endpoint_url: str | None = None
+    """Instead of the vendor's: a private endpoint, an emulator, a gateway."""
+    api_key: SecretStr | None = None
+
+
+class OptionsModel(BaseModel):
+    """Base of `options={provider: {...}}` models: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)

@@ -1,0 +1,98 @@
+"""What every result carries: who answered, what it used, what it cost, and what could not be honoured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+
+class Model(BaseModel):
+    """Base of all requests and results: frozen, keyword-only, strict about unknown fields, JSON round trip.
+
+    `model_dump_json()` and `model_validate_json()` are inverse to each other.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        defer_build=True,
+        protected_namespaces=(),
+        ser_json_bytes="base64",
+        val_json_bytes="base64",
+    )
+
+
+class Money(Model):
+    """An exact amount. Unknown is `None` in the place of a `Money`, never zero."""
+
+    amount: Decimal
+    currency: str = "USD"
+
+    def __str__(self) -> str:
+        return f"{self.amount:f} {self.currency}"
+
+
+class Usage(Model):
+    """Billable units of one meter, as the provider counts them."""
+
+    meter: str
+    """The operation, or the add-on feature, that is metered: `vision.detect_labels`."""
+    unit: str
+    """`image`, `page`, `second`, `character`, `request`, ..."""
+    quantity: Decimal
+
+
+class PriceRef(Model):
+    """Which row of the price book a cost came from."""
+
+    sku: str
+    unit_price: Decimal
+    unit: str
+    source: str
+    as_of: date
+    confidence: str
+
+
+class Notice(Model):
+    """Something that was asked for and could not be honoured, or that will change: read it, nothing failed."""
+
+    code: str
+    """Stable: `option_ignored`, `retiring`, `preview`, `gated`, `partial`, `truncated`, `resized`, `fallback`."""
+    message: str
+
+
+class Result(Model):
+    """The envelope of every answer.
+
+    A driver fills the payload, `usage`, `warnings`, `request_id`, `model` and, when asked, `raw`;
+    the client fills the rest. `latency` is in seconds, for the whole call with its retries.
+    """
+
+    OPERATION: ClassVar[str]
+
+    operation: str = ""
+    provider: str = ""
+    backend: str = ""
+    region: str | None = None
+    usage: tuple[Usage, ...] = ()
+    cost: Money | None = None
+    """List price of this call before volume tiers and free allowances. `None`: unknown."""
+    price_ref: tuple[PriceRef, ...] = ()
+    latency: float = 0.0
+    attempts: int = 1
+    request_id: str | None = None
+    model: str | None = None
+    """The model, engine or version that answered, in the provider's words."""
+    warnings: tuple[Notice, ...] = ()
+    raw: JsonValue = None
+    """The provider's own answer, when the call asked for `raw=True`."""
+
+
+class Attributes(Model):
+    """Vendor attributes that have no neutral meaning: kept, never interpreted."""
+
+    values: Mapping[str, JsonValue] = Field(default_factory=dict)
