@@ -101,9 +101,7 @@ class DetectLabels(Protocol):
 
 
 class DetectObjects(Protocol):
-    def detect_objects(
-        self, request: vision.DetectObjectsRequest, call: Call
-    ) -> vision.DetectObjectsResult: ...
+    def detect_objects(self, request: vision.DetectObjectsRequest, call: Call) -> vision.DetectObjectsResult: ...
 
 
 class DetectFaces(Protocol):
@@ -123,9 +121,7 @@ class Moderate(Protocol):
 
 
 class DetectLandmarks(Protocol):
-    def detect_landmarks(
-        self, request: vision.DetectLandmarksRequest, call: Call
-    ) -> vision.DetectLandmarksResult: ...
+    def detect_landmarks(self, request: vision.DetectLandmarksRequest, call: Call) -> vision.DetectLandmarksResult: ...
 
 
 class DetectLogos(Protocol):

@@ -43,22 +43,16 @@ TYPES: Mapping[str, OperationType] = {
     ),
     "speech.synthesize": OperationType(request=speech.SynthesizeRequest, result=speech.SynthesizeResult),
     "speech.voices": OperationType(request=speech.VoicesRequest, result=speech.VoicesResult),
-    "translation.translate": OperationType(
-        request=translation.TranslateRequest, result=translation.TranslateResult
-    ),
+    "translation.translate": OperationType(request=translation.TranslateRequest, result=translation.TranslateResult),
     "translation.detect_language": OperationType(
         request=translation.DetectLanguageRequest, result=translation.DetectLanguageResult
     ),
-    "translation.languages": OperationType(
-        request=translation.LanguagesRequest, result=translation.LanguagesResult
-    ),
+    "translation.languages": OperationType(request=translation.LanguagesRequest, result=translation.LanguagesResult),
     "translation.translate_document": _document(
         translation.TranslateDocumentRequest, translation.TranslateDocumentResult
     ),
     "custom.train": OperationType(request=custom.TrainingJob, result=custom.TrainResult),
     "custom.deploy": OperationType(request=custom.DeployRequest, result=custom.DeployResult),
     "custom.predict": OperationType(request=custom.PredictRequest, result=custom.PredictResult),
-    "custom.batch_predict": OperationType(
-        request=custom.BatchPredictRequest, result=custom.BatchPredictResult
-    ),
+    "custom.batch_predict": OperationType(request=custom.BatchPredictRequest, result=custom.BatchPredictResult),
 }

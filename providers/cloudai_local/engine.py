@@ -47,9 +47,7 @@ def choose(engines: Sequence[E], *, operation: str, wanted: str | None = None) -
         named = [engine for engine in engines if engine.name == wanted]
         if not named:
             known = ", ".join(engine.name for engine in engines)
-            raise InvalidInput(
-                f"no engine {wanted!r} for {operation}; there are: {known}", operation=operation
-            )
+            raise InvalidInput(f"no engine {wanted!r} for {operation}; there are: {known}", operation=operation)
         engines = named
     gaps = []
     for engine in engines:
@@ -59,6 +57,4 @@ def choose(engines: Sequence[E], *, operation: str, wanted: str | None = None) -
         gaps.append((engine.name, gap))
     reasons = "; ".join(f"{name}: {gap.reason}" for name, gap in gaps)
     install = " or ".join(gap.install for _, gap in gaps)
-    raise MissingDependency(
-        f"no local engine for {operation} ({reasons})", install=install, operation=operation
-    )
+    raise MissingDependency(f"no local engine for {operation} ({reasons})", install=install, operation=operation)
