@@ -12,20 +12,41 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cloudai_pricing.book import Book
+    from cloudai_pricing.callcost import CallPrice, PriceRef, UnitPrice, price_call, unit_price
     from cloudai_pricing.errors import PlanError
     from cloudai_pricing.operations import Operation, billable, operations
     from cloudai_pricing.tomlfile import TomlError, TomlFile
 
 _HOMES = {
+    "Book": "book",
+    "CallPrice": "callcost",
     "Operation": "operations",
     "PlanError": "errors",
+    "PriceRef": "callcost",
     "TomlError": "tomlfile",
     "TomlFile": "tomlfile",
+    "UnitPrice": "callcost",
     "billable": "operations",
     "operations": "operations",
+    "price_call": "callcost",
+    "unit_price": "callcost",
 }
 
-__all__ = ["Operation", "PlanError", "TomlError", "TomlFile", "billable", "operations"]
+__all__ = [
+    "Book",
+    "CallPrice",
+    "Operation",
+    "PlanError",
+    "PriceRef",
+    "TomlError",
+    "TomlFile",
+    "UnitPrice",
+    "billable",
+    "operations",
+    "price_call",
+    "unit_price",
+]
 
 
 def __getattr__(name: str) -> object:

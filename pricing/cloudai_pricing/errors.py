@@ -31,7 +31,7 @@ class PlanError(ValueError):
         if place and self.line is not None:
             place = f"{place}:{self.line}"
         text = f"{place}: {self.message}" if place else self.message
-        return f"{text}. {self.fix}" if self.fix else text
+        return f"{text}{'' if text.endswith('?') else '.'} {self.fix}" if self.fix else text
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

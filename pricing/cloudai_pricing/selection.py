@@ -1,0 +1,229 @@
+"""Which price entries bill a line on a provider: exactly one base price and its add-ons, or the reason why none.
+
+Two prices that fit equally well are an error that names both: the cheaper is never taken silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from cloudai_pricing.book import Book, candidates
+from cloudai_pricing.entries import Price
+from cloudai_pricing.errors import PlanError
+from cloudai_pricing.exact import ONE
+from cloudai_pricing.overlay import NO_OVERLAY, Overlay
+from cloudai_pricing.regions import GLOBAL
+from cloudai_pricing.units import convertible, plural
+
+Capabilities = Mapping[str, Mapping[str, Mapping[str, str]]]
+"""Provider -> operation -> feature -> support (`yes`, `partial`, `preview`, `gated`, `retiring`, `no`).
+
+The feature `""` is the operation itself.
+"""
+OFFERED = frozenset({"yes", "partial", "preview", "gated", "retiring"})
+
+
+class Unpriced(Exception):
+    """No price fits; `str()` is the reason in words."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Charge:
+    """One price that a line pays on each of its units; `factor` is what a discount leaves of it."""
+
+    price: Price
+    factor: Decimal = ONE
+
+    @property
+    def overridden(self) -> bool:
+        """Not the book's list price."""
+        return self.price.own or self.factor != ONE
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """What a line asks of a price."""
+
+    operation: str
+    unit: str
+    features: tuple[str, ...] = ()
+    variant: str | None = None
+    sku: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Selection:
+    """The charges of one unit, the base first; `unpriced` features leave the cost a lower bound."""
+
+    charges: tuple[Charge, ...]
+    unpriced: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Catalog:
+    """The prices an estimate sees: own prices over the book's."""
+
+    book: Book
+    overlay: Overlay = NO_OVERLAY
+    capabilities: Capabilities | None = None
+
+    def layers(self, operation: str) -> tuple[tuple[Price, ...], tuple[Price, ...]]:
+        """Own prices of an operation, then the book's."""
+        own = tuple(price for price in self.overlay.prices if operation in price.operations)
+        return own, self.book.prices(operation)
+
+    def providers(self, operation: str) -> frozenset[str]:
+        """Who prices an operation anywhere."""
+        return frozenset(price.provider for layer in self.layers(operation) for price in layer)
+
+    def regions(self) -> dict[str, tuple[str, ...]]:
+        """Provider -> all regions that its prices name."""
+        found = {provider: set(regions) for provider, regions in self.book.regions.items()}
+        for price in self.overlay.prices:
+            found.setdefault(price.provider, set()).add(price.region)
+        return {provider: tuple(sorted(regions)) for provider, regions in found.items()}
+
+    def charge(self, price: Price) -> Charge:
+        """A price with its discount; own prices are net already."""
+        return Charge(price=price, factor=ONE if price.own else self.overlay.discount(price))
+
+    def supports(self, provider: str, operation: str, feature: str = "") -> str | None:
+        """What the capability data says of a feature; None: nothing."""
+        if self.capabilities is None:
+            return None
+        return self.capabilities.get(provider, {}).get(operation, {}).get(feature)
+
+
+def select(catalog: Catalog, provider: str, region: str, wanted: Wanted) -> Selection:
+    """The charges of a line. Raises `Unpriced` with the reason, `PlanError` where two prices fit equally well."""
+    for layer in catalog.layers(wanted.operation):
+        prices = [price for price in layer if price.provider == provider]
+        bases = _bases(prices, region, wanted)
+        if bases:
+            return _with_addons(catalog, provider, region, wanted, bases)
+    raise Unpriced(_why(catalog, provider, region, wanted))
+
+
+def _is_base(price: Price, wanted: Wanted) -> bool:
+    if wanted.sku is not None:
+        return price.sku == wanted.sku and price.kind != "addon"
+    if price.kind == "addon" or (price.kind == "commitment" and not price.own):
+        return False
+    return (wanted.variant is None or price.variant == wanted.variant) and not price.spot
+
+
+def _bases(prices: Iterable[Price], region: str, wanted: Wanted) -> list[Price]:
+    """Base prices of the unit and variant that was asked for; those of the region before those of all regions."""
+    fit = [price for price in prices if _is_base(price, wanted) and convertible(price.unit, wanted.unit)]
+    return [price for price in fit if price.region == region] or [price for price in fit if price.region == GLOBAL]
+
+
+def _with_addons(catalog: Catalog, provider: str, region: str, wanted: Wanted, bases: Sequence[Price]) -> Selection:
+    """The base that covers the features: with the most of its own first, the rest by add-ons or included."""
+    asked = frozenset(wanted.features)
+    groups: dict[frozenset[str], list[Price]] = {}
+    for price in bases:
+        if asked >= frozenset(price.features):
+            groups.setdefault(frozenset(price.features), []).append(price)
+    if not groups:
+        raise Unpriced(f"only priced with {_words(sorted({f for price in bases for f in price.features}))}")
+    sets = sorted(groups, key=lambda own: (-len(own), sorted(own)))
+    whole = [own for own in sets if not _missing(catalog, region, wanted, _one(groups[own]), asked - own)[1]]
+    if len(whole) > 1 and len(whole[0]) == len(whole[1]):
+        raise PlanError(f"two prices fit: {candidates([_one(groups[own]) for own in whole[:2]])}", fix="Say which sku")
+    own = whole[0] if whole else sets[-1]
+    base = _one(groups[own])
+    addons, missing = _missing(catalog, region, wanted, base, asked - own)
+    charges = tuple(catalog.charge(price) for price in (base, *addons))
+    notes = tuple(f"no price for {feature}: the cost is without it" for feature in missing)
+    return Selection(charges=charges, unpriced=tuple(missing), notes=notes)
+
+
+def _one(prices: Sequence[Price]) -> Price:
+    """The only one, or the only default one."""
+    if len(prices) == 1:
+        return prices[0]
+    defaults = [price for price in prices if price.default]
+    if len(defaults) == 1:
+        return defaults[0]
+    several = defaults or prices
+    names = sorted({price.variant for price in several if price.variant})
+    fix = f"Choose by variant = ... ({', '.join(names)}) or sku = ..." if names else "Keep one, or choose by sku = ..."
+    raise PlanError(f"{len(several)} prices fit equally well: {candidates(several)}", fix=fix)
+
+
+def _missing(
+    catalog: Catalog, region: str, wanted: Wanted, base: Price, features: Iterable[str]
+) -> tuple[list[Price], list[str]]:
+    """The add-ons for features that the base does not include, and the features that nothing prices."""
+    addons: dict[tuple[str, ...], Price] = {}
+    missing = []
+    for feature in sorted(features):
+        if feature in base.includes:
+            continue
+        addon = _addon(catalog, base.provider, region, wanted, feature)
+        if addon is not None:
+            addons[addon.key] = addon
+        elif catalog.supports(base.provider, wanted.operation, feature) not in ("yes", "partial"):
+            missing.append(feature)
+    return list(addons.values()), missing
+
+
+def _addon(catalog: Catalog, provider: str, region: str, wanted: Wanted, feature: str) -> Price | None:
+    for layer in catalog.layers(wanted.operation):
+        fit = [
+            price
+            for price in layer
+            if price.provider == provider
+            and price.kind == "addon"
+            and feature in price.features
+            and convertible(price.unit, wanted.unit)
+            and (price.variant is None or price.variant == wanted.variant)
+        ]
+        found = [price for price in fit if price.region == region] or [price for price in fit if price.region == GLOBAL]
+        if found:
+            return _one(found)
+    return None
+
+
+def _why(catalog: Catalog, provider: str, region: str, wanted: Wanted) -> str:
+    """The nearest reason why nothing fits, from the widest to the narrowest."""
+    prices = [p for layer in catalog.layers(wanted.operation) for p in layer if p.provider == provider]
+    if not prices:
+        if catalog.supports(provider, wanted.operation) == "no":
+            return f"{provider} does not offer {wanted.operation}"
+        return f"no price of {provider} for {wanted.operation} is known"
+    steps: Sequence[tuple[Callable[[Price], bool], Callable[[list[Price]], str]]] = (
+        (
+            lambda price: wanted.sku is None or price.sku == wanted.sku,
+            lambda left: f"no sku {wanted.sku!r}; there are {_words(sorted({repr(p.sku) for p in left}))}",
+        ),
+        (
+            lambda price: price.kind not in ("addon", *(() if wanted.sku else ("commitment",))),
+            lambda left: f"only priced by commitment: sku {_words(sorted({repr(p.sku) for p in left}))}",
+        ),
+        (
+            lambda price: wanted.variant is None or wanted.sku is not None or price.variant == wanted.variant,
+            lambda left: f"no variant {wanted.variant!r}; there are {_words(sorted({p.variant or '-' for p in left}))}",
+        ),
+        (
+            lambda price: convertible(price.unit, wanted.unit),
+            lambda left: (
+                f"priced per {_words(sorted({p.unit for p in left}))}: say how many {plural(left[0].unit)}, "
+                f"not {plural(wanted.unit)}"
+            ),
+        ),
+    )
+    for keep, reason in steps:
+        left = [price for price in prices if keep(price)]
+        if not left:
+            return reason(prices)
+        prices = left
+    return f"no price in {region} is known; there is one in {_words(sorted({price.region for price in prices}))}"
+
+
+def _words(names: Sequence[str]) -> str:
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
