@@ -44,6 +44,10 @@ class Usage(Model):
     unit: str
     """`image`, `page`, `second`, `character`, `request`, ..."""
     quantity: Decimal
+    features: tuple[str, ...] = ()
+    """Features that change the price: `tables`, `pii_redaction`."""
+    variant: str | None = None
+    """Which of several SKUs of the operation: `neural`, `standard`; `None`: the default one."""
 
 
 class PriceRef(Model):

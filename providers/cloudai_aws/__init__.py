@@ -1,0 +1,1 @@
+"""The `aws` provider: Amazon Web Services. Its capabilities stand in `capabilities.toml` beside this file."""

@@ -1,0 +1,139 @@
+"""Several operations on several images: one request where one backend takes them so, else one call for each."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from cloudai.calls.policy import may_fall_back, turn
+from cloudai.calls.run import AsyncRunner, CallOptions, Engine, Job, Runner, Step, begin, prepare
+from cloudai.driver import Analyze
+from cloudai.errors import CloudAIError, ErrorCode
+from cloudai.operations import TYPES
+from cloudai.types.media import Media
+from cloudai.types.results import Result
+from cloudai.types.vision import ANALYSIS_FIELDS, Analysis, AnalyzeRequest, ImageRequest, ItemError
+
+if TYPE_CHECKING:
+    from cloudai.backends import Candidate
+
+
+def analyze(run: Runner, request: AnalyzeRequest, options: CallOptions) -> tuple[Analysis, ...]:
+    """An answer per image, in order."""
+    packed = _packed(run.engine, request, options)
+    if packed is not None:
+        job, step = packed
+        try:
+            return _filled(job, step, step.turn.run(partial(run.attempt, job, step)))
+        except CloudAIError as error:
+            _raise_if_final(error, run.engine, request, options)
+            skip = step.chosen.backend.name
+    else:
+        skip = None
+    return tuple([_one(run, request, image, options, skip) for image in request.images])
+
+
+async def analyze_async(run: AsyncRunner, request: AnalyzeRequest, options: CallOptions) -> tuple[Analysis, ...]:
+    """The same with `await`."""
+    packed = _packed(run.engine, request, options)
+    if packed is not None:
+        job, step = packed
+        try:
+            return _filled(job, step, await step.turn.run_async(partial(run.attempt, job, step)))
+        except CloudAIError as error:
+            _raise_if_final(error, run.engine, request, options)
+            skip = step.chosen.backend.name
+    else:
+        skip = None
+    return tuple([await _one_async(run, request, image, options, skip) for image in request.images])
+
+
+def _packed(engine: Engine, request: AnalyzeRequest, options: CallOptions) -> tuple[Job, Step[Any]] | None:
+    """The one request for all, when the first backend of every operation is the same and takes them together."""
+    try:
+        firsts = [engine.candidates(operation, options.get("backend"))[0] for operation in request.operations]
+    except CloudAIError:
+        return None
+    backend = firsts[0].backend
+    if any(first.backend is not backend for first in firsts) or not isinstance(backend.driver, Analyze):
+        return None
+    job = begin(engine, request.operations[0], options)
+    fitted = tuple([_fitted(job, firsts, image) for image in request.images])
+    mine = turn(
+        engine.config.policy, ends=job.ends, timeout=job.timeout, backends_left=1, operation=request.operations[0]
+    )
+    chosen = firsts[0].calling(backend.driver.analyze)
+    return job, Step(chosen=chosen, request=request.model_copy(update={"images": fitted}), notices=(), turn=mine)
+
+
+def _fitted(job: Job, firsts: list[Candidate], image: Media) -> Media:
+    """The image within the limits of every operation asked for."""
+    for first in firsts:
+        request, _ = prepare(job, first, ImageRequest(image=image))
+        image = request.image
+    return image
+
+
+def _raise_if_final(error: CloudAIError, engine: Engine, request: AnalyzeRequest, options: CallOptions) -> None:
+    """Another backend may answer only where each operation has one."""
+    wanted = options.get("backend")
+    alone = any(len(engine.candidates(operation, wanted)) < 2 for operation in request.operations)
+    if alone or not may_fall_back(error, request.operations[0]):
+        raise error
+
+
+def _filled(job: Job, step: Step[Any], answers: Any) -> tuple[Analysis, ...]:
+    """The envelope on every result of every image."""
+    filled = []
+    for answer in answers:
+        update = {}
+        for operation, field in ANALYSIS_FIELDS.items():
+            result: Result | None = getattr(answer, field)
+            if result is not None:
+                job.operation = operation
+                update[field] = job.finish(step, result, TYPES[operation].result)
+        filled.append(answer.model_copy(update=update))
+    return tuple(filled)
+
+
+def _request(request: AnalyzeRequest, image: Media, operation: str) -> ImageRequest:
+    """The single-operation request; it takes the filters that its type has."""
+    kind = TYPES[operation].request
+    filters = {"max_results": request.max_results, "min_confidence": request.min_confidence}
+    taken = {name: value for name, value in filters.items() if name in kind.model_fields and value is not None}
+    made = kind.model_validate({"image": image, **taken})
+    assert isinstance(made, ImageRequest)  # ANALYSIS_FIELDS names only these
+    return made
+
+
+def _one(run: Runner, request: AnalyzeRequest, image: Media, options: CallOptions, skip: str | None) -> Analysis:
+    results: dict[str, Result] = {}
+    errors: dict[str, ItemError] = {}
+    for operation in request.operations:
+        try:
+            single = _request(request, image, operation)
+            results[ANALYSIS_FIELDS[operation]] = run(operation, single, options, TYPES[operation].result, skip=skip)
+        except CloudAIError as error:
+            errors[operation] = _item_error(error)
+    return Analysis.model_validate({**results, "errors": errors})
+
+
+async def _one_async(
+    run: AsyncRunner, request: AnalyzeRequest, image: Media, options: CallOptions, skip: str | None
+) -> Analysis:
+    results: dict[str, Result] = {}
+    errors: dict[str, ItemError] = {}
+    for operation in request.operations:
+        try:
+            single = _request(request, image, operation)
+            answer = await run(operation, single, options, TYPES[operation].result, skip=skip)
+            results[ANALYSIS_FIELDS[operation]] = answer
+        except CloudAIError as error:
+            errors[operation] = _item_error(error)
+    return Analysis.model_validate({**results, "errors": errors})
+
+
+def _item_error(error: CloudAIError) -> ItemError:
+    if error.code is ErrorCode.CANCELLED:
+        raise error
+    return ItemError(code=error.code.value, message=error.message)

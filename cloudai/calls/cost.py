@@ -1,0 +1,42 @@
+"""What one call costs by the price book: exact, with the rows it came from, or `None` when a price is not known."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from cloudai.types.results import Money, PriceRef, Usage
+
+
+def cost_of(provider: str, region: str | None, usage: tuple[Usage, ...]) -> tuple[Money | None, tuple[PriceRef, ...]]:
+    """List price before volume tiers and free allowances, rounded and with minimums as the provider bills a request.
+
+    One meter without a price makes the whole cost unknown: a partial sum would be too low.
+    """
+    from cloudai_pricing import price_call
+
+    total, refs = Decimal(0), list[PriceRef]()
+    for used in usage:
+        priced = price_call(
+            provider=provider,
+            operation=used.meter,
+            region=region,
+            quantity=used.quantity,
+            unit=used.unit,
+            features=used.features,
+            variant=used.variant,
+        )
+        if priced.amount is None:
+            return None, ()
+        total += priced.amount
+        refs.extend(
+            PriceRef(
+                sku=ref.sku,
+                unit_price=ref.unit_price,
+                unit=ref.unit,
+                source=ref.source,
+                as_of=ref.as_of,
+                confidence=ref.confidence,
+            )
+            for ref in priced.refs
+        )
+    return (Money(amount=total), tuple(refs)) if usage else (None, ())

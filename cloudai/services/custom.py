@@ -1,0 +1,63 @@
+"""`client.custom`: models of the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Unpack
+
+from cloudai.calls.run import CallOptions, Runner, checked
+from cloudai.types import custom as c
+from cloudai.types.media import MediaLike
+from cloudai.types.tensor import Tensor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Custom:
+    """Train, deploy and ask custom models.
+
+    Raises `InvalidInput` for tensors that don't fit the model, `Unsupported` when no backend can serve it, and
+    `CloudAIError` with the code of what a backend answered. Keyword arguments of a call: see `CallOptions`.
+    """
+
+    def __init__(self, run: Runner) -> None:
+        self._run = run
+
+    def train(self, job: c.TrainingJob, **call: Unpack[CallOptions]) -> c.TrainResult:
+        """Submits a training job; never sent twice when its outcome is unknown."""
+        return self._run("custom.train", job, call, c.TrainResult)
+
+    def deploy(self, model: c.DeployRequest, **call: Unpack[CallOptions]) -> c.DeployResult:
+        """Puts a model behind an endpoint."""
+        return self._run("custom.deploy", model, call, c.DeployResult)
+
+    def predict(
+        self,
+        model: str,
+        *,
+        tensors: Mapping[str, Tensor | NDArray[Any]] | None = None,
+        images: Sequence[MediaLike] = (),
+        outputs: Sequence[str] = (),
+        version: str | None = None,
+        **call: Unpack[CallOptions],
+    ) -> c.PredictResult:
+        """Asks a model with named tensors (numpy arrays), or with images that its manifest says how to read."""
+        media = tuple([self._run.media("vision.detect_labels", image, call) for image in images])
+        request = checked(
+            lambda: c.PredictRequest(
+                model=model,
+                version=version,
+                tensors={
+                    name: value if isinstance(value, Tensor) else Tensor(value)
+                    for name, value in (tensors or {}).items()
+                },
+                outputs=tuple(outputs),
+                images=media,
+            )
+        )
+        return self._run("custom.predict", request, call, c.PredictResult)
+
+    def batch_predict(self, job: c.BatchPredictRequest, **call: Unpack[CallOptions]) -> c.BatchPredictResult:
+        """Runs a model over a folder or object-store prefix."""
+        return self._run("custom.batch_predict", job, call, c.BatchPredictResult)

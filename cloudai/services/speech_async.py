@@ -1,0 +1,97 @@
+"""`AsyncClient`'s form of `speech.py`, written from it by `tests/repo/async_twins.py`: edit that file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Unpack
+
+from cloudai.calls.run import AsyncRunner, CallOptions, checked
+from cloudai.types import speech as s
+from cloudai.types.media import MediaLike
+
+
+class AsyncSpeech:
+    """Audio is WAV, MP3, FLAC, OGG or M4A, told by content. Times are seconds, languages BCP 47.
+
+    Raises `InvalidInput` for what is not audio, `TooLarge` over a limit, `Unsupported` when no backend can serve it,
+    and `CloudAIError` with the code of what a backend answered. Keyword arguments of a call: see `CallOptions`.
+    """
+
+    def __init__(self, run: AsyncRunner) -> None:
+        self._run = run
+
+    async def transcribe(
+        self,
+        audio: MediaLike,
+        *,
+        language: str | None = None,
+        languages: Sequence[str] = (),
+        diarization: bool = False,
+        min_speakers: int | None = None,
+        max_speakers: int | None = None,
+        word_timestamps: bool = False,
+        channels: bool = False,
+        alternatives: int = 1,
+        phrases: Sequence[str] = (),
+        grammar: str | None = None,
+        profanity: s.ProfanityMode | str | None = None,
+        punctuation: bool = True,
+        **call: Unpack[CallOptions],
+    ) -> s.TranscribeResult:
+        """Speech to text: segments, words, speakers, channels. `.text` is all of it, `.to_srt()` subtitles."""
+        media = await self._run.media("speech.transcribe", audio, call)
+        request = checked(
+            lambda: s.TranscribeRequest(
+                audio=media,
+                language=language,
+                languages=tuple(languages),
+                diarization=diarization,
+                min_speakers=min_speakers,
+                max_speakers=max_speakers,
+                word_timestamps=word_timestamps,
+                channels=channels,
+                alternatives=alternatives,
+                phrases=tuple(phrases),
+                grammar=grammar,
+                profanity=None if profanity is None else s.ProfanityMode(profanity),
+                punctuation=punctuation,
+            )
+        )
+        return await self._run("speech.transcribe", request, call, s.TranscribeResult)
+
+    async def synthesize(
+        self,
+        text: str,
+        *,
+        voice: str | None = None,
+        language: str | None = None,
+        format: s.AudioFormat | str = s.AudioFormat.WAV,  # noqa: A002  # the field's word
+        sample_rate: int | None = None,
+        rate: float = 1.0,
+        pitch: float = 0.0,
+        volume: float = 1.0,
+        ssml: bool = False,
+        speech_marks: bool = False,
+        **call: Unpack[CallOptions],
+    ) -> s.SynthesizeResult:
+        """Text (or SSML) to audio: `.audio` holds the bytes in `format`."""
+        request = checked(
+            lambda: s.SynthesizeRequest(
+                text=text,
+                voice=voice,
+                language=language,
+                format=s.AudioFormat(format),
+                sample_rate=sample_rate,
+                rate=rate,
+                pitch=pitch,
+                volume=volume,
+                ssml=ssml,
+                speech_marks=speech_marks,
+            )
+        )
+        return await self._run("speech.synthesize", request, call, s.SynthesizeResult)
+
+    async def voices(self, language: str | None = None, **call: Unpack[CallOptions]) -> s.VoicesResult:
+        """The voices that `synthesize` can be asked for."""
+        request = checked(lambda: s.VoicesRequest(language=language))
+        return await self._run("speech.voices", request, call, s.VoicesResult)
