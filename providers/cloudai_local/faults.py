@@ -1,0 +1,43 @@
+"""What an exception that reached the local driver means, told by its class, never by its words."""
+
+from __future__ import annotations
+
+import subprocess
+
+from cloudai.errors import ErrorCode, Fault
+
+ONNXRUNTIME = "onnxruntime.capi.onnxruntime_pybind11_state"
+
+_ONNXRUNTIME_CODES = {
+    "InvalidArgument": ErrorCode.INVALID_INPUT,
+    "InvalidGraph": ErrorCode.INVALID_INPUT,
+    "InvalidProtobuf": ErrorCode.INVALID_INPUT,
+    "NoModel": ErrorCode.NOT_FOUND,
+    "NoSuchFile": ErrorCode.NOT_FOUND,
+    "NotImplemented": ErrorCode.UNSUPPORTED,
+}
+"""onnxruntime has one Python class per status code (onnxruntime/python/onnxruntime_pybind_exceptions.cc)."""
+
+_CODES: tuple[tuple[type[Exception], ErrorCode], ...] = (
+    (subprocess.TimeoutExpired, ErrorCode.DEADLINE_EXCEEDED),
+    (TimeoutError, ErrorCode.DEADLINE_EXCEEDED),
+    (subprocess.CalledProcessError, ErrorCode.INTERNAL),
+    (FileNotFoundError, ErrorCode.NOT_FOUND),
+    (PermissionError, ErrorCode.PERMISSION_DENIED),
+    (MemoryError, ErrorCode.TOO_LARGE),
+)
+
+
+def fault_of(error: Exception) -> Fault | None:
+    """`None` for a class that is none of an engine's: a defect of our own."""
+    if type(error).__module__ == ONNXRUNTIME:
+        code = _ONNXRUNTIME_CODES.get(type(error).__name__, ErrorCode.INTERNAL)
+        return Fault(code=code, message=_first_line(error))
+    for kind, code in _CODES:
+        if isinstance(error, kind):
+            return Fault(code=code, message=_first_line(error) or "out of memory")
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [""])[0]
