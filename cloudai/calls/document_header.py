@@ -1,0 +1,62 @@
+"""How many pages a document has, and whether the file is whole: as far as that is known without rendering it."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterator
+from typing import Final
+
+from cloudai.calls.sniff import Damaged, zip_directory
+
+_TAIL: Final = 64 << 10
+_MAX_INFLATED: Final = 16 << 20
+_PAGE = re.compile(rb"/Type\s*/Page(?![A-Za-z])")
+_TREE = re.compile(rb"/Type\s*/Pages(?![A-Za-z])")
+_COUNT = re.compile(rb"/Count\s+(\d{1,7})(?!\d|\s+\d+\s+R)")
+_OBJECT_STREAM = re.compile(rb"/Type\s*/ObjStm[^>]{0,400}>>\s*stream\r?\n|/ObjStm[^>]{0,400}>>\s*stream\r?\n")
+
+
+def read_document(data: bytes, content_type: str) -> int | None:
+    """The number of pages; `None` when it is not known."""
+    if content_type == "application/pdf":
+        return _pdf(data)
+    if content_type.startswith("application/vnd.openxmlformats") and not zip_directory(data):
+        raise Damaged("its archive has no end")
+    return None
+
+
+def _pdf(data: bytes) -> int | None:
+    """What the root of the page tree counts; `None` unless the pages found are as many.
+
+    Both may be within compressed object streams (PDF 1.5): those are inflated, 16 MiB in all.
+    """
+    tail = data[-_TAIL:]
+    if b"%%EOF" not in tail and b"startxref" not in tail:
+        raise Damaged("it ends before its end-of-file marker")
+    bodies = [data, *_object_streams(data)]
+    pages = sum(len(_PAGE.findall(body)) for body in bodies)
+    counts = [count for body in bodies for count in _counts(body)]
+    return pages if counts and pages == max(counts) else None
+
+
+def _counts(body: bytes) -> Iterator[int]:
+    """`/Count` beside each `/Type /Pages`, within the same dictionary or so."""
+    for found in _TREE.finditer(body):
+        start = max(body.rfind(b"<<", 0, found.start()), found.start() - 4000)
+        end = body.find(b">>", found.end())
+        if count := _COUNT.search(body, start, end if end >= 0 else found.end() + 4000):
+            yield int(count[1])
+
+
+def _object_streams(data: bytes) -> Iterator[bytes]:
+    left = _MAX_INFLATED
+    for found in _OBJECT_STREAM.finditer(data):
+        try:
+            body = zlib.decompressobj().decompress(data[found.end() : found.end() + _MAX_INFLATED], left)
+        except zlib.error:
+            continue
+        left -= len(body)
+        yield body
+        if left <= 0:
+            return
