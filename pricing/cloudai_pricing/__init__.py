@@ -28,6 +28,8 @@ _HOMES = {
     "TomlFile": "tomlfile",
     "UnitPrice": "callcost",
     "billable": "operations",
+    "estimate": "estimate",
+    "load": "workload_file",
     "operations": "operations",
     "price_call": "callcost",
     "unit_price": "callcost",

@@ -37,11 +37,11 @@ class Overlay:
     prices: tuple[Price, ...] = ()
     discounts: tuple[Discount, ...] = ()
 
-    def at(self, as_of: str) -> Overlay:
-        """With the prices in force on a day."""
+    def at(self, as_of: str | None) -> Overlay:
+        """With the prices in force on a day; None: with the latest of each."""
         newest: dict[tuple[str, ...], Price] = {}
         for price in sorted(self.prices, key=lambda price: price.effective_from):
-            if price.effective_from <= as_of:
+            if as_of is None or price.effective_from <= as_of:
                 newest[price.key] = price
         kept = tuple(price for price in self.prices if newest.get(price.key) is price)
         return Overlay(name=self.name, prices=kept, discounts=self.discounts)

@@ -30,8 +30,13 @@ class Piece:
     fee: bool = False
 
 
-def climb(price: Price, position: Decimal, quantity: Decimal, free: Decimal) -> Iterator[Piece]:
-    """The pieces of `quantity` base units that follow `position`, of which the first `free` are masked."""
+def climb(
+    price: Price, position: Decimal, quantity: Decimal, free: Decimal, *, masked: Decimal = ZERO
+) -> Iterator[Piece]:
+    """The pieces of `quantity` base units that follow `position`, of which the first `free` cost nothing.
+
+    `masked`: how many billed units of the ladder itself an allowance covers; paid tiers are shown from there on.
+    """
     size = factor(price.unit)
     begin, paid, end = (cut(at / size) for at in (position, position + free, position + quantity))
     if paid > begin:
@@ -44,7 +49,8 @@ def climb(price: Price, position: Decimal, quantity: Decimal, free: Decimal) -> 
     for tier in price.tiers:
         upper = end if tier.up_to is None else min(end, tier.up_to)
         if upper > max(paid, start):
-            yield Piece(start=start, end=tier.up_to, quantity=upper - max(paid, start), price=tier.price)
+            quantity = upper - max(paid, start)
+            yield Piece(start=max(start, masked), end=tier.up_to, quantity=quantity, price=tier.price)
         if tier.up_to is None or end <= tier.up_to:
             return
         start = tier.up_to

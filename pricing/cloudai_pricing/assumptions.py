@@ -1,0 +1,66 @@
+"""What an estimate takes for granted, in words: read back to the user, so that a wrong reading is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from cloudai_pricing.billing import FreeTier
+from cloudai_pricing.exact import grouped
+from cloudai_pricing.selection import Catalog
+from cloudai_pricing.units import factor, plural
+from cloudai_pricing.workload import Line, Workload
+
+_FREE = {
+    "none": "Free allowances are not counted.",
+    "always": "Free allowances are counted where they never end; first-months and separate free resources are not.",
+    "all": "All free allowances are counted, also those of the first months and of separate free resources.",
+}
+
+
+def of(
+    workload: Workload,
+    catalog: Catalog,
+    providers: Sequence[tuple[str, Mapping[str, str]]],
+    free_tier: FreeTier,
+    *,
+    exact_mix: bool,
+) -> tuple[str, ...]:
+    """All assumptions, general ones first, then one per line."""
+    found = [
+        "List prices in USD, without tax, support, network or storage unless a line says so.",
+        "A month has 730 hours; growth compounds monthly from month 1.",
+        _FREE[free_tier],
+    ]
+    if providers:
+        found.append("Regions: " + ", ".join(f"{name} {where['']}" for name, where in providers) + ".")
+    if catalog.overlay.prices:
+        found.append(f"Own prices from {catalog.overlay.name} take the place of list prices.")
+    for discount in catalog.overlay.discounts:
+        service = "all services" if discount.service == "*" else discount.service
+        found.append(f"{grouped(discount.percent)}% off the list prices of {discount.provider}, {service}.")
+    if any(line.needs for line in workload.lines) and catalog.capabilities is None:
+        found.append("What lines need was not checked: no capability data was given.")
+    if not exact_mix:
+        found.append("The mix is the best found; so many lines share ladders that it is not proven to be the least.")
+    found.extend(f"{line.name}: {_reading(line)}." for line in workload.lines)
+    return tuple(found)
+
+
+def _reading(line: Line) -> str:
+    parts = [line.reading]
+    if line.growth:
+        parts.append(f"growing by {grouped(line.growth * 100)}% a month")
+    if line.low != line.high:
+        unit = plural(line.unit)
+        low, high = grouped(line.stated(line.low)), grouped(line.stated(line.high))
+        parts.append(f"between {low} and {high} {unit}")
+    if line.request is not None:
+        size = line.request / factor(line.unit)
+        parts.append(f"in requests of {grouped(size)} {plural(line.unit, size)}")
+    if line.features:
+        parts.append(f"with {', '.join(line.features)}")
+    if line.channels > 1:
+        parts.append(f"{line.channels} channels")
+    if line.targets > 1:
+        parts.append(f"into {line.targets} languages")
+    return ", ".join(parts)

@@ -1,0 +1,192 @@
+"""The sums: each month's units climb the ladders of their prices, pools and free allowances shared, in three cases."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Literal
+
+from cloudai_pricing.entries import ALWAYS_FREE, Price
+from cloudai_pricing.exact import ONE, ZERO, cut
+from cloudai_pricing.selection import Charge
+from cloudai_pricing.tiers import Piece, climb, multiplier, next_price, rounded
+from cloudai_pricing.units import factor
+from cloudai_pricing.workload import Line
+
+FreeTier = Literal["none", "always", "all"]
+Counter = tuple[str, str, str]
+_FIRST_MONTHS = re.compile(r"first_([0-9]+)_months")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """A line on a provider with the prices that bill it; `nodes` machines run where the line's volume says one."""
+
+    line: Line
+    region: str
+    charges: tuple[Charge, ...]
+    nodes: int = 1
+    known: bool = True
+    """Everything that was asked for has a price (as far as the ladders go)."""
+
+    @property
+    def order(self) -> tuple[Decimal, str]:
+        """Whose units count first in what lines share: the cheapest price first, then by name.
+
+        The order of the workload file has no say, so that moving a line changes nothing.
+        """
+        return (self.charges[0].price.first_price, self.line.name)
+
+    def units(self, charge: Charge, volume: Decimal) -> Decimal:
+        """Base units that a volume is billed as at one price."""
+        price, line = charge.price, self.line
+        times = multiplier(price, line.channels, line.targets) * self.nodes
+        return rounded(price, volume, line.request) * times
+
+
+@dataclass(kw_only=True, slots=True)
+class Bill:
+    """What one plan comes to over all months. Lists have one number per month."""
+
+    low: list[Decimal] = field(default_factory=list)
+    likely: list[Decimal] = field(default_factory=list)
+    high: list[Decimal] = field(default_factory=list)
+    pieces: dict[tuple[int, Decimal, Decimal | None, Decimal, bool, bool], Decimal] = field(default_factory=dict)
+    """(charge, start, end, price, free, fee) -> billed units, in the likely case."""
+    unknown: Decimal = ZERO
+    """The most billed units of a month, in any case, for which no price is known."""
+    shared: frozenset[str] = frozenset()
+    """Other lines that count on the same ladder."""
+    marginal: Decimal | None = None
+    next_at: Decimal | None = None
+
+
+@dataclass(slots=True)
+class _Month:
+    """One month in one case: per plan its pieces; the counters as they stand at the end."""
+
+    pieces: dict[str, list[tuple[int, Piece]]] = field(default_factory=dict)
+    positions: dict[Counter, Decimal] = field(default_factory=dict)
+    used: dict[Counter, Decimal] = field(default_factory=dict)
+    """Free units used up."""
+
+
+def bill(plans: Sequence[Plan], months: int, free_tier: FreeTier) -> dict[str, Bill]:
+    """Line name -> bill, for plans of one provider."""
+    bills = {plan.line.name: Bill(shared=_sharers(plan, plans)) for plan in plans}
+    ordered = sorted(plans, key=lambda plan: plan.order)
+    by_name = {plan.line.name: plan for plan in plans}
+    known: dict[object, _Month] = {}
+    cases = (0, 1, 2) if any(plan.line.low != plan.line.high for plan in plans) else (1,)
+    last = _Month()
+    for month in range(1, months + 1):
+        volumes = {plan.line.name: plan.line.in_month(month) for plan in ordered}
+        for case in cases:
+            amounts = {name: volume[case] for name, volume in volumes.items()}
+            key = (tuple(amounts.values()), _limited(ordered, month, free_tier))
+            if key not in known:
+                known[key] = month_of(ordered, amounts, month, free_tier)
+            last = known[key] if case == 1 else last
+            for name, one in bills.items():
+                _add(one, by_name[name], known[key].pieces.get(name, []), case)
+    for name, one in bills.items():
+        if cases == (1,):
+            one.low = one.high = one.likely
+        one.marginal, one.next_at = _next(by_name[name], last, months, free_tier)
+    return bills
+
+
+def total(plans: Sequence[Plan], months: int, free_tier: FreeTier) -> tuple[int, Decimal]:
+    """How many plans are not wholly priced, and the likely cost of all months."""
+    bills = bill(plans, months, free_tier)
+    unknown = sum(1 for plan in plans if bills[plan.line.name].unknown or not plan.known)
+    return unknown, sum((sum(one.likely, ZERO) for one in bills.values()), ZERO)
+
+
+def month_of(plans: Sequence[Plan], amounts: Mapping[str, Decimal], month: int, free_tier: FreeTier) -> _Month:
+    """One month: plans in the order in which they count."""
+    state = _Month()
+    for plan in plans:
+        found = state.pieces.setdefault(plan.line.name, [])
+        if not amounts[plan.line.name]:
+            continue
+        for number, charge in enumerate(plan.charges):
+            price = charge.price
+            units = plan.units(charge, amounts[plan.line.name])
+            if price.commitment is not None and price.counter not in state.positions:
+                fee = Piece(
+                    start=ZERO, end=price.commitment.included, quantity=ONE, price=price.commitment.fee, fee=True
+                )
+                found.append((number, fee))
+            position = state.positions.get(price.counter, ZERO)
+            used = state.used.get(price.free_counter, ZERO)
+            allowed = allowance(price, month, free_tier)
+            free = min(units, max(allowed - used, ZERO))
+            masked = allowed / factor(price.unit) if price.free_counter == price.counter else ZERO
+            found.extend((number, piece) for piece in climb(price, position, units, free, masked=masked))
+            state.positions[price.counter] = position + units
+            state.used[price.free_counter] = used + free
+    return state
+
+
+def allowance(price: Price, month: int, free_tier: FreeTier) -> Decimal:
+    """Base units of a month that are free."""
+    free = price.free
+    if free is None or free_tier == "none" or (free_tier == "always" and free.kind not in ALWAYS_FREE):
+        return ZERO
+    first = _FIRST_MONTHS.match(free.kind)
+    if first is not None and month > int(first.group(1)):
+        return ZERO
+    return free.quantity * factor(price.unit)
+
+
+def _limited(plans: Sequence[Plan], month: int, free_tier: FreeTier) -> tuple[Decimal, ...]:
+    """What may differ between months of equal volume: allowances that end."""
+    if free_tier != "all":
+        return ()
+    return tuple(allowance(charge.price, month, free_tier) for plan in plans for charge in plan.charges)
+
+
+def _add(one: Bill, plan: Plan, pieces: Sequence[tuple[int, Piece]], case: int) -> None:
+    cost = unknown = ZERO
+    for number, piece in pieces:
+        if piece.price is None:
+            unknown += piece.quantity
+            continue
+        price = piece.price * plan.charges[number].factor
+        cost += piece.quantity * price
+        if case == 1:
+            key = (number, piece.start, piece.end, piece.price, piece.free, piece.fee)
+            one.pieces[key] = one.pieces.get(key, ZERO) + piece.quantity
+    (one.low, one.likely, one.high)[case].append(cost)
+    one.unknown = max(one.unknown, unknown)
+
+
+def _sharers(plan: Plan, plans: Sequence[Plan]) -> frozenset[str]:
+    counters = {charge.price.counter for charge in plan.charges}
+    return frozenset(
+        other.line.name
+        for other in plans
+        if other is not plan and any(charge.price.counter in counters for charge in other.charges)
+    )
+
+
+def _next(plan: Plan, state: _Month, month: int, free_tier: FreeTier) -> tuple[Decimal | None, Decimal | None]:
+    """What one more billed unit would cost in a month, and at which unit of the base price that changes."""
+    base = plan.charges[0].price
+    marginal, next_at = ZERO, None
+    for number, charge in enumerate(plan.charges):
+        price = charge.price
+        position = state.positions.get(price.counter, ZERO)
+        each, tier_end = next_price(price, position)
+        left = allowance(price, month, free_tier) - state.used.get(price.free_counter, ZERO)
+        if left > ZERO:
+            each, tier_end = ZERO, cut((position + left) / factor(price.unit))
+        if number == 0:
+            next_at = tier_end
+        if each is None:
+            return None, next_at
+        marginal += cut(each * charge.factor * factor(base.unit) / factor(price.unit))
+    return marginal, next_at

@@ -1,0 +1,143 @@
+"""A bill turned into what is shown of a line: slices, unit prices, what was free, what is not known and why."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from cloudai_pricing.billing import Bill, Plan
+from cloudai_pricing.exact import ONE, ZERO, cut, grouped
+from cloudai_pricing.model import NOTHING, Candidate, LineCost, Range, Slice
+from cloudai_pricing.units import base_of, plural
+from cloudai_pricing.workload import Line
+
+
+def line_cost(
+    plan: Plan, one: Bill, months: int, notes: tuple[str, ...], candidates: tuple[Candidate, ...]
+) -> LineCost:
+    """What a billed plan shows."""
+    by_month = tuple(
+        Range(low=low, likely=likely, high=high)
+        for low, likely, high in zip(one.low, one.likely, one.high, strict=True)
+    )
+    slices = _slices(plan, one)
+    cost = sum(by_month, NOTHING)
+    base = plan.charges[0].price
+    billed = sum((quantity for key, quantity in one.pieces.items() if key[0] == 0 and not key[5]), ZERO)
+    free = sum((quantity for key, quantity in one.pieces.items() if key[0] == 0 and key[4]), ZERO)
+    return LineCost(
+        name=plan.line.name,
+        operation=plan.line.operation,
+        complete=plan.known and not one.unknown,
+        quantity=volume(plan.line, months),
+        unit=plan.line.unit,
+        billed_quantity=billed,
+        billed_unit=base.unit,
+        free_quantity=free,
+        cost=cost,
+        by_month=by_month,
+        effective_unit_price=cut(cost.likely / billed) if billed else None,
+        marginal_unit_price=one.marginal,
+        next_tier_at=one.next_at,
+        slices=slices,
+        notes=(*notes, *_remarks(plan, one)),
+        candidates=candidates,
+    )
+
+
+def unpriced_line(line: Line, months: int, notes: tuple[str, ...], *, offered: bool) -> LineCost:
+    """A line with no price: its cost is not known, which is not the same as nothing."""
+    return _bare(line, months, notes, cost=None, complete=False, offered=offered)
+
+
+def free_line(line: Line, months: int, notes: tuple[str, ...]) -> LineCost:
+    """A line of an operation that nobody bills."""
+    return _bare(line, months, notes, cost=NOTHING, complete=True, offered=True)
+
+
+def _bare(
+    line: Line, months: int, notes: tuple[str, ...], *, cost: Range | None, complete: bool, offered: bool
+) -> LineCost:
+    quantity = volume(line, months)
+    free = quantity if cost is not None else ZERO
+    return LineCost(
+        name=line.name,
+        operation=line.operation,
+        complete=complete,
+        quantity=quantity,
+        unit=line.unit,
+        billed_quantity=free,
+        billed_unit=line.unit,
+        free_quantity=free,
+        cost=cost,
+        by_month=(NOTHING,) * months,
+        effective_unit_price=ZERO if cost is not None and quantity else None,
+        marginal_unit_price=ZERO if cost is not None else None,
+        next_tier_at=None,
+        slices=(),
+        notes=notes,
+        offered=offered,
+    )
+
+
+def volume(line: Line, months: int) -> Decimal:
+    """The likely volume of all months, in the unit that the line is stated in."""
+    return line.stated(sum((line.in_month(month)[1] for month in range(1, months + 1)), ZERO))
+
+
+def _slices(plan: Plan, one: Bill) -> tuple[Slice, ...]:
+    found = []
+    for (number, start, end, price, free, fee), quantity in one.pieces.items():
+        charge = plan.charges[number]
+        entry = charge.price
+        each = price * charge.factor
+        found.append(
+            Slice(
+                sku=entry.sku,
+                service=entry.service,
+                region=entry.region,
+                start=start,
+                end=end,
+                quantity=quantity,
+                unit="month" if fee else entry.unit,
+                unit_price=each,
+                list_unit_price=price,
+                cost=quantity * each,
+                source=entry.source,
+                as_of=entry.as_of,
+                confidence=entry.confidence,
+                overridden=charge.overridden,
+                free=free,
+            )
+        )
+    return tuple(found)
+
+
+def _remarks(plan: Plan, one: Bill) -> list[str]:
+    remarks = []
+    base = plan.charges[0].price
+    if one.unknown:
+        remarks.append(f"no price is known for {grouped(one.unknown)} {plural(base.unit)} a month above the last tier")
+    if one.shared:
+        remarks.append(f"counts on one ladder with {', '.join(sorted(one.shared))}")
+    remarks.extend(_rounding(plan))
+    for charge in plan.charges:
+        if charge.price.own:
+            remarks.append(f"own price: {charge.price.sku} ({charge.price.where})")
+        elif charge.factor != ONE:
+            remarks.append(f"discounted by {grouped((ONE - charge.factor) * 100)}%: {charge.price.sku}")
+        if charge.price.note:
+            remarks.append(charge.price.note)
+    return remarks
+
+
+def _rounding(plan: Plan) -> list[str]:
+    """That a request is billed in steps which a volume alone doesn't show."""
+    rounding, unit = plan.charges[0].price.rounding, plan.charges[0].price.unit
+    if rounding is None or plan.line.request is not None:
+        return []
+    countable = base_of(unit) in ("image", "page", "request", "unit")
+    if countable and max(rounding.increment, rounding.minimum) <= 1:
+        return []
+    step, least = (f"{grouped(number)} {plural(unit, number)}" for number in (rounding.increment, rounding.minimum))
+    steps = f"in steps of {step}" if rounding.increment else "exactly"
+    return [f"each request is billed {steps}, at least {least}: give request = ... to count that"]

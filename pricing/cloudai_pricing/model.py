@@ -1,0 +1,154 @@
+"""An estimate as typed data: what every output form is made from. Money is USD, quantities in the units named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from cloudai_pricing.exact import ZERO
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Range:
+    """A cost in three cases; where the inputs have no range the three are equal."""
+
+    low: Decimal
+    likely: Decimal
+    high: Decimal
+
+    def __add__(self, other: Range) -> Range:
+        return Range(low=self.low + other.low, likely=self.likely + other.likely, high=self.high + other.high)
+
+    @property
+    def certain(self) -> bool:
+        """The three cases are one."""
+        return self.low == self.likely == self.high
+
+
+NOTHING = Range(low=ZERO, likely=ZERO, high=ZERO)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Slice:
+    """Units billed at one price over all months. `start`, `end`: the tier's bounds (None: no end), in `unit`."""
+
+    sku: str
+    service: str
+    region: str
+    start: Decimal
+    end: Decimal | None
+    quantity: Decimal
+    unit: str
+    unit_price: Decimal
+    list_unit_price: Decimal
+    """Before a discount of the user's overlay."""
+    cost: Decimal
+    source: str
+    as_of: str
+    confidence: str
+    overridden: bool
+    free: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Candidate:
+    """An instance that satisfies a compute line; `hourly` is for all its nodes."""
+
+    sku: str
+    nodes: int
+    hourly: Decimal
+    chosen: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LineCost:
+    """One line on one provider, over all months. `cost` None: nothing of it is priced; not complete: a lower bound.
+
+    `marginal_unit_price` is what the next billed unit costs in the last month (None: unknown), `next_tier_at` the
+    billed units in a month at which that changes (None: never), `effective_unit_price` cost over billed units.
+    """
+
+    name: str
+    operation: str
+    complete: bool
+    quantity: Decimal
+    unit: str
+    billed_quantity: Decimal
+    billed_unit: str
+    free_quantity: Decimal
+    cost: Range | None
+    by_month: tuple[Range, ...]
+    effective_unit_price: Decimal | None
+    marginal_unit_price: Decimal | None
+    next_tier_at: Decimal | None
+    slices: tuple[Slice, ...]
+    notes: tuple[str, ...]
+    offered: bool = True
+    """False: the provider is known not to have the operation (then nothing is unknown about its price)."""
+    candidates: tuple[Candidate, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Option:
+    """The whole workload on one provider."""
+
+    provider: str
+    region: str
+    complete: bool
+    month: Range
+    by_month: tuple[Range, ...]
+    total: Range
+    lines: tuple[LineCost, ...]
+
+    @property
+    def dearest_month(self) -> Decimal:
+        """The likely cost of the dearest month."""
+        return max((month.likely for month in self.by_month), default=ZERO)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choice:
+    """Where the mix puts a line; `provider` None: nobody prices it."""
+
+    name: str
+    provider: str | None
+    region: str | None
+    cost: Range | None
+    line: LineCost | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mix:
+    """The assignment of lines to providers with the least total, pools and free allowances counted."""
+
+    complete: bool
+    month: Range
+    by_month: tuple[Range, ...]
+    total: Range
+    choices: tuple[Choice, ...]
+
+    @property
+    def dearest_month(self) -> Decimal:
+        """The likely cost of the dearest month."""
+        return max((month.likely for month in self.by_month), default=ZERO)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Estimate:
+    """The answer: every option, the mix, and what was assumed."""
+
+    name: str
+    currency: str
+    months: int
+    snapshot_id: str
+    snapshot_date: str
+    assumptions: tuple[str, ...]
+    options: tuple[Option, ...]
+    mix: Mix | None
+
+    @property
+    def complete(self) -> bool:
+        """No number in it is a lower bound for want of a price."""
+        unknown = any(not line.complete and line.offered for option in self.options for line in option.lines)
+        answer = self.mix if self.mix is not None else (self.options[0] if len(self.options) == 1 else None)
+        return not unknown and (answer is None or answer.complete) and bool(self.options)

@@ -1,0 +1,101 @@
+"""A workload: what is to be bought, in the user's units, read from a file or from the quick form of the command line.
+
+    name = "support portal"
+    region = "us"
+    months = 12
+
+    [[line]]
+    name = "call recordings"
+    operation = "speech.transcribe"
+    volume = "1500 hours/month"
+    request = "4 min"
+    features = ["diarization"]
+
+Every mistake is a `PlanError` with file, line and the fix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from cloudai_pricing.errors import PlanError
+from cloudai_pricing.exact import LARGEST, ONE, ZERO, cut, grouped
+from cloudai_pricing.units import factor, plural
+
+MOST_LINES = 500
+MOST_MONTHS = 120
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Machine:
+    """What a compute line runs on: an instance by name, or any that has the accelerators."""
+
+    instance: str | None = None
+    accelerator: str | None = None
+    count: int = 1
+    spot: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """One thing to buy. Volumes are per month in base units (`factor(unit)` of them make one stated unit)."""
+
+    name: str
+    operation: str
+    unit: str
+    low: Decimal
+    likely: Decimal
+    high: Decimal
+    reading: str
+    """How the volume was understood, echoed in the assumptions."""
+    growth: Decimal = ZERO
+    once: bool = False
+    request: Decimal | None = None
+    features: tuple[str, ...] = ()
+    variant: str | None = None
+    variants: Mapping[str, str] = field(default_factory=dict)
+    sku: str | None = None
+    channels: int = 1
+    targets: int = 1
+    region: str | None = None
+    needs: tuple[str, ...] = ()
+    machine: Machine | None = None
+
+    def in_month(self, month: int) -> tuple[Decimal, Decimal, Decimal]:
+        """Base units in month 1, 2, ...: low, likely, high. Growth compounds from the first month on."""
+        if self.once:
+            return (self.low, self.likely, self.high) if month == 1 else (ZERO, ZERO, ZERO)
+        if not self.growth:
+            return (self.low, self.likely, self.high)
+        grown = (ONE + self.growth) ** (month - 1)
+        low, likely, high = (cut(volume * grown) for volume in (self.low, self.likely, self.high))
+        if high > LARGEST:
+            raise PlanError(f"{self.name!r} grows past {grouped(LARGEST)} {plural(self.unit)} in month {month}")
+        return low, likely, high
+
+    def variant_on(self, provider: str) -> str | None:
+        """The variant asked of a provider: by its name, or for all."""
+        return self.variants.get(provider, self.variant)
+
+    def stated(self, base_units: Decimal) -> Decimal:
+        """Base units in the unit that the line is stated in."""
+        return cut(base_units / factor(self.unit))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Workload:
+    """Lines over a number of months in a region (neutral, or one provider's own; or one per provider)."""
+
+    name: str
+    lines: tuple[Line, ...]
+    region: str = "us"
+    regions: Mapping[str, str] = field(default_factory=dict)
+    months: int = 12
+
+    def region_on(self, provider: str, line: Line | None = None) -> str:
+        """The region asked of a provider, as the user wrote it."""
+        if line is not None and line.region is not None:
+            return line.region
+        return self.regions.get(provider, self.region)

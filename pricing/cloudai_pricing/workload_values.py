@@ -1,0 +1,146 @@
+"""The values of a workload file, one parser per kind: each takes what TOML gave and says what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from cloudai_pricing.errors import PlanError, nearest
+from cloudai_pricing.exact import ONE, ZERO
+from cloudai_pricing.operations import billable
+from cloudai_pricing.units import (
+    MONTH_HOURS,
+    OFFICE_HOURS,
+    Quantity,
+    base_of,
+    convertible,
+    factor,
+    parse_percent,
+    parse_quantity,
+    plural,
+)
+from cloudai_pricing.workload import MOST_MONTHS
+
+
+def parse_months(value: object) -> int:
+    """A number of months from 1 to 120."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_MONTHS:
+        raise PlanError(f"months = {value!r} is not a whole number from 1 to {MOST_MONTHS}")
+    return value
+
+
+def parse_text(value: object) -> str:
+    if not isinstance(value, str) or not value.strip() or len(value) > 200 or not value.isprintable():
+        raise PlanError(f"{str(value)[:60]!r} is not a text of one line", fix="Put it in quotes")
+    return value
+
+
+def parse_flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise PlanError(f"{value!r} is neither true nor false")
+    return value
+
+
+def parse_operation(value: object) -> str:
+    name = parse_text(value)
+    if name in billable() or (name.startswith("other.") and len(name) > len("other.")):
+        return name
+    raise PlanError(f"unknown operation {name!r}", fix=nearest(name, billable()))
+
+
+def parse_names(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(name, str) and name for name in value):
+        raise PlanError(f"{value!r} is not a list of names", fix='Write it like ["diarization"]')
+    return tuple(dict.fromkeys(value))
+
+
+def parse_count(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 100_000:
+        raise PlanError(f"{value!r} is not a whole number from 1 to 100,000")
+    return value
+
+
+def parse_growth(value: object) -> Decimal:
+    text = value.strip() if isinstance(value, str) else value
+    if isinstance(text, str) and "/" in text:
+        text, _, period = text.partition("/")
+        if period.strip() not in ("month", "mo"):
+            raise PlanError("growth is per month: it compounds monthly", fix='Write it like growth = "5%/month"')
+    share = parse_percent(text, example="5%/month")
+    if not Decimal(-1) < share <= 10:
+        raise PlanError(f"{value!r} is not a growth between -100% and 1000% a month")
+    return share
+
+
+def parse_range(value: object) -> tuple[Decimal, Decimal]:
+    text = value.strip() if isinstance(value, str) else value
+    for sign in ("±", "+-", "+/-"):
+        if isinstance(text, str) and text.startswith(sign):
+            share = parse_percent(text.removeprefix(sign), example="±30%")
+            if not ZERO <= share <= ONE:
+                raise PlanError(f"{value!r} is not from ±0% to ±100%")
+            return ONE - share, ONE + share
+    raise PlanError(f"{value!r} is not a range", fix='Write it like "±30%", or use low = and high =')
+
+
+def parse_request(value: object, unit: str) -> Decimal | None:
+    quantity = parse_quantity(value, example="4 min" if base_of(unit) == "second" else f"500 {plural(unit)}")
+    if not convertible(quantity.unit, unit):
+        raise PlanError(
+            f"{quantity} is no part of {plural(unit)}", fix=f"Write the mean size of one request in {plural(unit)}"
+        )
+    if quantity.period is not None or not quantity.amount:
+        raise PlanError(f"{value!r} is not the size of one request", fix='Write it like "4 min"')
+    return quantity.amount * factor(quantity.unit)
+
+
+def parse_region(value: object) -> tuple[str, Mapping[str, str]]:
+    """One for all, or a table with one per provider."""
+    if isinstance(value, Mapping):
+        return "us", {str(provider): parse_text(region) for provider, region in value.items()}
+    return parse_text(value), {}
+
+
+def parse_variant(value: object) -> tuple[str | None, Mapping[str, str]]:
+    if isinstance(value, Mapping):
+        return None, {str(provider): parse_text(variant) for provider, variant in value.items()}
+    return parse_text(value), {}
+
+
+def parse_schedule(value: object) -> Decimal:
+    """Hours a month that an endpoint is up."""
+    if value == "24/7":
+        return MONTH_HOURS
+    if value == "office":
+        return OFFICE_HOURS
+    quantity = parse_quantity(value, example="300 hours/month")
+    hours = Quantity(amount=quantity.to("hour"), unit="hour", period=quantity.period).monthly()
+    if hours > MONTH_HOURS or quantity.period in ("second", "minute", "hour", "once"):
+        raise PlanError(
+            f"{value!r} is not a part of a month of 730 hours", fix='Write "24/7", "office" or "300 hours/month"'
+        )
+    return hours
+
+
+def parse_duration(value: object) -> Decimal:
+    """Hours of one run: 6, 1.5, "90 min"."""
+    if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
+        number = Decimal(value)
+        if not number.is_finite() or not ZERO < number <= 100_000:
+            raise PlanError(f"{value} is not a number of hours above 0")
+        return number
+    quantity = parse_quantity(value, example="6 hours")
+    if quantity.period is not None:
+        raise PlanError(f"{value!r} is not the length of one run", fix='Write hours = 6 and runs = "8/month"')
+    return quantity.to("hour")
+
+
+def parse_replicas(value: object) -> tuple[Decimal, Decimal, Decimal]:
+    """3, or "2..6": low, mean, high."""
+    if isinstance(value, str) and ".." in value:
+        low, _, high = (part.strip() for part in value.partition(".."))
+        if low.isdigit() and high.isdigit() and int(low) <= int(high) <= 100_000:
+            return Decimal(low), (Decimal(low) + Decimal(high)) / 2, Decimal(high)
+        raise PlanError(f"{value!r} is not a range of replicas", fix='Write it like "2..6"')
+    count = Decimal(parse_count(int(value) if isinstance(value, str) and value.isdigit() else value))
+    return count, count, count
