@@ -198,7 +198,7 @@ def candidate(backend: Backend, operation: str, verb: str) -> Candidate:
     """A backend that was found able."""
     declared = backend.capabilities.operation(operation)
     assert declared is not None  # gap() said so
-    notices = ()
+    notices = tuple[Notice, ...]()
     if declared.support != "yes":
         notices = (Notice(code=declared.support, message=f"{backend.provider}: {declared.reason}"),)
     return Candidate(backend=backend, method=getattr(backend.driver, verb), declared=declared, notices=notices)

@@ -96,7 +96,7 @@ def open_engine(
     if backend is not None:
         loaded = loaded.only(backend)
     for warning in loaded.warnings:
-        warnings.warn(warning, ConfigWarning, stacklevel=4)
+        warnings.warn(warning, ConfigWarning, stacklevel=3)
     registry = Registry.installed()
     if providers:
         registry = registry.with_providers(providers)

@@ -56,6 +56,8 @@ class BackendConfig:
     values: Mapping[str, Any] = field(repr=False)
     origin: Origin
     lines: Mapping[str, int | None] = field(default_factory=dict, repr=False)
+    folder: Path | None = None
+    """Of the config file: what its relative paths are relative to."""
 
     def where(self, key: str) -> str:
         """`file:line` of one of its keys, as far as known."""
@@ -323,6 +325,7 @@ def _backends(document: _Document) -> Mapping[str, BackendConfig]:
             values=values,
             origin=document.origin("backends", name),
             lines={key: document.line("backends", name, key) for key in values},
+            folder=document.path.absolute().parent,
         )
     return found
 

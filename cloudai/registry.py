@@ -77,7 +77,8 @@ class ProviderEntry:
 
         model = self.provider.settings
         try:
-            return model.model_validate({"provider": backend.provider, **expand(backend)})
+            values = {"provider": backend.provider, **expand(backend)}
+            return model.model_validate(values, context={"folder": backend.folder})
         except ValidationError as error:
             raise ConfigError(_explain(error, backend, model)) from None
 

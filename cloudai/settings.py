@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationInfo
+
+
+def _from_config_folder(path: Path, info: ValidationInfo) -> Path:
+    folder: Path | None = (info.context or {}).get("folder")
+    expanded = path.expanduser()
+    return expanded if folder is None or expanded.is_absolute() else folder / expanded
+
+
+ConfigPath = Annotated[Path, AfterValidator(_from_config_folder)]
+"""A path in a config file: relative to the folder of that file, `~` is the user's home."""
 
 
 class BackendSettings(BaseModel):

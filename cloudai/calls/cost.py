@@ -31,8 +31,8 @@ def cost_of(provider: str, region: str | None, usage: tuple[Usage, ...]) -> tupl
         refs.extend(
             PriceRef(
                 sku=ref.sku,
-                unit_price=ref.unit_price,
-                unit=ref.unit,
+                service=ref.service,
+                region=ref.region,
                 source=ref.source,
                 as_of=ref.as_of,
                 confidence=ref.confidence,

@@ -171,7 +171,7 @@ def checked(build: Callable[[], M]) -> M:
 
 
 def prepare(job: Job, chosen: Candidate, request: M) -> tuple[M, tuple[Notice, ...]]:
-    """Fits the request to one backend's declared limits: raises `TooLarge` or `InvalidInput` before anything is sent."""
+    """Fits the request to one backend's declared limits: raises `TooLarge` or `InvalidInput` before sending."""
     from cloudai.calls.limits import check_text, fit
 
     limits, whose = chosen.declared.limits, chosen.backend.name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
 from decimal import Decimal
 from typing import ClassVar
 
@@ -54,10 +53,12 @@ class PriceRef(Model):
     """Which row of the price book a cost came from."""
 
     sku: str
-    unit_price: Decimal
-    unit: str
+    service: str
+    region: str
     source: str
-    as_of: date
+    """URL of the page or feed."""
+    as_of: str
+    """ISO date on which it was read there."""
     confidence: str
 
 

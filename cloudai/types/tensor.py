@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     import numpy as np
@@ -91,7 +91,7 @@ class Tensor:
         if isinstance(value, Tensor):
             return value
         if hasattr(value, "dtype") and hasattr(value, "reshape"):
-            return cls(value)  # pyright: ignore[reportArgumentType]  # a numpy array, not imported here
+            return cls(cast("NDArray[Any]", value))  # numpy is not imported here
         if isinstance(value, Mapping):
             return cls.from_json(value)
         raise ValueError("give a numpy array or a Tensor")

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from pydantic import Field
 
-from cloudai.settings import BackendSettings, OptionsModel
+from cloudai.settings import BackendSettings, ConfigPath, OptionsModel
 
 
 class LocalSettings(BackendSettings):
     """All optional: with none of them the installed engines are used as they are."""
 
-    models: Path | None = None
+    models: ConfigPath | None = None
     """A folder of model folders, each with a `model.toml`; beside it the user's own cache is looked at."""
     serve: Mapping[str, str] = Field(default_factory=dict)
     """Operation -> model: `{"vision.detect_labels" = "flowers"}`. Needed where several models could serve."""
