@@ -1,0 +1,236 @@
+"""`cloudai custom`: ask, train and deploy models of the user's own."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cloudai.cli.terminal import Grid, Shown, listed, number
+from cloudai.cli.verbs import FILES, Flag, Source, Value, Verb, at_least_one, configure_service
+from cloudai.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from cloudai.calls.run import CallOptions
+    from cloudai.client import Client
+    from cloudai.types import custom as c
+    from cloudai.types.tensor import Tensor
+
+MODEL = Flag("model", "MODEL", "name of a model folder of the backend, or of an endpoint")
+ACCELERATOR = (
+    Flag("accelerator", "--accelerator", "such as L4, A100-80GB, T4", metavar="NAME"),
+    Flag("accelerators", "--count", "how many of them", at_least_one, metavar="N"),
+    Flag("instance", "--instance", "the provider's own machine type instead", metavar="TYPE"),
+)
+
+Values = Mapping[str, Value]
+
+
+# --- predict -------------------------------------------------------------------------------------
+
+
+def _predict(client: Client, source: Any, values: Values, options: CallOptions) -> c.PredictResult:
+    tensors = _tensors(Path(str(values["tensors"]))) if "tensors" in values else {}
+    if source is None and not tensors:
+        raise InvalidInput("give images, or --tensors FILE")
+    outputs, version = values.get("outputs", []), values.get("version")
+    return client.custom.predict(
+        str(values["model"]),
+        images=() if source is None else (source,),
+        tensors=tensors,
+        outputs=outputs if isinstance(outputs, list) else (),
+        version=None if version is None else str(version),
+        **options,
+    )
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    """Named tensors of an `.npz`, or of the `inputs` of an Open Inference Protocol request in JSON."""
+    try:
+        return _from_npz(path) if path.suffix == ".npz" else _from_json(path)
+    except OSError as error:
+        raise InvalidInput(f"{path}: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidInput(
+            f'{path}: not tensors ({error}); write {{"inputs": [{{"name", "shape", "datatype", "data"}}]}} or an .npz'
+        ) from error
+
+
+def _from_npz(path: Path) -> dict[str, Tensor]:
+    import zipfile
+
+    import numpy as np
+
+    from cloudai.types.tensor import Tensor
+
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: Tensor(arrays[name]) for name in arrays.files}
+    except zipfile.BadZipFile as error:
+        raise ValueError(str(error)) from error
+
+
+def _from_json(path: Path) -> dict[str, Tensor]:
+    import json
+
+    from cloudai.types.tensor import Tensor
+
+    found = {}
+    for given in json.loads(path.read_text(encoding="utf-8"))["inputs"]:
+        found[str(given["name"])] = Tensor.from_json({key: given[key] for key in ("datatype", "shape", "data")})
+    return found
+
+
+def _predictions(result: c.PredictResult) -> Iterable[Shown]:
+    for row in result.predictions:
+        if row.labels:
+            yield Grid(
+                ("label", "confidence"), tuple((label.name, number(label.confidence, 4)) for label in row.labels)
+            )
+        if row.objects:
+            cells = tuple(
+                (o.name, number(o.confidence), *(number(side, 3) for side in (o.box.x, o.box.y, o.box.w, o.box.h)))
+                for o in row.objects
+            )
+            yield Grid(("object", "confidence", "x", "y", "w", "h"), cells)
+        if row.embedding:
+            yield " ".join(f"{value:.6g}" for value in row.embedding)
+    if not any(row.labels or row.objects or row.embedding for row in result.predictions):
+        rows = tuple((name, t.datatype, str(list(t.shape)), _start(t)) for name, t in result.outputs.items())
+        yield Grid(("output", "type", "shape", "values"), rows, empty="nothing found")
+
+
+def _start(tensor: Tensor) -> str:
+    """The first few values."""
+    flat = tensor.array.reshape(-1)
+    return ", ".join(str(value) for value in flat[:6].tolist()) + (", ..." if flat.size > 6 else "")
+
+
+# --- jobs and endpoints --------------------------------------------------------------------------
+
+
+def _train(client: Client, source: Any, values: Values, options: CallOptions) -> c.TrainResult:
+    import tomllib
+
+    from cloudai.calls.run import checked
+    from cloudai.types.custom import TrainingJob
+
+    path = Path(str(values["job"]))
+    try:
+        written = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidInput(f"{path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise InvalidInput(f"{path}: {error}") from error
+    return client.custom.train(checked(lambda: TrainingJob.model_validate(written)), **options)
+
+
+def _deploy(client: Client, source: Any, values: Values, options: CallOptions) -> c.DeployResult:
+    from cloudai.calls.run import checked
+    from cloudai.types.custom import DeployRequest
+
+    request = checked(lambda: DeployRequest.model_validate(_with_accelerator(values)))
+    return client.custom.deploy(request, **options)
+
+
+def _batch_predict(client: Client, source: Any, values: Values, options: CallOptions) -> c.BatchPredictResult:
+    from cloudai.calls.run import checked
+    from cloudai.types.custom import BatchPredictRequest
+
+    given = _with_accelerator(values, {"inputs_at": "inputs", "output_at": "output"})
+    request = checked(lambda: BatchPredictRequest.model_validate(given))
+    return client.custom.batch_predict(request, **options)
+
+
+def _with_accelerator(values: Values, renamed: Mapping[str, str] | None = None) -> dict[str, object]:
+    """The flags as a request: those of the accelerator become one."""
+    given = {(renamed or {}).get(key, key): value for key, value in values.items()}
+    name, count, instance = (given.pop(key, None) for key in ("accelerator", "accelerators", "instance"))
+    if count is not None and name is None:
+        raise InvalidInput("--count needs --accelerator")
+    if name is None and instance is None:
+        return dict(given)
+    accelerator = {"name": name or "none", "count": count or (1 if name else 0), "instance": instance}
+    return {**given, "accelerator": accelerator}
+
+
+def _trained(result: c.TrainResult) -> Iterable[Shown]:
+    rows = (("run", result.run_id), ("state", str(result.state)), ("artefact", result.artefact or "-"))
+    metrics = tuple((name, f"{value:.6g}") for name, value in result.metrics.items())
+    yield Grid(("", ""), rows + metrics)
+
+
+def _deployed(result: c.DeployResult) -> Iterable[Shown]:
+    yield Grid(("", ""), (("endpoint", result.endpoint), ("url", result.url or "-"), ("state", str(result.state))))
+
+
+def _batch(result: c.BatchPredictResult) -> Iterable[Shown]:
+    counts = [f"{result.succeeded} done"] if result.succeeded is not None else []
+    counts += [f"{result.failed} failed"] if result.failed is not None else []
+    rows = (("job", result.job_id), ("state", str(result.state)), ("output", result.output or "-"))
+    yield Grid(("", ""), (*rows, ("items", listed(counts))))
+
+
+VERBS = (
+    Verb(
+        operation="custom.predict",
+        source=Source.IMAGES,
+        show=_predictions,
+        call=_predict,
+        flags=(
+            MODEL,
+            Flag("tensors", "--tensors", ".npz, or Open Inference Protocol JSON", metavar="FILE", complete=FILES),
+            Flag("outputs", "--output-name", "only this output", many=True, metavar="NAME"),
+            Flag("version", "--model-version", "a version of the model", metavar="V"),
+        ),
+    ),
+    Verb(
+        operation="custom.train",
+        source=Source.NOTHING,
+        show=_trained,
+        call=_train,
+        flags=(Flag("job", "JOB.toml", "the training job: name, script, inputs, hyperparameters ..."),),
+    ),
+    Verb(
+        operation="custom.deploy",
+        source=Source.NOTHING,
+        show=_deployed,
+        call=_deploy,
+        flags=(
+            Flag("model", "MODEL", "a folder with model.onnx and model.toml, or an artefact's address"),
+            Flag("name", "--name", "name of the endpoint", required=True, metavar="NAME"),
+            *ACCELERATOR,
+            Flag("min_replicas", "--min-replicas", "at least this many", int, metavar="N"),
+            Flag("max_replicas", "--max-replicas", "at most this many", int, metavar="N"),
+            Flag("serverless", "--serverless", "no machine is kept running", switch=True),
+            Flag("image", "--image", "a container of your own", metavar="ADDRESS"),
+        ),
+    ),
+    Verb(
+        operation="custom.batch_predict",
+        source=Source.NOTHING,
+        show=_batch,
+        call=_batch_predict,
+        flags=(
+            MODEL,
+            Flag("inputs_at", "INPUTS", "a folder or object-store prefix"),
+            Flag("output_at", "RESULTS", "where the results go"),
+            *ACCELERATOR,
+            Flag("instances", "--instances", "machines", at_least_one, metavar="N"),
+            Flag("batch_size", "--batch-size", "items at a time", at_least_one, metavar="N"),
+        ),
+    ),
+)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """One subcommand per operation."""
+    configure_service(parser, VERBS)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the chosen one."""
+    from cloudai.cli import calls
+
+    return calls.run(args)
