@@ -7,6 +7,7 @@ MP4, AIFF and WMA are tinytag's. Content that breaks its format raises `Damaged`
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import Final
 
@@ -28,6 +29,9 @@ _WAV_ENCODINGS: Final = {
     (7, 8): "mulaw",
     (17, 4): "adpcm_ima_wav",
 }
+_SAMPLES: Final = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")
+_AAC_CONFIG = re.compile(rb"esds.{21,40}?\x05(?:\x80\x80\x80)?[\x02-\x40](..)", re.DOTALL)
+"""The decoder's configuration (tag 5) in a stream description: ISO 14496-1, 7.2.6.6."""
 _OGG_CODECS: Final = {b"OpusHead": "opus", b"\x01vorbis": "vorbis", b"\x7fFLAC": "flac", b"Speex  ": "speex"}
 _AAC_RATES: Final = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 _AMR_FRAMES: Final = {
@@ -132,7 +136,7 @@ def _tagged(data: bytes, content_type: str) -> AudioInfo:
     return AudioInfo(
         duration=_said(tag.duration, data, content_type),
         sample_rate=int(tag.samplerate),
-        channels=int(tag.channels),
+        channels=_aac_channels(data, content_type) or int(tag.channels),
         bits=tag.bitdepth,
         encoding=_encoding(data, content_type),
     )
@@ -142,11 +146,30 @@ def _said(duration: float | None, data: bytes, content_type: str) -> float | Non
     """A zero may mean silence about the length: FLAC and fragmented MP4 written to a pipe have one."""
     if duration:
         return float(duration)
-    if content_type == "audio/flac" and len(data) > 8192:
+    if content_type == "audio/flac" and _flac_frames(data) < len(data):
         return None
     if content_type.endswith(("mp4", "quicktime")) and any(kind == b"moof" for kind, _, _ in boxes(data)):
         return None
     return 0.0
+
+
+def _flac_frames(data: bytes) -> int:
+    """Where the frames of a FLAC file start: behind the last block of metadata."""
+    offset, last = max(0, data.find(b"fLaC")) + 4, False
+    while not last:
+        last = bool(data[offset] & 0x80)
+        offset += 4 + int.from_bytes(data[offset + 1 : offset + 4], "big")
+    return offset
+
+
+def _aac_channels(data: bytes, content_type: str) -> int | None:
+    """From the decoder's own description (ISO 14496-3, 1.6.2.1): the count beside it is 2 in most mono files."""
+    if not content_type.endswith(("mp4", "quicktime")):
+        return None
+    for at, stop in inside(data, _SAMPLES):
+        if data[at + 12 : at + 16] == b"mp4a" and (found := _AAC_CONFIG.search(data, at, stop)):
+            return (found[1][1] >> 3 & 15) or None
+    return None
 
 
 def _check_movie(data: bytes) -> None:
@@ -160,7 +183,6 @@ def _encoding(data: bytes, content_type: str) -> str | None:
     if content_type.endswith("ogg"):
         return next((codec for mark, codec in _OGG_CODECS.items() if mark in data[:256]), None)
     if content_type.endswith(("mp4", "quicktime")):
-        path = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")
-        names = [data[at + 12 : at + 16] for at, _ in inside(data, path)]
+        names = [data[at + 12 : at + 16] for at, _ in inside(data, _SAMPLES)]
         return next((codec for name, codec in ((b"mp4a", "aac"), (b"alac", "alac")) if name in names), None)
     return fixed

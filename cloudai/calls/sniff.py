@@ -147,9 +147,9 @@ def _has_picture(data: bytes) -> bool:
 
 
 def _matroska(data: bytes) -> str:
-    """Sound only unless the codec of some track, named before the first frames, starts with `V_`."""
+    """Sound only unless a track's codec (element 86, named before the first frames) starts with `V_`."""
     family = "webm" if b"webm" in data[:64] else "x-matroska"
-    return f"video/{family}" if b"V_" in data[:_SAMPLE] else f"audio/{family}"
+    return f"video/{family}" if re.search(rb"\x86[\x82-\xbf]V_", data[:_SAMPLE]) else f"audio/{family}"
 
 
 def _zip(data: bytes) -> str:
