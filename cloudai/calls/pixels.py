@@ -67,6 +67,8 @@ def decode(media: Media) -> Image.Image:
 def shrink(media: Media, target: Target) -> Media | None:
     """A copy within `target`, as large as fits, first without loss; `None` when even the smallest allowed is over."""
     image = _plain(decode(media))
+    if not _encodings(image, target.formats):
+        return None  # an alpha channel, and JPEG only
     scale = target.scale(*image.size)
     for _ in range(_ROUNDS):
         size = (max(1, int(image.width * scale)), max(1, int(image.height * scale)))

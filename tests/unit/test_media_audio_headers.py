@@ -184,7 +184,6 @@ def test_no_damage_leaves_the_reader_otherwise_than_by_its_errors(
         data[at % len(data)] = value
     try:
         audio = read(bytes(data[:kept]))
-    except InvalidInput as error:
-        assert len(str(error).splitlines()) <= 2
-    else:
-        assert audio.duration is None or audio.duration > 0
+    except InvalidInput:
+        return  # what is damaged is refused: by this error and no other
+    assert audio.duration is None or audio.duration > 0

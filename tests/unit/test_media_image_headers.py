@@ -156,11 +156,10 @@ def test_no_damage_leaves_the_reader_otherwise_than_by_its_errors(form: str, edi
         data[at % len(data)] = value
     try:
         media = from_bytes(bytes(data), MediaKind.IMAGE, guard=InputGuard())
-    except InvalidInput as error:
-        assert len(str(error).splitlines()) <= 2
-    else:
-        assert media.image is not None
-        assert media.image.width > 0 < media.image.height
+    except InvalidInput:
+        return  # what is damaged is refused: by this error and no other
+    assert media.image is not None
+    assert media.image.width > 0 < media.image.height
 
 
 def test_200_megapixels_are_refused_by_the_header_alone() -> None:
