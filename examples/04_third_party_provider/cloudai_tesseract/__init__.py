@@ -1,0 +1,1 @@
+"""Tesseract OCR as a provider of cloudai."""
