@@ -15,22 +15,30 @@ if TYPE_CHECKING:
     from cloudai_pricing.book import Book
     from cloudai_pricing.callcost import CallPrice, PriceRef, UnitPrice, price_call, unit_price
     from cloudai_pricing.errors import PlanError
-    from cloudai_pricing.operations import Operation, billable, operations
+    from cloudai_pricing.estimator import estimate
+    from cloudai_pricing.model import Estimate
+    from cloudai_pricing.operations import Operation, billable
+    from cloudai_pricing.overlay import Overlay, load_overlay
     from cloudai_pricing.tomlfile import TomlError, TomlFile
+    from cloudai_pricing.workload import Workload
+    from cloudai_pricing.workload_file import load
 
 _HOMES = {
     "Book": "book",
     "CallPrice": "callcost",
+    "Estimate": "model",
     "Operation": "operations",
+    "Overlay": "overlay",
     "PlanError": "errors",
     "PriceRef": "callcost",
     "TomlError": "tomlfile",
     "TomlFile": "tomlfile",
     "UnitPrice": "callcost",
+    "Workload": "workload",
     "billable": "operations",
-    "estimate": "estimate",
+    "estimate": "estimator",
     "load": "workload_file",
-    "operations": "operations",
+    "load_overlay": "overlay",
     "price_call": "callcost",
     "unit_price": "callcost",
 }
@@ -38,14 +46,19 @@ _HOMES = {
 __all__ = [
     "Book",
     "CallPrice",
+    "Estimate",
     "Operation",
+    "Overlay",
     "PlanError",
     "PriceRef",
     "TomlError",
     "TomlFile",
     "UnitPrice",
+    "Workload",
     "billable",
-    "operations",
+    "estimate",
+    "load",
+    "load_overlay",
     "price_call",
     "unit_price",
 ]

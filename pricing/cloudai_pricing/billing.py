@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Literal
 
 from cloudai_pricing.entries import ALWAYS_FREE, Price
-from cloudai_pricing.exact import ONE, ZERO, cut
+from cloudai_pricing.exact import ONE, PRICE_PLACES, ZERO, cut
 from cloudai_pricing.selection import Charge
 from cloudai_pricing.tiers import Piece, climb, multiplier, next_price, rounded
 from cloudai_pricing.units import factor
@@ -188,5 +188,5 @@ def _next(plan: Plan, state: _Month, month: int, free_tier: FreeTier) -> tuple[D
             next_at = tier_end
         if each is None:
             return None, next_at
-        marginal += cut(each * charge.factor * factor(base.unit) / factor(price.unit))
+        marginal += cut(each * charge.factor * factor(base.unit) / factor(price.unit), PRICE_PLACES)
     return marginal, next_at

@@ -1,7 +1,8 @@
 """Exact money: one decimal context, one place where a number that doesn't end is cut, one way to write a number.
 
 Sums and products are exact. Only a division (a day's volume into a month's, seconds into hours, growth over many
-months) can give a number without end; it is cut to 12 places by `cut`, and everything after it is exact again.
+months) can give a number without end; it is cut to 9 places by `cut` (prices to 15), and everything after it is exact
+again.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Context, Decimal, InvalidOpe
 
 ZERO = Decimal(0)
 ONE = Decimal(1)
-PLACES = Decimal("1e-12")
+PLACES = 9
+PRICE_PLACES = 15
 LARGEST = Decimal("1e18")
 """No quantity may pass this: it is a slip of the pen, and keeps every product within the context's digits."""
 
@@ -23,12 +25,12 @@ def exactly() -> AbstractContextManager[Context]:
     return localcontext(_CONTEXT)
 
 
-def cut(number: Decimal) -> Decimal:
-    """To at most 12 decimal places; a number that has no more stays as it is."""
+def cut(number: Decimal, places: int = PLACES) -> Decimal:
+    """To at most so many decimal places; a number that has no more stays as it is."""
     exponent = number.as_tuple().exponent
-    if isinstance(exponent, int) and exponent >= -12:
+    if isinstance(exponent, int) and exponent >= -places:
         return number
-    return number.quantize(PLACES, context=_CONTEXT)
+    return number.quantize(Decimal(1).scaleb(-places), context=_CONTEXT)
 
 
 def ceiling(number: Decimal, step: Decimal) -> Decimal:

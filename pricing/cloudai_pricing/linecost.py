@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from cloudai_pricing.billing import Bill, Plan
-from cloudai_pricing.exact import ONE, ZERO, cut, grouped
+from cloudai_pricing.exact import ONE, PRICE_PLACES, ZERO, cut, grouped
 from cloudai_pricing.model import NOTHING, Candidate, LineCost, Range, Slice
 from cloudai_pricing.units import base_of, plural
 from cloudai_pricing.workload import Line
@@ -35,7 +35,7 @@ def line_cost(
         free_quantity=free,
         cost=cost,
         by_month=by_month,
-        effective_unit_price=cut(cost.likely / billed) if billed else None,
+        effective_unit_price=cut(cost.likely / billed, PRICE_PLACES) if billed else None,
         marginal_unit_price=one.marginal,
         next_tier_at=one.next_at,
         slices=slices,

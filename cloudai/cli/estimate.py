@@ -1,0 +1,194 @@
+"""`cloudai estimate`: what a workload costs on each provider. Everything is computed by `cloudai_pricing`.
+
+Exit codes: 0 fine; 2 bad input; 3 over budget, also when the known part already is; 4 a price is unknown, so that
+a total is a lower bound.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from cloudai_pricing.budget import Budget, parse_budget
+from cloudai_pricing.draft import Draft, quick, read_file
+from cloudai_pricing.errors import PlanError
+from cloudai_pricing.estimator import estimate
+from cloudai_pricing.exact import money
+from cloudai_pricing.model import Estimate, Mix, Option
+from cloudai_pricing.workload_file import check
+
+OVER_BUDGET = 3
+INCOMPLETE = 4
+FORMATS = ("table", "json", "markdown", "csv", "html", "focus")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments. They are fixed: other programs call this command."""
+    parser.description = "What a workload costs on each provider: offline, exact, every price with source and date."
+    parser.epilog = """\
+examples:
+  cloudai estimate portal.toml
+  cloudai estimate vision.detect_labels="3M images" speech.transcribe="1500 hours" --provider aws --explain
+  cloudai estimate portal.toml --set 'photos.volume=5M images/month' --budget "5000 USD/month"
+
+exit codes: 0 fine, 2 bad input, 3 over budget, 4 a price is unknown (totals are lower bounds)"""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("workload", nargs="+", metavar="WORKLOAD", help="a workload.toml, or OPERATION=QUANTITY ...")
+    parser.add_argument("--provider", action="append", default=[], metavar="NAME", help="only this one (repeatable)")
+    parser.add_argument("--region", metavar="R", help="neutral (us, eu, japan ...) or a provider's own")
+    parser.add_argument("--months", type=int, metavar="N", help="how many months (default: the file's, else 12)")
+    parser.add_argument("--as-of", metavar="DATE", help="prices in force on this day, as 2026-03-01")
+    parser.add_argument("--snapshot", metavar="ID", help="fail unless the price book is this one")
+    parser.add_argument("--prices", metavar="OVERLAY.toml", help="own or negotiated prices and discounts")
+    parser.add_argument("--free-tier", choices=("none", "always", "all"), default="always",
+                        help="which free allowances count (default: those that never end)")  # fmt: skip
+    parser.add_argument("--format", choices=FORMATS, default="table", help="how to print it (default: table)")
+    parser.add_argument("--output", metavar="FILE", help="write to a file instead of standard output")
+    parser.add_argument("--explain", action="store_true", help="every slice with SKU, source, date and confidence")
+    parser.add_argument("--budget", metavar="LIMIT", help='"5000 USD/month" or "60000 USD"; over it: exit code 3')
+    parser.add_argument("--set", action="append", default=[], metavar="LINE.KEY=VALUE", dest="changes",
+                        help="change one key of the workload (repeatable)")  # fmt: skip
+    parser.add_argument("--diff", metavar="OLD.json", help="compare with an estimate saved as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Estimates, prints, and returns the exit code. Raises `PlanError` for what the user can correct."""
+    draft = _draft(args.workload)
+    for change in args.changes:
+        draft = draft.with_set(change)
+    budget = parse_budget(args.budget) if args.budget else None
+    result = _estimate(args, draft)
+    _write(_text(args, result), args.output)
+    return _verdict(result, budget, asked=len(args.provider))
+
+
+def _draft(items: list[str]) -> Draft:
+    """One file, or operations with quantities."""
+    if len(items) == 1 and "=" not in items[0]:
+        return read_file(items[0])
+    return quick(items)
+
+
+def _estimate(args: argparse.Namespace, draft: Draft) -> Estimate:
+    overlay = None
+    if args.prices:
+        from cloudai_pricing.overlay import load_overlay
+
+        overlay = load_overlay(args.prices)
+    return estimate(
+        check(draft),
+        overlay=overlay,
+        providers=args.provider,
+        region=args.region,
+        months=_months(args.months),
+        as_of=_day(args.as_of),
+        snapshot=args.snapshot,
+        free_tier=args.free_tier,
+        capabilities=_Declared(),
+    )
+
+
+def _months(number: int | None) -> int | None:
+    from cloudai_pricing.workload_values import parse_months
+
+    return None if number is None else parse_months(number)
+
+
+def _day(text: str | None) -> str | None:
+    if text is None:
+        return None
+    from datetime import date
+
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError as error:
+        raise PlanError(f"--as-of {text!r} is not a day", fix="Write it like 2026-03-01") from error
+
+
+def _text(args: argparse.Namespace, result: Estimate) -> str:
+    if args.format == "json":
+        from cloudai_pricing.asjson import to_json
+
+        return to_json(result)
+    if args.format in ("csv", "focus"):
+        from cloudai_pricing.ascsv import to_csv, to_focus
+
+        return to_csv(result) if args.format == "csv" else to_focus(result)
+    if args.format in ("markdown", "html"):
+        from cloudai_pricing.documents import to_html, to_markdown
+
+        return to_html(result) if args.format == "html" else to_markdown(result, explain=args.explain)
+    from cloudai.cli.estimate_table import to_table
+
+    return to_table(result, explain=args.explain, to_file=args.output is not None)
+
+
+def _write(text: str, output: str | None) -> None:
+    if output is None:
+        sys.stdout.write(text)
+        return
+    try:
+        Path(output).write_text(text, encoding="utf-8", newline="")
+    except OSError as error:
+        raise PlanError(f"{output} can't be written: {error.strerror or error}") from error
+
+
+def _verdict(result: Estimate, budget: Budget | None, *, asked: int) -> int:
+    """The exit code, and one line on stderr that says why it is not 0."""
+    answer: Option | Mix | None = result.options[0] if asked == 1 and result.options else result.mix
+    if budget is not None and answer is not None and budget.over(answer):
+        known = "" if answer.complete else "at least "
+        what = "the dearest month" if budget.monthly else "the total"
+        _say(f"over budget: {what} is {known}{money(budget.spent(answer))}, the limit {money(budget.limit)}")
+        return OVER_BUDGET
+    if not result.complete:
+        _say("incomplete: a price is unknown, so totals with >= are lower bounds")
+        return INCOMPLETE
+    return 0
+
+
+def _say(text: str) -> None:
+    sys.stdout.flush()
+    sys.stderr.write(f"cloudai: {text}\n")
+
+
+class _Declared(Mapping[str, Mapping[str, Mapping[str, str]]]):
+    """What providers declare in `capabilities.toml`, read at the first question about one of them."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Mapping[str, Mapping[str, str]] | None] = {}
+
+    def __getitem__(self, provider: str) -> Mapping[str, Mapping[str, str]]:
+        if provider not in self._known:
+            self._known[provider] = _declared(provider)
+        found = self._known[provider]
+        if found is None:
+            raise KeyError(provider)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        from cloudai.capabilities import BUILTIN
+
+        return (name for name in BUILTIN if self.get(name) is not None)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _declared(provider: str) -> Mapping[str, Mapping[str, str]] | None:
+    """Operation -> feature (`""`: the operation itself) -> support; None: nothing is declared."""
+    from cloudai.capabilities import BUILTIN, find_capabilities, load_capabilities
+    from cloudai.errors import ConfigError
+
+    if provider not in BUILTIN:
+        return None
+    try:
+        declared = load_capabilities(find_capabilities(f"cloudai_{provider}"))
+    except ConfigError:  # a broken declaration is for `cloudai operations` to show; prices don't hang on it
+        return None
+    return {
+        name: {"": operation.support, **{feature: one.support for feature, one in operation.features.items()}}
+        for name, operation in declared.operations.items()
+    }

@@ -1,0 +1,155 @@
+"""An estimate as Markdown (for a pull request) and as one plain HTML page that loads nothing from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from html import escape
+
+from cloudai_pricing import words
+from cloudai_pricing.exact import grouped, money, plain
+from cloudai_pricing.model import Estimate, LineCost, Option, Slice
+
+Rows = list[list[str]]
+
+
+def to_markdown(estimate: Estimate, *, explain: bool = False) -> str:
+    """GitHub's Markdown."""
+    head, rows = _summary(estimate)
+    parts = [f"### {_md(words.headline(estimate))}", _md_table(head, rows, left=1)]
+    if mix := _mix(estimate):
+        parts.append(f"**Least mix: {_md(mix[0])}** ({_md(mix[1])})")
+    parts.extend(f"- `>=` {_md(gap)}" for gap in _gaps(estimate))
+    if explain:
+        for option, line in _lines(estimate):
+            parts.append(f"#### {_md(f'{option.provider} {option.region}: {line.name}')}")
+            if line.slices:
+                parts.append(_md_table(_SLICE_HEAD, [_slice(piece) for piece in line.slices], left=1))
+            parts.extend(f"- {_md(note)}" for note in line.notes)
+    assumed = "\n".join(f"- {_md(text)}" for text in estimate.assumptions)
+    parts.append(f"<details><summary>Assumed</summary>\n\n{assumed}\n\n</details>")
+    return "\n\n".join(parts) + "\n"
+
+
+def to_html(estimate: Estimate) -> str:
+    """A whole page, with every slice and its source."""
+    head, rows = _summary(estimate)
+    parts = [f"<h1>{escape(words.headline(estimate))}</h1>", _html_table(head, rows)]
+    if mix := _mix(estimate):
+        parts.append(f"<p><strong>Least mix: {escape(mix[0])}</strong> ({escape(mix[1])})</p>")
+    parts.append(_html_list(f">= {gap}" for gap in _gaps(estimate)))
+    for option, line in _lines(estimate):
+        parts.append(f"<h2>{escape(f'{option.provider} {option.region}: {line.name}')}</h2>")
+        if line.slices:
+            parts.append(_html_table(_SLICE_HEAD, [_slice(piece) for piece in line.slices]))
+        parts.append(_html_list(line.notes))
+    parts += ["<h2>Assumed</h2>", _html_list(estimate.assumptions)]
+    return _PAGE.format(title=escape(estimate.name), body="\n".join(part for part in parts if part))
+
+
+def _summary(estimate: Estimate) -> tuple[list[str], Rows]:
+    """A row per line, then the first month, the total, and its range where it has one."""
+    options = estimate.options
+    rows = []
+    for number, line in enumerate(options[0].lines if options else ()):
+        best = words.cheapest(estimate, number)
+        cells = [_cell(option.lines[number], best=option.provider == best) for option in options]
+        rows.append([line.name, words.volume(line), *cells])
+    rows.append(["first month", "", *(words.amount(option.month, complete=option.complete) for option in options)])
+    best = words.cheapest_option(estimate)
+    totals = [
+        words.amount(option.total, complete=option.complete) + (" ✓" if option.provider == best else "")
+        for option in options
+    ]
+    rows.append([f"{estimate.months} months", "", *totals])
+    if any(not option.total.certain for option in options):
+        rows.append(["low to high", "", *(words.span(option.total) for option in options)])
+    return ["line", "volume", *(f"{option.provider} {option.region}" for option in options)], rows
+
+
+def _cell(line: LineCost, *, best: bool) -> str:
+    if line.cost is None:
+        return words.UNKNOWN if line.offered else "not offered"
+    own = " (own)" if any(piece.overridden for piece in line.slices) else ""
+    return words.amount(line.cost, complete=line.complete) + own + (" ✓" if best else "")
+
+
+def _mix(estimate: Estimate) -> tuple[str, str] | None:
+    if estimate.mix is None or len(estimate.options) < 2:
+        return None
+    return words.amount(estimate.mix.total, complete=estimate.mix.complete), words.placed(estimate)
+
+
+def _gaps(estimate: Estimate) -> Iterator[str]:
+    return (f"{option.provider}: {gap}" for option in estimate.options for gap in words.gaps(option))
+
+
+def _lines(estimate: Estimate) -> Iterator[tuple[Option, LineCost]]:
+    return ((option, line) for option in estimate.options for line in option.lines)
+
+
+_SLICE_HEAD = ["sku", "from", "to", "quantity", "unit", "unit price", "cost", "source", "date", "confidence"]
+
+
+def _slice(piece: Slice) -> list[str]:
+    return [
+        f"{piece.service}: {piece.sku}{' (own)' if piece.overridden else ''}",
+        grouped(piece.start),
+        "" if piece.end is None else grouped(piece.end),
+        grouped(piece.quantity),
+        piece.unit,
+        f"${plain(piece.unit_price)}",
+        money(piece.cost),
+        piece.source,
+        piece.as_of,
+        piece.confidence,
+    ]
+
+
+def _md(text: str) -> str:
+    """Text that Markdown takes as it is."""
+    for sign in ("\\", "|", "*", "_", "`", "<", "["):
+        text = text.replace(sign, f"\\{sign}")
+    return text.replace("\n", " ")
+
+
+def _md_table(head: Sequence[str], rows: Rows, *, left: int) -> str:
+    marks = ["---" if column < left else "---:" for column in range(len(head))]
+    table = [[_md(cell) for cell in head], marks, *([_md(cell) for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in table)
+
+
+def _html_table(head: Sequence[str], rows: Rows) -> str:
+    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+    body = "\n".join(f"<tr>{''.join(f'<td>{_html_cell(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table>\n<tr>{top}</tr>\n{body}\n</table>"
+
+
+def _html_cell(text: str) -> str:
+    if text.startswith("https://"):
+        return f'<a href="{escape(text)}">{escape(text)}</a>'
+    return escape(text)
+
+
+def _html_list(items: Iterator[str] | Sequence[str]) -> str:
+    rows = "".join(f"<li>{escape(item)}</li>" for item in items)
+    return f"<ul>{rows}</ul>" if rows else ""
+
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }}
+table {{ border-collapse: collapse; margin: 1rem 0; }}
+th, td {{ border-bottom: 1px solid #ccc; padding: .3rem .7rem; text-align: right; vertical-align: top; }}
+th:first-child, td:first-child {{ text-align: left; }}
+</style>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""

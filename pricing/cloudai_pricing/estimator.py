@@ -1,0 +1,241 @@
+"""`estimate(workload)`: every provider's bill for a workload, and the mix that costs least.
+
+Sums are exact; nothing is read but the price book that came with this version (and the overlay given); the same
+inputs give the same answer to the byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from cloudai_pricing import assumptions
+from cloudai_pricing.billing import Bill, FreeTier, Plan, bill
+from cloudai_pricing.book import Book
+from cloudai_pricing.errors import PlanError, nearest
+from cloudai_pricing.exact import exactly
+from cloudai_pricing.linecost import free_line, line_cost, unpriced_line
+from cloudai_pricing.machines import choose
+from cloudai_pricing.mix import assign
+from cloudai_pricing.model import NOTHING, Candidate, Choice, Estimate, LineCost, Mix, Option, Range
+from cloudai_pricing.operations import billable
+from cloudai_pricing.overlay import NO_OVERLAY, Overlay
+from cloudai_pricing.regions import region_of
+from cloudai_pricing.selection import OFFERED, Capabilities, Catalog, Unpriced, Wanted, select
+from cloudai_pricing.workload import Line, Workload
+
+KNOWN_PROVIDERS = ("aws", "azure", "gcp", "local")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Quote:
+    """A line on a provider: the plan that bills it, or the reason why there is none; what to say beside it."""
+
+    line: Line
+    region: str
+    plan: Plan | None
+    notes: tuple[str, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
+    offered: bool = True
+    lacks: tuple[str, ...] = ()
+    """Features that the line needs and the provider has not: it is no part of the mix there."""
+
+
+def estimate(
+    workload: Workload,
+    *,
+    book: Book | None = None,
+    overlay: Overlay | None = None,
+    providers: Sequence[str] = (),
+    region: str | None = None,
+    months: int | None = None,
+    as_of: str | None = None,
+    snapshot: str | None = None,
+    free_tier: FreeTier = "always",
+    capabilities: Capabilities | None = None,
+) -> Estimate:
+    """Prices a workload. Raises `PlanError` for what the user can correct, also for two prices that fit equally well.
+
+    `as_of`: the day (ISO) whose prices count; default: the newest reading in the book. `snapshot`: fail unless the
+    book is this one. `capabilities`: what providers offer, for `needs` and for features that no price names.
+    """
+    with exactly():
+        catalog = _catalog(book or Book.shipped(), overlay or NO_OVERLAY, as_of, snapshot, capabilities)
+        return _estimate(workload, catalog, providers, region, months or workload.months, free_tier)
+
+
+def _catalog(
+    book: Book, overlay: Overlay, as_of: str | None, snapshot: str | None, capabilities: Capabilities | None
+) -> Catalog:
+    seen = book.at(as_of) if as_of is not None else book
+    if snapshot is not None and snapshot != seen.snapshot.id:
+        fix = f"This version has {seen.snapshot.id!r} of {seen.snapshot.date}"
+        raise PlanError(f"price snapshot {snapshot!r} is not here", fix=fix)
+    return Catalog(book=seen, overlay=overlay.at(as_of), capabilities=capabilities)
+
+
+def _estimate(
+    workload: Workload,
+    catalog: Catalog,
+    providers: Sequence[str],
+    region: str | None,
+    months: int,
+    free_tier: FreeTier,
+) -> Estimate:
+    chosen = _providers(workload, catalog, providers, region)
+    quotes = {
+        name: [_quote(catalog, name, line, where[line.name]) for line in workload.lines] for name, where in chosen
+    }
+    options = tuple(_option(name, where[""], quotes[name], months, free_tier) for name, where in chosen)
+    mix, exact = _mix(workload, quotes, months, free_tier)
+    return Estimate(
+        name=workload.name,
+        currency="USD",
+        months=months,
+        snapshot_id=catalog.book.snapshot.id,
+        snapshot_date=catalog.book.snapshot.date,
+        assumptions=assumptions.of(workload, catalog, chosen, free_tier, exact_mix=exact),
+        options=options,
+        mix=mix,
+    )
+
+
+def _providers(
+    workload: Workload, catalog: Catalog, asked: Sequence[str], region: str | None
+) -> list[tuple[str, Mapping[str, str]]]:
+    """Providers with their region per line name (`""`: of the workload), those asked or all that price a line."""
+    known = catalog.regions()
+    for name in asked:
+        if name not in known and name not in KNOWN_PROVIDERS:
+            raise PlanError(f"unknown provider {name!r}", fix=nearest(name, {*known, *KNOWN_PROVIDERS}))
+    pricing = frozenset[str]().union(*(catalog.providers(line.operation) for line in workload.lines))
+    found = []
+    for name in dict.fromkeys(asked) or sorted(pricing or known):
+        where = _regions(workload, name, region, known)
+        if where is not None:
+            found.append((name, where))
+        elif asked:
+            place = region or workload.region_on(name)
+            raise PlanError(f"{place!r} is not a region of {name}", fix="Use a neutral one, like us or eu, or its own")
+    return found
+
+
+def _regions(
+    workload: Workload, provider: str, region: str | None, known: Mapping[str, tuple[str, ...]]
+) -> Mapping[str, str] | None:
+    """Region per line name; None: a region of the workload is another provider's own."""
+    where: dict[str, str] = {}
+    for line in (None, *workload.lines):
+        asked = workload.region_on(provider, line) if region is None or (line and line.region) else region
+        own = region_of(asked, provider, known)
+        if own is None:
+            return None
+        where[line.name if line else ""] = own
+    return where
+
+
+def _quote(catalog: Catalog, provider: str, line: Line, region: str) -> Quote:
+    lacks = tuple(need for need in line.needs if not _has(catalog, provider, line.operation, need))
+    notes = tuple(f"{provider} lacks {need}, which the line needs" for need in lacks)
+    operation = billable().get(line.operation)
+    if operation is not None and operation.free:
+        return Quote(line=line, region=region, plan=None, notes=("free of charge",), lacks=lacks)
+    try:
+        plan, more, candidates = _plan(catalog, provider, line, region)
+    except Unpriced as reason:
+        offered = catalog.supports(provider, line.operation) != "no"
+        return Quote(line=line, region=region, plan=None, notes=(*notes, str(reason)), offered=offered, lacks=lacks)
+    return Quote(line=line, region=region, plan=plan, notes=(*notes, *more), candidates=candidates, lacks=lacks)
+
+
+def _has(catalog: Catalog, provider: str, operation: str, feature: str) -> bool:
+    """Without capability data nothing is known to be lacking."""
+    if catalog.capabilities is None or provider not in catalog.capabilities:
+        return True
+    return catalog.supports(provider, operation, feature) in OFFERED
+
+
+def _plan(
+    catalog: Catalog, provider: str, line: Line, region: str
+) -> tuple[Plan, tuple[str, ...], tuple[Candidate, ...]]:
+    if line.machine is not None:
+        choice = choose(catalog, provider, region, line.operation, line.machine)
+        plan = Plan(line=line, region=region, charges=choice.selection.charges, nodes=choice.nodes)
+        return plan, choice.selection.notes, choice.candidates
+    wanted = Wanted(
+        operation=line.operation,
+        unit=line.unit,
+        features=line.features,
+        variant=line.variant_on(provider),
+        sku=line.sku,
+    )
+    selection = select(catalog, provider, region, wanted)
+    plan = Plan(line=line, region=region, charges=selection.charges, known=not selection.unpriced)
+    return plan, selection.notes, ()
+
+
+def _option(provider: str, region: str, quotes: Sequence[Quote], months: int, free_tier: FreeTier) -> Option:
+    lines = _lines(quotes, months, free_tier)
+    by_month = _by_month(lines, months)
+    return Option(
+        provider=provider,
+        region=region,
+        complete=all(line.complete for line in lines),
+        month=by_month[0],
+        by_month=by_month,
+        total=sum(by_month, NOTHING),
+        lines=lines,
+    )
+
+
+def _lines(quotes: Sequence[Quote], months: int, free_tier: FreeTier) -> tuple[LineCost, ...]:
+    bills = bill([quote.plan for quote in quotes if quote.plan is not None], months, free_tier)
+    return tuple(_line(quote, bills.get(quote.line.name), months) for quote in quotes)
+
+
+def _line(quote: Quote, one: Bill | None, months: int) -> LineCost:
+    operation = billable().get(quote.line.operation)
+    if operation is not None and operation.free:
+        return free_line(quote.line, months, quote.notes)
+    if quote.plan is None or one is None:
+        return unpriced_line(quote.line, months, quote.notes, offered=quote.offered)
+    return line_cost(quote.plan, one, months, quote.notes, quote.candidates)
+
+
+def _by_month(lines: Sequence[LineCost], months: int) -> tuple[Range, ...]:
+    return tuple(sum((line.by_month[at] for line in lines), NOTHING) for at in range(months))
+
+
+def _mix(
+    workload: Workload, quotes: Mapping[str, Sequence[Quote]], months: int, free_tier: FreeTier
+) -> tuple[Mix | None, bool]:
+    """The mix, and whether it is proven least."""
+    if not quotes:
+        return None, True
+    able = {
+        provider: {quote.line.name: quote.plan for quote in several if quote.plan is not None and not quote.lacks}
+        for provider, several in quotes.items()
+    }
+    assignment = assign(able, [line.name for line in workload.lines], months, free_tier)
+    placed: dict[str, tuple[str, str, LineCost]] = {}
+    for provider, several in quotes.items():
+        mine = [quote for quote in several if assignment.providers.get(quote.line.name) == provider]
+        for quote, line in zip(mine, _lines(mine, months, free_tier), strict=True):
+            placed[line.name] = (provider, quote.region, line)
+    choices = tuple(_choice(line, placed.get(line.name), months) for line in workload.lines)
+    lines = [choice.line for choice in choices if choice.line is not None]
+    by_month = _by_month(lines, months)
+    complete = all(choice.line is not None and choice.line.complete for choice in choices)
+    mix = Mix(complete=complete, month=by_month[0], by_month=by_month, total=sum(by_month, NOTHING), choices=choices)
+    return mix, assignment.exact
+
+
+def _choice(line: Line, placed: tuple[str, str, LineCost] | None, months: int) -> Choice:
+    if placed is not None:
+        provider, region, cost = placed
+        return Choice(name=line.name, provider=provider, region=region, cost=cost.cost, line=cost)
+    operation = billable().get(line.operation)
+    if operation is not None and operation.free:
+        free = free_line(line, months, ("free of charge",))
+        return Choice(name=line.name, provider=None, region=None, cost=free.cost, line=free)
+    return Choice(name=line.name, provider=None, region=None, cost=None)

@@ -1,0 +1,66 @@
+"""Costs in words and short tables of cells, shared by the forms that people read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cloudai_pricing.exact import grouped, money
+from cloudai_pricing.model import Choice, Estimate, LineCost, Option, Range
+from cloudai_pricing.units import plural
+
+UNKNOWN = "unknown"
+
+
+def amount(costs: Range | None, *, complete: bool) -> str:
+    """`$1,234.56`, `>= $1,234.56` where a price is missing, `unknown` where all are."""
+    if costs is None:
+        return UNKNOWN
+    return money(costs.likely) if complete else f">= {money(costs.likely)}"
+
+
+def span(costs: Range) -> str:
+    """`$900.00 to $1,600.00`, or nothing where the inputs have no range."""
+    return "" if costs.certain else f"{money(costs.low)} to {money(costs.high)}"
+
+
+def volume(line: LineCost) -> str:
+    """`36,000,000 images`."""
+    return f"{grouped(line.quantity)} {plural(line.unit, line.quantity)}"
+
+
+def cheapest(estimate: Estimate, number: int) -> str | None:
+    """The provider whose whole price of a line is least, where two or more can be compared."""
+    lines = [(option.lines[number], option.provider) for option in estimate.options]
+    costs = [(line.cost.likely, provider) for line, provider in lines if line.complete and line.cost is not None]
+    return min(costs)[1] if len(costs) > 1 else None
+
+
+def cheapest_option(estimate: Estimate) -> str | None:
+    """The provider of the least complete total, where there are several options."""
+    totals = [(option.total.likely, option.provider) for option in estimate.options if option.complete]
+    return min(totals)[1] if totals and len(estimate.options) > 1 else None
+
+
+def gaps(option: Option) -> Iterator[str]:
+    """What of an option is not priced, and why."""
+    for line in option.lines:
+        if not line.complete:
+            yield f"{line.name}: {'; '.join(line.notes)}"
+
+
+def placed(estimate: Estimate) -> str:
+    """`product photos on aws, call recordings on gcp`: the mix in words."""
+    assert estimate.mix is not None
+    return ", ".join(_place(choice) for choice in estimate.mix.choices)
+
+
+def _place(choice: Choice) -> str:
+    if choice.provider is not None:
+        return f"{choice.name} on {choice.provider}"
+    return f"{choice.name}: {UNKNOWN if choice.cost is None else 'free'}"
+
+
+def headline(estimate: Estimate) -> str:
+    """`support portal: 12 months, prices of 2026-10-07 (snapshot 0123...)`."""
+    months = f"{estimate.months} month{'s' if estimate.months > 1 else ''}"
+    return f"{estimate.name}: {months}, prices read up to {estimate.snapshot_date} (snapshot {estimate.snapshot_id})"
