@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,33 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if not item.get_closest_marker("gpu")]
+
+
+PROGRAMS = {
+    "espeak-ng": "apt install espeak-ng",
+    "apertium": "apt install apertium apertium-eng-spa",
+    "tesseract": "apt install tesseract-ocr",
+}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """`@pytest.mark.program(NAME)`: where it is missing the test is skipped with the install line; in CI it fails."""
+    for marker in item.iter_markers("program"):
+        name = marker.args[0]
+        if shutil.which(name) is None:
+            reason = f"{name} is not installed: {PROGRAMS[name]}"
+            if os.environ.get("CI"):
+                pytest.fail(reason)
+            pytest.skip(reason)  # a newcomer's machine; never CI's
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In CI a skipped test is a failed run: an engine that nobody tried is not known to work."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter else []
+    if os.environ.get("CI") and skipped:
+        reporter.write_line(f"{len(skipped)} test(s) were skipped: CI must run them all", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture

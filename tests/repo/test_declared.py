@@ -1,0 +1,31 @@
+"""What drivers implement is within what their providers declare; what is declared and not implemented is listed."""
+
+from __future__ import annotations
+
+import pytest
+
+from cloudai.registry import Registry
+
+CLOUD_ONLY_DECLARED = "the driver is its own issue; planning and comparing work"
+NOT_YET = {
+    "aws": CLOUD_ONLY_DECLARED,
+    "gcp": CLOUD_ONLY_DECLARED,
+    "azure": CLOUD_ONLY_DECLARED,
+}
+"""Providers whose whole driver is not in this version. May only shrink."""
+
+
+@pytest.mark.parametrize("name", ["aws", "gcp", "azure", "local", "fake"])
+def test_implemented_is_within_declared(name: str) -> None:
+    entry = Registry.installed().get(name)
+    offered = {operation.name for operation in entry.capabilities.operations.values() if operation.support != "no"}
+    assert entry.provider.implements <= offered
+    if name in NOT_YET:
+        assert not entry.provider.implements
+    else:
+        assert offered - entry.provider.implements == frozenset()
+
+
+def test_no_other_provider_is_registered_by_this_distribution() -> None:
+    mine = [name for name in Registry.installed().names if Registry.installed().get(name).distribution == "cloudai"]
+    assert mine == ["aws", "azure", "fake", "gcp", "local"]
