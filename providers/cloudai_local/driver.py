@@ -30,7 +30,7 @@ from cloudai_local.settings import LocalOptions, LocalSettings
 
 if TYPE_CHECKING:
     from cloudai.types import custom, speech, translation, vision
-    from cloudai_local.onnx.model import CustomModels
+    from cloudai_local.onnx.catalogue import CustomModels
 
 
 class _TextEngine(Engine, ReadText, ReadDocument, Protocol): ...
@@ -157,7 +157,7 @@ class LocalDriver:
         return (self._models or self._open_models()).predict(request, call)
 
     def _open_models(self) -> CustomModels:
-        from cloudai_local.onnx.model import CustomModels
+        from cloudai_local.onnx.catalogue import CustomModels
 
         with self._lock:
             if self._models is None:

@@ -39,10 +39,11 @@ def serving_folder(settings: LocalSettings, operation: str, wanted: str | None =
             f"no model folder with task = {task.value!r} in {places}",
             install="cloudai local models add PATH (a folder with model.onnx and model.toml, see docs/local-models.md)",
         )
-    if len(folders) > 1:
+    first, *others = folders
+    if others:
         names = ", ".join(folder.name for folder in folders)
         raise InvalidInput(f'several models could serve {operation}: {names}. Set serve = {{"{operation}" = "NAME"}}')
-    return folders[0]
+    return first
 
 
 def require_runtime() -> None:
