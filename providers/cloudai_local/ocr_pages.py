@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from cloudai.types.media import Media
 
-MAX_PIXELS = 100_000_000
-"""Of one page; more is refused before it is decoded."""
+MAX_PIXELS = 89_000_000
+"""Of one page; more is refused before it is decoded. Pillow itself would warn from 89.5 million."""
 PDF_DPI = 200
 """A PDF page is drawn at this resolution: enough for 8-point type, and what Tesseract's guide asks for as least."""
 PDF_MAX_SIDE = 6000
@@ -83,15 +83,21 @@ def is_pdf(media: Media) -> bool:
 def _open(media: Media) -> Image.Image:
     from PIL import Image, UnidentifiedImageError
 
+    if media.image is not None:
+        _check_size(media.image.width, media.image.height)
     try:
         image = Image.open(io.BytesIO(media.content))
     except Image.DecompressionBombError as error:
         raise TooLarge(f"the image has more than {MAX_PIXELS:,} pixels, the limit of local OCR") from error
     except (UnidentifiedImageError, OSError, ValueError) as error:
         raise InvalidInput("not an image that Pillow can read (or an empty file)") from error
-    if image.width * image.height > MAX_PIXELS:
-        raise TooLarge(f"{image.width} x {image.height} pixels are over the {MAX_PIXELS:,} of local OCR: scale it down")
+    _check_size(image.width, image.height)
     return image
+
+
+def _check_size(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise TooLarge(f"{width} x {height} pixels are over the {MAX_PIXELS:,} of local OCR: scale it down")
 
 
 def _frame(image: Image.Image, number: int) -> PageImage:
