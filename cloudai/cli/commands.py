@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -61,6 +61,8 @@ TABLE: tuple[Row, ...] = (
     Row("completion", "completion for bash, zsh or fish", "cloudai.cli.completion"),
 )
 
+_ROWS = {row.name: row for row in TABLE}
+
 _EPILOG = """\
 exit codes: 0 fine, 1 an operation failed, 2 wrong input or config, 3 over budget,
             4 estimate incomplete, 130 interrupted
@@ -70,11 +72,11 @@ exit codes: 0 fine, 1 an operation failed, 2 wrong input or config, 3 over budge
 def expand_alias(argv: Sequence[str]) -> list[str]:
     """`["translate", ...]` as `["translation", "translate", ...]`."""
     chosen = chosen_command(argv)
-    for row in TABLE:
-        if row.name == chosen and row.alias:
-            at = argv.index(chosen)
-            return [*argv[:at], *row.alias, *argv[at + 1 :]]
-    return list(argv)
+    alias = _ROWS[chosen].alias if chosen in _ROWS else ()
+    if chosen is None or not alias:
+        return list(argv)
+    at = argv.index(chosen)
+    return [*argv[:at], *alias, *argv[at + 1 :]]
 
 
 def chosen_command(argv: Sequence[str]) -> str | None:
@@ -84,16 +86,19 @@ def chosen_command(argv: Sequence[str]) -> str | None:
 
 def load(name: str) -> Command:
     """The command of that name. Raises `InvalidInput` with the nearest name when there is none."""
-    for row in TABLE:
-        if row.name == name and row.module is not None:
-            return cast("Command", importlib.import_module(row.module))
-    points = {point.name: point for point in _installed()}
-    if name not in points:
-        from cloudai.config import nearest
+    row = _ROWS.get(name)
+    if row is not None and row.module is not None:
+        return cast("Command", importlib.import_module(row.module))
+    points = _installed()
+    if name in points:
+        return _load_point(points[name])
+    if row is not None:
+        raise InvalidInput(f"the package that brings `cloudai {name}` is not installed: install cloudai again")
+    from cloudai.config import nearest
 
-        known = dict.fromkeys([*(row.name for row in TABLE), *points])
-        raise InvalidInput(f"unknown command {name!r}{nearest(name, known)}\nSee: cloudai --help")
-    return _load_point(points[name])
+    raise InvalidInput(
+        f"unknown command {name!r}{nearest(name, dict.fromkeys([*_ROWS, *points]))}\nSee: cloudai --help"
+    )
 
 
 def _load_point(point: EntryPoint) -> Command:
@@ -103,31 +108,24 @@ def _load_point(point: EntryPoint) -> Command:
         raise CloudAIError(f"command {point.name!r} ({point.value}) can't be loaded: {error}") from error
 
 
-def _from(point: EntryPoint) -> str:
-    """All that is known of a command before it is imported."""
-    return f"from {point.value.partition('.')[0].partition(':')[0]}"
-
-
-def _installed() -> Iterable[EntryPoint]:
+def _installed() -> Mapping[str, EntryPoint]:
     from importlib.metadata import entry_points  # 40 ms: only for a name that is not built in
 
-    return entry_points(group=GROUP)
+    return {point.name: point for point in entry_points(group=GROUP)}
 
 
 def root_parser(chosen: str | None) -> Parser:
     """The parser of `cloudai`, with the arguments of the chosen command only. Loads no other command."""
     parser, commands = _bare_root()
-    rows = {row.name: row.help for row in TABLE}
+    helps = {row.name: row.help for row in TABLE}
     if chosen is None:
-        rows |= {
-            point.name: f"from {point.value.partition('.')[0]}" for point in _installed() if point.name not in rows
-        }
-    command = load(chosen) if chosen is not None else None
-    if chosen is not None:
-        rows.setdefault(chosen, "")
-    for name, text in rows.items():
+        helps = {name: _from(point) for name, point in _installed().items()} | helps
+    else:
+        helps.setdefault(chosen, "")
+    for name, text in helps.items():
         sub = commands.add_parser(name, help=text, description=_sentence(text))
-        if command is not None and name == chosen:
+        if name == chosen:
+            command = load(name)
             command.configure(sub)
             sub.set_defaults(run=command.run)
     return parser
@@ -136,19 +134,28 @@ def root_parser(chosen: str | None) -> Parser:
 def full_parser() -> Parser:
     """The parser with the arguments of every built-in and installed command: for completion and for the docs."""
     parser, commands = _bare_root()
+    points = _installed()
     for row in TABLE:
-        sub = commands.add_parser(row.name, help=row.help, description=_sentence(row.help))
-        if row.alias:
-            from cloudai.cli.verbs import configure_alias
-
-            configure_alias(sub, load(row.alias[0]), row.alias[1])
-        else:
-            load(row.name).configure(sub)
-    known = {row.name for row in TABLE}
-    for point in _installed():
-        if point.name not in known:
-            _load_point(point).configure(commands.add_parser(point.name, help=_from(point)))
+        if row.module is not None or row.name in points:
+            load(row.name).configure(commands.add_parser(row.name, help=row.help, description=_sentence(row.help)))
+        elif row.alias:
+            configure_alias(commands.add_parser(row.name, help=row.help), load(row.alias[0]), row.alias[1])
+    for name, point in points.items():
+        if name not in _ROWS:
+            _load_point(point).configure(commands.add_parser(name, help=_from(point)))
     return parser
+
+
+def configure_alias(parser: argparse.ArgumentParser, command: Command, verb: str) -> None:
+    """The arguments of one verb of a service, for a command that is short for it."""
+    from cloudai.cli.verbs import configure_verb
+
+    configure_verb(parser, next(known for known in getattr(command, "VERBS", ()) if known.name == verb))
+
+
+def _from(point: EntryPoint) -> str:
+    """All that is known of a command before it is imported."""
+    return f"from {point.module.partition('.')[0]}"
 
 
 def _bare_root() -> tuple[Parser, argparse._SubParsersAction[Parser]]:

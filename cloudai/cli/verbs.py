@@ -16,7 +16,6 @@ from cloudai.cli.terminal import Shown
 
 if TYPE_CHECKING:
     from cloudai.calls.run import CallOptions
-    from cloudai.cli.commands import Command
     from cloudai.client import Client
     from cloudai.types.results import Result
 
@@ -151,13 +150,6 @@ def configure_service(parser: argparse.ArgumentParser, verbs: Sequence[Verb]) ->
             verb.name, help=title, description=f"{title}.", epilog=f"{verb.epilog}\noperation: {verb.operation}".strip()
         )
         configure_verb(sub, verb)
-
-
-def configure_alias(parser: argparse.ArgumentParser, command: Command, name: str) -> None:
-    """The arguments of one verb of a service, for a command that is short for it."""
-    for verb in getattr(command, "VERBS", ()):
-        if verb.name == name:
-            configure_verb(parser, verb)
 
 
 def configure_verb(parser: argparse.ArgumentParser, verb: Verb) -> None:
