@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from io import StringIO
 
 from cloudai_pricing import words
-from cloudai_pricing.exact import grouped, money, plain
+from cloudai_pricing.exact import each, grouped, money
 from cloudai_pricing.model import Estimate, LineCost, Option, Range, Slice
 from cloudai_pricing.units import plural
 from rich import box
@@ -117,9 +117,9 @@ def _explained(option: Option) -> Iterator[RenderableType]:
 def _unit_prices(line: LineCost) -> str:
     parts = []
     if line.effective_unit_price is not None:
-        parts.append(f"{money(line.effective_unit_price)} per {line.billed_unit} on average")
+        parts.append(f"{each(line.effective_unit_price)} per {line.billed_unit} on average")
     if line.marginal_unit_price is not None:
-        parts.append(f"{money(line.marginal_unit_price)} for the next")
+        parts.append(f"{each(line.marginal_unit_price)} for the next")
     if line.next_tier_at is not None:
         parts.append(f"price changes at {grouped(line.next_tier_at)} {plural(line.billed_unit)} a month")
     return f" ({', '.join(parts)})" if parts else ""
@@ -137,7 +137,7 @@ def _slices(slices: tuple[Slice, ...]) -> Table:
             f"    {piece.service}: {piece.sku}{own}",
             f"from {grouped(piece.start)}{upper}",
             f"{grouped(piece.quantity)} {plural(piece.unit, piece.quantity)}",
-            "free" if piece.free else f"${plain(piece.unit_price)}",
+            each(piece.unit_price),
             money(piece.cost),
             f"{piece.source}, {piece.as_of}, {piece.confidence}",
         )

@@ -12,7 +12,7 @@ from decimal import Decimal
 from cloudai_pricing.book import Book
 from cloudai_pricing.entries import Price
 from cloudai_pricing.errors import PlanError
-from cloudai_pricing.exact import ZERO, cut
+from cloudai_pricing.exact import ONE, ZERO, cut
 from cloudai_pricing.operations import operations
 from cloudai_pricing.regions import GLOBAL, region_of
 from cloudai_pricing.selection import Catalog, Unpriced, Wanted, select
@@ -56,11 +56,15 @@ class UnitPrice:
 
 @dataclass(frozen=True, slots=True)
 class _Rate:
-    """What a key comes to: per charge the price, how many billed units one given unit is, and the rounding."""
+    """What a key comes to. `charges`: the entry, base units per billed unit, the price of one billed unit.
+
+    `size`: base units per unit of the caller.
+    """
 
     charges: tuple[tuple[Price, Decimal, Decimal], ...]
     refs: tuple[PriceRef, ...]
     reason: str | None
+    size: Decimal = ONE
 
 
 _rates: dict[tuple[str, str, str | None, str, tuple[str, ...], str | None], _Rate] = {}
@@ -86,8 +90,7 @@ def price_call(
         return CallPrice(amount=ZERO if known is not None and known.free else None, reason=rate.reason)
     amount = ZERO
     for price, size, each in rate.charges:
-        units = quantity if size == 1 else cut(quantity * size)
-        amount += billed_of(price.rounding, units) * each
+        amount += cut(billed_of(price, quantity * size) * each / factor(price.unit))
     return CallPrice(amount=amount, refs=rate.refs)
 
 
@@ -132,7 +135,7 @@ def _rate(
         return _Rate((), (), "; ".join(selection.notes))
     prices = [charge.price for charge in selection.charges]
     assert all(convertible(price.unit, unit) for price in prices)
-    charges = tuple((price, factor(unit) / factor(price.unit), price.first_price) for price in prices)
+    charges = tuple((price, factor(unit), price.first_price) for price in prices)
     return _Rate(charges, tuple(_ref(price) for price in prices), None)
 
 

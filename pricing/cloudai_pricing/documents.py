@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from cloudai_pricing import words
-from cloudai_pricing.exact import grouped, money, plain
+from cloudai_pricing.exact import each, grouped, money
 from cloudai_pricing.model import Estimate, LineCost, Option, Slice
 
 Rows = list[list[str]]
@@ -97,7 +97,7 @@ def _slice(piece: Slice) -> list[str]:
         "" if piece.end is None else grouped(piece.end),
         grouped(piece.quantity),
         piece.unit,
-        f"${plain(piece.unit_price)}",
+        each(piece.unit_price),
         money(piece.cost),
         piece.source,
         piece.as_of,

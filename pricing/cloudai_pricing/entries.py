@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, cast
 
-from cloudai_pricing.exact import ZERO, plain
+from cloudai_pricing.exact import ZERO, cut, plain
+from cloudai_pricing.units import MONTH_HOURS
 
 Kind = Literal["usage", "addon", "training", "hosting", "storage", "egress", "commitment"]
 Per = Literal["channel", "target"]
@@ -38,15 +39,19 @@ class Free:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rounding:
-    """Each request is billed as at least `minimum`, in steps of `increment`, in the entry's unit."""
+    """Each request is billed as at least `minimum`, in steps of `increment`, of `unit` (None: the entry's unit).
+
+    Speech is priced per minute or hour and rounded to the second, which is no decimal part of either.
+    """
 
     increment: Decimal
     minimum: Decimal
+    unit: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Commitment:
-    """A fee per month that includes units; those above it cost `overage` each (None: not to be had)."""
+    """A fee per month of 730 hours that includes units; those above it cost `overage` each (None: not to be had)."""
 
     fee: Decimal
     included: Decimal
@@ -143,7 +148,9 @@ def build(row: Row) -> Price:
     if "rounding" in values:
         rounding = cast("Row", values["rounding"])
         values["rounding"] = Rounding(
-            increment=Decimal(str(rounding["increment"])), minimum=Decimal(str(rounding["minimum"]))
+            increment=Decimal(str(rounding["increment"])),
+            minimum=Decimal(str(rounding["minimum"])),
+            unit=cast("str | None", rounding.get("unit")),
         )
     if "commitment" in values:
         values["commitment"] = _commitment(cast("Row", values["commitment"]))
@@ -151,8 +158,11 @@ def build(row: Row) -> Price:
 
 
 def _commitment(row: Row) -> Commitment:
+    fee = Decimal(str(row["fee"]))
     return Commitment(
-        fee=Decimal(str(row["fee"])), included=Decimal(str(row["included"])), overage=_optional(row.get("overage"))
+        fee=cut(fee * MONTH_HOURS / 24) if row.get("per") == "day" else fee,
+        included=Decimal(str(row["included"])),
+        overage=_optional(row.get("overage")),
     )
 
 

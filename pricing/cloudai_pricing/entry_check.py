@@ -12,7 +12,7 @@ from cloudai_pricing.entries import Kind, Per, Row
 from cloudai_pricing.errors import PlanError, nearest
 from cloudai_pricing.exact import LARGEST, ZERO, plain
 from cloudai_pricing.operations import billable
-from cloudai_pricing.units import UNITS
+from cloudai_pricing.units import UNITS, convertible
 
 Check = Callable[[str, object], object]
 
@@ -179,18 +179,21 @@ def _free(key: str, value: object) -> object:
 
 
 def _rounding(key: str, value: object) -> object:
-    table = _table(key, value, (), ("increment", "minimum"))
+    table = _table(key, value, (), ("increment", "minimum", "unit"))
     row = {name: _number(name, table.get(name, "0")) for name in ("increment", "minimum")}
     if not table:
         raise PlanError("rounding is empty", fix='Write it like rounding = { increment = "1", minimum = "15" }')
-    return row
+    return row | ({"unit": str(_choice(*sorted(UNITS))("unit", table["unit"]))} if "unit" in table else {})
 
 
 def _committed(key: str, value: object) -> object:
     table = _table(key, value, ("fee", "included"), ("fee", "per", "included", "overage"))
-    if table.get("per", "month") != "month":
-        raise PlanError(f"commitment.per = {table['per']!r} is not known", fix='Fees are per = "month"')
-    return {name: _number(name, table[name]) for name in ("fee", "included", "overage") if name in table}
+    if (per := table.get("per", "month")) not in ("month", "day"):
+        raise PlanError(f"commitment.per = {per!r} is not known", fix='Fees are per = "month" or "day"')
+    row: dict[str, object] = {
+        name: _number(name, table[name]) for name in ("fee", "included", "overage") if name in table
+    }
+    return row | ({"per": "day"} if per == "day" else {})
 
 
 _CHECKS = {
@@ -203,10 +206,16 @@ _CHECKS = {
 
 
 def _check_whole(row: Row) -> None:
+    rounding = row.get("rounding")
+    if isinstance(rounding, Mapping) and not convertible(str(rounding.get("unit", row["unit"])), str(row["unit"])):
+        raise PlanError(f"rounding is in {rounding['unit']}, the price per {row['unit']}", fix="Use units that convert")
     if "tiers" not in row and "commitment" not in row:
         raise PlanError("a price has neither tiers nor a commitment", fix='Write tiers = [{ price = "0.001" }]')
     if "tiers" in row and "commitment" in row:
         raise PlanError("a price has both tiers and a commitment", fix="Make two entries of it")
+    rounding = cast("Row", row.get("rounding", {}))
+    if not convertible(str(rounding.get("unit", row["unit"])), str(row["unit"])):
+        raise PlanError(f"rounding.unit = {rounding['unit']!r} is not a unit of {row['unit']}s")
     tiers = cast("Sequence[Row]", row.get("tiers", ()))
     if "free" in row and tiers and tiers[0]["price"] == "0":
         raise PlanError("the free units stand twice: in free and as a tier of price 0", fix="Keep free, drop the tier")

@@ -57,3 +57,10 @@ def money(number: Decimal) -> str:
     if number and abs(number) < Decimal("0.01"):
         return f"${plain(Decimal(f'{number:.2g}'))}"
     return f"${number:,.2f}"
+
+
+def each(number: Decimal) -> str:
+    """A unit price for people: `$0.000016`, `$0.016`, `$1.50`; to six significant digits."""
+    text = plain(Decimal(f"{number:.6g}"))
+    whole, _, places = text.partition(".")
+    return f"${whole}.{places.ljust(2, '0')}" if number else "free"

@@ -164,7 +164,7 @@ def _missing(
     for feature in sorted(features):
         if feature in base.includes:
             continue
-        addon = _addon(catalog, base.provider, region, wanted, feature)
+        addon = _addon(catalog, base, region, wanted, feature)
         if addon is not None:
             addons[addon.key] = addon
         elif catalog.supports(base.provider, wanted.operation, feature) not in ("yes", "partial"):
@@ -172,16 +172,17 @@ def _missing(
     return list(addons.values()), missing
 
 
-def _addon(catalog: Catalog, provider: str, region: str, wanted: Wanted, feature: str) -> Price | None:
+def _addon(catalog: Catalog, base: Price, region: str, wanted: Wanted, feature: str) -> Price | None:
+    """The add-on for a feature; one with a variant goes with a base of that variant only."""
     for layer in catalog.layers(wanted.operation):
         fit = [
             price
             for price in layer
-            if price.provider == provider
+            if price.provider == base.provider
             and price.kind == "addon"
             and feature in price.features
             and convertible(price.unit, wanted.unit)
-            and (price.variant is None or price.variant == wanted.variant)
+            and price.variant in (None, base.variant)
         ]
         found = [price for price in fit if price.region == region] or [price for price in fit if price.region == GLOBAL]
         if found:

@@ -86,7 +86,7 @@ def _ladder(price: Price) -> tuple[Tier, ...]:
 
 
 def billed_of(rounding: Rounding | None, size: Decimal) -> Decimal:
-    """What a request of `size` units is billed as, in the same unit."""
+    """What a request of `size` base units is billed as, in base units."""
     if rounding is None or not size:
         return size
     least = max(size, rounding.minimum)
@@ -97,8 +97,7 @@ def rounded(price: Price, quantity: Decimal, request: Decimal | None) -> Decimal
     """Base units billed for `quantity` base units that come in requests of `request` base units each."""
     if price.rounding is None or request is None or not request:
         return quantity
-    size = factor(price.unit)
-    billed = billed_of(price.rounding, cut(request / size)) * size
+    billed = billed_of(price.rounding, request)
     return quantity if billed == request else cut(quantity * billed / request)
 
 
