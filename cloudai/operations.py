@@ -12,12 +12,15 @@ from cloudai.types.results import Model, Result
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OperationType:
-    """The types of one operation; `media` is the request's field that holds an input to guard."""
+    """The types of one operation, and which of the request's fields the guard looks at."""
 
     request: type[Model]
     result: type[Result]
     media: str | None = None
+    """The field that holds a file."""
     kind: MediaKind | None = None
+    text: str | None = None
+    """The field that holds a text or several."""
 
 
 def _image(request: type[Model], result: type[Result]) -> OperationType:
@@ -41,11 +44,13 @@ TYPES: Mapping[str, OperationType] = {
     "speech.transcribe": OperationType(
         request=speech.TranscribeRequest, result=speech.TranscribeResult, media="audio", kind=MediaKind.AUDIO
     ),
-    "speech.synthesize": OperationType(request=speech.SynthesizeRequest, result=speech.SynthesizeResult),
+    "speech.synthesize": OperationType(request=speech.SynthesizeRequest, result=speech.SynthesizeResult, text="text"),
     "speech.voices": OperationType(request=speech.VoicesRequest, result=speech.VoicesResult),
-    "translation.translate": OperationType(request=translation.TranslateRequest, result=translation.TranslateResult),
+    "translation.translate": OperationType(
+        request=translation.TranslateRequest, result=translation.TranslateResult, text="texts"
+    ),
     "translation.detect_language": OperationType(
-        request=translation.DetectLanguageRequest, result=translation.DetectLanguageResult
+        request=translation.DetectLanguageRequest, result=translation.DetectLanguageResult, text="texts"
     ),
     "translation.languages": OperationType(request=translation.LanguagesRequest, result=translation.LanguagesResult),
     "translation.translate_document": _document(

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from cloudai_pricing.callcost import price_call
+
 from cloudai.types.results import Money, PriceRef, Usage
 
+Cost = tuple[Money | None, tuple[PriceRef, ...]]
+UNKNOWN: Cost = (None, ())
 
-def cost_of(provider: str, region: str | None, usage: tuple[Usage, ...]) -> tuple[Money | None, tuple[PriceRef, ...]]:
+
+def cost_of(provider: str, region: str | None, usage: tuple[Usage, ...]) -> Cost:
     """List price before volume tiers and free allowances, rounded and with minimums as the provider bills a request.
 
     One meter without a price makes the whole cost unknown: a partial sum would be too low.
     """
-    from cloudai_pricing import price_call
-
     total, refs = Decimal(0), list[PriceRef]()
     for used in usage:
         priced = price_call(
@@ -26,7 +29,7 @@ def cost_of(provider: str, region: str | None, usage: tuple[Usage, ...]) -> tupl
             variant=used.variant,
         )
         if priced.amount is None:
-            return None, ()
+            return UNKNOWN
         total += priced.amount
         refs.extend(
             PriceRef(
@@ -39,4 +42,4 @@ def cost_of(provider: str, region: str | None, usage: tuple[Usage, ...]) -> tupl
             )
             for ref in priced.refs
         )
-    return (Money(amount=total), tuple(refs)) if usage else (None, ())
+    return (Money(amount=total), tuple(refs)) if usage else UNKNOWN

@@ -5,16 +5,21 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 from cloudai.calls.sniff import Damaged, zip_directory
 
 _TAIL: Final = 64 << 10
 _MAX_INFLATED: Final = 16 << 20
+_MAX_STREAMS: Final = 10_000
+_STEP: Final = 64 << 10
+_NEAR: Final = 8 << 10
+"""How far in a dictionary two of its entries may be from each other (a page tree names all its children)."""
 _PAGE = re.compile(rb"/Type\s*/Page(?![A-Za-z])")
 _TREE = re.compile(rb"/Type\s*/Pages(?![A-Za-z])")
 _COUNT = re.compile(rb"/Count\s+(\d{1,7})(?!\d|\s+\d+\s+R)")
-_OBJECT_STREAM = re.compile(rb"/Type\s*/ObjStm[^>]{0,400}>>\s*stream\r?\n|/ObjStm[^>]{0,400}>>\s*stream\r?\n")
+_OBJECT_STREAM = re.compile(rb"/ObjStm[^>]{0,400}>>\s{0,8}stream\r?\n")
 
 
 def read_document(data: bytes, content_type: str) -> int | None:
@@ -41,22 +46,32 @@ def _pdf(data: bytes) -> int | None:
 
 
 def _counts(body: bytes) -> Iterator[int]:
-    """`/Count` beside each `/Type /Pages`, within the same dictionary or so."""
+    """`/Count` beside each `/Type /Pages`, within the same dictionary."""
     for found in _TREE.finditer(body):
-        start = max(body.rfind(b"<<", 0, found.start()), found.start() - 4000)
-        end = body.find(b">>", found.end())
-        if count := _COUNT.search(body, start, end if end >= 0 else found.end() + 4000):
+        first = max(0, body.rfind(b"<<", max(0, found.start() - _NEAR), found.start()))
+        end = body.find(b">>", found.end(), found.end() + _NEAR)
+        if count := _COUNT.search(body, first, end if end >= 0 else found.end()):
             yield int(count[1])
 
 
 def _object_streams(data: bytes) -> Iterator[bytes]:
     left = _MAX_INFLATED
-    for found in _OBJECT_STREAM.finditer(data):
-        try:
-            body = zlib.decompressobj().decompress(data[found.end() : found.end() + _MAX_INFLATED], left)
-        except zlib.error:
-            continue
+    for found in islice(_OBJECT_STREAM.finditer(data), _MAX_STREAMS):
+        body = _inflated(memoryview(data)[found.end() :], left)
         left -= len(body)
         yield body
         if left <= 0:
             return
+
+
+def _inflated(view: memoryview, most: int) -> bytes:
+    """In small steps: what follows the stream in the file is not copied."""
+    engine, body = zlib.decompressobj(), bytearray()
+    try:
+        for at in range(0, len(view), _STEP):
+            body += engine.decompress(view[at : at + _STEP], most - len(body))
+            if engine.eof or len(body) >= most:
+                break
+    except zlib.error:
+        return b""
+    return bytes(body)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar
 
 from cloudai.backends import Backend, Candidate, Plan, candidate
 from cloudai.calls.cost import cost_of
+from cloudai.calls.limits import check_text, fit, scheme
 from cloudai.calls.policy import Turn, may_fall_back, settle, turn
 from cloudai.driver import Call
 from cloudai.errors import CloudAIError, ErrorCode, InvalidInput
@@ -172,12 +173,12 @@ def checked(build: Callable[[], M]) -> M:
 
 def prepare(job: Job, chosen: Candidate, request: M) -> tuple[M, tuple[Notice, ...]]:
     """Fits the request to one backend's declared limits: raises `TooLarge` or `InvalidInput` before sending."""
-    from cloudai.calls.limits import check_text, fit
-
     limits, whose = chosen.declared.limits, chosen.backend.name
     types = TYPES[job.operation]
-    for text in getattr(request, "texts", ()) or ((request.text,) if hasattr(request, "text") else ()):
-        check_text(text, limits=limits, whose=whose)
+    if types.text is not None:
+        given: str | tuple[str, ...] = getattr(request, types.text)
+        for text in (given,) if isinstance(given, str) else given:
+            check_text(text, limits=limits, whose=whose)
     if types.media is None:
         return request, ()
     media: Media = getattr(request, types.media)
@@ -196,7 +197,6 @@ def prepare(job: Job, chosen: Candidate, request: M) -> tuple[M, tuple[Notice, .
 
 def fetch_for(job: Job, chosen: Candidate, media: Media) -> Media:
     """An object that the backend can't read by address is read with another backend's credentials."""
-    from cloudai.calls.limits import scheme
     from cloudai.calls.media import fetched
     from cloudai.driver import FetchesObjects
 
