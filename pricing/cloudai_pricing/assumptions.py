@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from cloudai_pricing.billing import FreeTier
-from cloudai_pricing.exact import grouped
+from cloudai_pricing.exact import cut, grouped
 from cloudai_pricing.selection import Catalog
-from cloudai_pricing.units import factor, plural
+from cloudai_pricing.units import base_of, factor, plural
 from cloudai_pricing.workload import Line, Workload
 
 _FREE = {
@@ -55,8 +55,7 @@ def _reading(line: Line) -> str:
         low, high = grouped(line.stated(line.low)), grouped(line.stated(line.high))
         parts.append(f"between {low} and {high} {unit}")
     if line.request is not None:
-        size = line.request / factor(line.unit)
-        parts.append(f"in requests of {grouped(size)} {plural(line.unit, size)}")
+        parts.append(f"in requests of {_size(line)}")
     if line.features:
         parts.append(f"with {', '.join(line.features)}")
     if line.channels > 1:
@@ -64,3 +63,14 @@ def _reading(line: Line) -> str:
     if line.targets > 1:
         parts.append(f"into {line.targets} languages")
     return ", ".join(parts)
+
+
+def _size(line: Line) -> str:
+    """`4 minutes`: in the largest unit of time that has no fraction, else in the unit of the line."""
+    assert line.request is not None
+    units = ("hour", "minute", "second") if base_of(line.unit) == "second" else (line.unit,)
+    for unit in units:
+        size = cut(line.request / factor(unit))
+        if size == size.to_integral_value():
+            break
+    return f"{grouped(size)} {plural(unit, size)}"

@@ -12,7 +12,7 @@ from decimal import Decimal
 from cloudai_pricing.book import Book
 from cloudai_pricing.entries import Price
 from cloudai_pricing.errors import PlanError
-from cloudai_pricing.exact import ONE, ZERO, cut
+from cloudai_pricing.exact import ONE, PRICE_PLACES, ZERO, cut
 from cloudai_pricing.operations import operations
 from cloudai_pricing.regions import GLOBAL, region_of
 from cloudai_pricing.selection import Catalog, Unpriced, Wanted, select
@@ -89,8 +89,10 @@ def price_call(
         known = operations().get(operation)
         return CallPrice(amount=ZERO if known is not None and known.free else None, reason=rate.reason)
     amount = ZERO
+    base = quantity if rate.size == 1 else quantity * rate.size
     for price, size, each in rate.charges:
-        amount += cut(billed_of(price, quantity * size) * each / factor(price.unit))
+        units = billed_of(price.rounding, base)
+        amount += units * each if size == 1 else cut(units * each / size, PRICE_PLACES)
     return CallPrice(amount=amount, refs=rate.refs)
 
 
@@ -135,8 +137,8 @@ def _rate(
         return _Rate((), (), "; ".join(selection.notes))
     prices = [charge.price for charge in selection.charges]
     assert all(convertible(price.unit, unit) for price in prices)
-    charges = tuple((price, factor(unit), price.first_price) for price in prices)
-    return _Rate(charges, tuple(_ref(price) for price in prices), None)
+    charges = tuple((price, factor(price.unit), price.first_price) for price in prices)
+    return _Rate(charges, tuple(_ref(price) for price in prices), None, factor(unit))
 
 
 def _ref(price: Price) -> PriceRef:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Literal, cast
 
 from cloudai_pricing.exact import ZERO, cut, plain
-from cloudai_pricing.units import MONTH_HOURS
+from cloudai_pricing.units import MONTH_HOURS, factor
 
 Kind = Literal["usage", "addon", "training", "hosting", "storage", "egress", "commitment"]
 Per = Literal["channel", "target"]
@@ -39,14 +39,13 @@ class Free:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rounding:
-    """Each request is billed as at least `minimum`, in steps of `increment`, of `unit` (None: the entry's unit).
+    """Each request is billed as at least `minimum`, in steps of `increment`, both in base units.
 
     Speech is priced per minute or hour and rounded to the second, which is no decimal part of either.
     """
 
     increment: Decimal
     minimum: Decimal
-    unit: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -147,11 +146,9 @@ def build(row: Row) -> Price:
         )
     if "rounding" in values:
         rounding = cast("Row", values["rounding"])
-        values["rounding"] = Rounding(
-            increment=Decimal(str(rounding["increment"])),
-            minimum=Decimal(str(rounding["minimum"])),
-            unit=cast("str | None", rounding.get("unit")),
-        )
+        size = factor(str(rounding.get("unit", values["unit"])))
+        increment, minimum = (Decimal(str(rounding[key])) * size for key in ("increment", "minimum"))
+        values["rounding"] = Rounding(increment=increment, minimum=minimum)
     if "commitment" in values:
         values["commitment"] = _commitment(cast("Row", values["commitment"]))
     return Price(**values)  # type: ignore[arg-type]  # entry_check holds the types

@@ -213,9 +213,6 @@ def _check_whole(row: Row) -> None:
         raise PlanError("a price has neither tiers nor a commitment", fix='Write tiers = [{ price = "0.001" }]')
     if "tiers" in row and "commitment" in row:
         raise PlanError("a price has both tiers and a commitment", fix="Make two entries of it")
-    rounding = cast("Row", row.get("rounding", {}))
-    if not convertible(str(rounding.get("unit", row["unit"])), str(row["unit"])):
-        raise PlanError(f"rounding.unit = {rounding['unit']!r} is not a unit of {row['unit']}s")
     tiers = cast("Sequence[Row]", row.get("tiers", ()))
     if "free" in row and tiers and tiers[0]["price"] == "0":
         raise PlanError("the free units stand twice: in free and as a tier of price 0", fix="Keep free, drop the tier")

@@ -132,15 +132,11 @@ def _remarks(plan: Plan, one: Bill) -> list[str]:
 
 def _rounding(plan: Plan) -> list[str]:
     """That a request is billed in steps which a volume alone doesn't show."""
-    price = plan.charges[0].price
-    rounding = price.rounding
+    rounding, counted = plan.charges[0].price.rounding, base_of(plan.charges[0].price.unit)
     if rounding is None or plan.line.request is not None:
         return []
-    unit = rounding.unit or price.unit
-    countable = base_of(unit) in ("image", "page", "request", "unit")
-    if countable and max(rounding.increment, rounding.minimum) <= 1:
+    if counted in ("image", "page", "request", "unit") and max(rounding.increment, rounding.minimum) <= 1:
         return []
-    counted = base_of(unit)
     step, least = (f"{grouped(size)} {plural(counted, size)}" for size in (rounding.increment, rounding.minimum))
     steps = f"in steps of {step}" if rounding.increment else "exactly"
     return [f"each request is billed {steps}, at least {least}: give request = ... to count that"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 from cloudai_pricing.exact import grouped, money
 from cloudai_pricing.model import Choice, Estimate, LineCost, Option, Range
@@ -24,8 +25,9 @@ def span(costs: Range) -> str:
 
 
 def volume(line: LineCost) -> str:
-    """`36,000,000 images`."""
-    return f"{grouped(line.quantity)} {plural(line.unit, line.quantity)}"
+    """`36,000,000 images`; whole numbers where a fraction says nothing."""
+    shown = line.quantity.quantize(Decimal(1)) if line.quantity >= 1000 else line.quantity
+    return f"{grouped(shown)} {plural(line.unit, shown)}"
 
 
 def cheapest(estimate: Estimate, number: int) -> str | None:
