@@ -86,10 +86,14 @@ class Provider(Protocol):
 
 @runtime_checkable
 class AsyncProvider(Protocol):
-    """A provider with a true async path. Its async driver has the same methods, declared `async def`."""
+    """A provider with a true async path.
+
+    Its async driver has `asynchronous = True` and the same methods, declared `async def`, `close` too;
+    `unavailable` and `classify` stay plain.
+    """
 
     def open_async(self, settings: BackendSettings, *, backend: str) -> Any:
-        """An async driver; `close` is `async` too. Providers without it are run in threads."""
+        """An async driver. Providers without this method are run in threads."""
         ...
 
 
