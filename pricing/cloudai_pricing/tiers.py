@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from cloudai_pricing.entries import Price, Tier
+from cloudai_pricing.entries import Price, Rounding, Tier
 from cloudai_pricing.exact import ONE, ZERO, ceiling, cut
 from cloudai_pricing.units import factor
 
@@ -85,21 +85,19 @@ def _ladder(price: Price) -> tuple[Tier, ...]:
     return (included,) if overage is None else (included, Tier(up_to=None, price=overage))
 
 
-def billed_of(price: Price, size: Decimal) -> Decimal:
+def billed_of(rounding: Rounding | None, size: Decimal) -> Decimal:
     """What a request of `size` base units is billed as, in base units."""
-    rounding = price.rounding
     if rounding is None or not size:
         return size
-    step = factor(rounding.unit or price.unit)
-    least = max(size, rounding.minimum * step)
-    return ceiling(least, rounding.increment * step) if rounding.increment else least
+    least = max(size, rounding.minimum)
+    return ceiling(least, rounding.increment) if rounding.increment else least
 
 
 def rounded(price: Price, quantity: Decimal, request: Decimal | None) -> Decimal:
     """Base units billed for `quantity` base units that come in requests of `request` base units each."""
     if price.rounding is None or request is None or not request:
         return quantity
-    billed = billed_of(price, request)
+    billed = billed_of(price.rounding, request)
     return quantity if billed == request else cut(quantity * billed / request)
 
 
