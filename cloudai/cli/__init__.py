@@ -40,11 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     _print_anything()
-    if not arguments:
-        root_parser(None).print_help()
-        return 0
-    arguments = expand_alias(arguments)
-    args = root_parser(chosen_command(arguments)).parse_args(arguments)
+    arguments = expand_alias(arguments or ["--help"])
+    chosen = chosen_command(arguments)
+    parser = root_parser(chosen, list_installed=chosen is None and "--version" not in arguments)
+    args = parser.parse_args(arguments)
     status: int = args.run(args)
     return status
 

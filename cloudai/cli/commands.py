@@ -114,13 +114,13 @@ def _installed() -> Mapping[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=GROUP)}
 
 
-def root_parser(chosen: str | None) -> Parser:
+def root_parser(chosen: str | None, *, list_installed: bool = False) -> Parser:
     """The parser of `cloudai`, with the arguments of the chosen command only. Loads no other command."""
     parser, commands = _bare_root()
     helps = {row.name: row.help for row in TABLE}
-    if chosen is None:
+    if list_installed:
         helps = {name: _from(point) for name, point in _installed().items()} | helps
-    else:
+    if chosen is not None:
         helps.setdefault(chosen, "")
     for name, text in helps.items():
         sub = commands.add_parser(name, help=text, description=_sentence(text))
