@@ -1,4 +1,4 @@
-"""Every block of README and the guides runs, in order, in a folder that holds what they name; every link leads somewhere."""
+"""Every block of README and the guides runs, in order, beside what it names; every link leads somewhere."""
 
 from __future__ import annotations
 
