@@ -13,6 +13,7 @@ from cloudai.calls.sniff import Damaged, zip_directory
 _TAIL: Final = 64 << 10
 _MAX_INFLATED: Final = 16 << 20
 _MAX_STREAMS: Final = 10_000
+_MAX_NODES: Final = 20_000
 _STEP: Final = 64 << 10
 _NEAR: Final = 8 << 10
 """How far in a dictionary two of its entries may be from each other (a page tree names all its children)."""
@@ -47,10 +48,10 @@ def _pdf(data: bytes) -> int | None:
 
 def _counts(body: bytes) -> Iterator[int]:
     """`/Count` beside each `/Type /Pages`, within the same dictionary."""
-    for found in _TREE.finditer(body):
-        first = max(0, body.rfind(b"<<", max(0, found.start() - _NEAR), found.start()))
+    for found in islice(_TREE.finditer(body), _MAX_NODES):
+        first = body.rfind(b"<<", max(0, found.start() - _NEAR), found.start())
         end = body.find(b">>", found.end(), found.end() + _NEAR)
-        if count := _COUNT.search(body, first, end if end >= 0 else found.end()):
+        if min(first, end) >= 0 and (count := _COUNT.search(body, first, end)):
             yield int(count[1])
 
 

@@ -127,7 +127,7 @@ def _bmp(data: bytes) -> tuple[ImageInfo, int]:
         width, height, _, depth, packed = struct.unpack_from("<iiHHI", data, 18)
     row = (depth * width + 31) // 32 * 4
     if packed in (0, 3) and width * height and pixels_at + row * abs(height) > len(data) + 3:
-        raise Damaged(f"it ends before its {width} x {abs(height)} pixels do")
+        raise Damaged(f"it ends before its {width:,} x {abs(height):,} pixels do")
     return _single(width, abs(height))
 
 

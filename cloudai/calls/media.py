@@ -84,7 +84,7 @@ def from_bytes(data: bytes, kind: MediaKind, *, guard: InputGuard, name: str | N
     try:
         return _with_header(media, found, guard, label)
     except (Damaged, struct.error, IndexError) as error:
-        reason = str(error) if isinstance(error, Damaged) else "it ends within its header"
+        reason = str(error) if isinstance(error, Damaged) else "it ends too early"
         raise InvalidInput(f"{label} ({found}) is truncated or corrupt: {reason}") from error
 
 
@@ -177,5 +177,6 @@ def _check_bytes(size: int, guard: InputGuard, label: str) -> None:
 
 def _check_pixels(info: ImageInfo, pixels: int, guard: InputGuard, label: str) -> None:
     if pixels > guard.max_pixels:
-        size = f"{info.width:,} x {info.height:,} = {pixels:,} pixels"
-        raise TooLarge(f"{label} has {size}; inputs may have {guard.max_pixels:,} (max_pixels)")
+        whole = info.width * info.height == pixels
+        size = f"{info.width:,} x {info.height:,} =" if whole else "a frame or page of"
+        raise TooLarge(f"{label} has {size} {pixels:,} pixels; inputs may have {guard.max_pixels:,} (max_pixels)")

@@ -93,7 +93,7 @@ def test_frames_are_counted(form: str) -> None:
 
 def test_the_largest_page_of_a_tiff_counts_for_the_pixel_bound() -> None:
     data = encode(noise(10, 10), "TIFF", save_all=True, append_images=[noise(300, 200)])
-    with pytest.raises(TooLarge, match=r"60,000 pixels; inputs may have 50,000 \(max_pixels\)"):
+    with pytest.raises(TooLarge, match=r"a frame or page of 60,000 pixels; inputs may have 50,000 \(max_pixels\)"):
         from_bytes(data, MediaKind.IMAGE, guard=InputGuard(max_pixels=50_000))
 
 
