@@ -76,7 +76,7 @@ def _entry_locations(model: bytes, start: int, end: int) -> set[bytes]:
     for number, wire, first, last in _fields(model, start, end):
         if wire == _BYTES and number in strings:
             strings[number].add(model[first:last])
-    return strings[_VALUE] if b"location" in strings[_KEY] else set()
+    return (strings[_VALUE] or {b""}) if b"location" in strings[_KEY] else set()
 
 
 def _fields(model: bytes, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:

@@ -177,12 +177,12 @@ def _create(model: bytes, folder: Path, settings: LocalSettings, names: Sequence
 
 def _refused(folder: Path, error: Exception) -> Exception:
     """ONNX Runtime's refusal of a model, in our words; anything else is passed on."""
-    fault = fault_of(error) if type(error).__module__ == ONNXRUNTIME else None
-    if fault is None:
+    if type(error).__module__ != ONNXRUNTIME and not isinstance(error, RuntimeError | ValueError):
         return error
-    message = f"{folder}: onnxruntime can't load model.onnx: {fault.message}"
-    kind: type[CloudAIError] = Unsupported if fault.code is ErrorCode.UNSUPPORTED else InvalidInput
-    return kind(message)
+    fault = fault_of(error)
+    first = str(error).strip().partition("\n")[0]
+    kind: type[CloudAIError] = Unsupported if fault and fault.code is ErrorCode.UNSUPPORTED else InvalidInput
+    return kind(f"{folder}: onnxruntime can't load model.onnx: {first}")
 
 
 def _port(node: Any) -> Port:
