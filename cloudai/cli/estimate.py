@@ -10,14 +10,17 @@ import argparse
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cloudai_pricing.budget import Budget, parse_budget
 from cloudai_pricing.draft import Draft, quick, read_file
 from cloudai_pricing.errors import PlanError
 from cloudai_pricing.estimator import estimate
 from cloudai_pricing.exact import money
 from cloudai_pricing.model import Estimate, Mix, Option
 from cloudai_pricing.workload_file import check
+
+if TYPE_CHECKING:
+    from cloudai_pricing.budget import Budget
 
 OVER_BUDGET = 3
 INCOMPLETE = 4
@@ -58,10 +61,18 @@ def run(args: argparse.Namespace) -> int:
     draft = _draft(args.workload)
     for change in args.changes:
         draft = draft.with_set(change)
-    budget = parse_budget(args.budget) if args.budget else None
+    budget = _budget(args.budget)
     result = _estimate(args, draft)
     _write(_text(args, result), args.output)
     return _verdict(result, budget, asked=len(args.provider))
+
+
+def _budget(text: str | None) -> Budget | None:
+    if text is None:
+        return None
+    from cloudai_pricing.budget import parse_budget
+
+    return parse_budget(text)
 
 
 def _draft(items: list[str]) -> Draft:
@@ -74,7 +85,7 @@ def _draft(items: list[str]) -> Draft:
 def _estimate(args: argparse.Namespace, draft: Draft) -> Estimate:
     overlay = None
     if args.prices:
-        from cloudai_pricing.overlay import load_overlay
+        from cloudai_pricing.overlay_file import load_overlay
 
         overlay = load_overlay(args.prices)
     return estimate(

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from cloudai_pricing.estimator import estimate
     from cloudai_pricing.model import Estimate
     from cloudai_pricing.operations import Operation, billable
-    from cloudai_pricing.overlay import Overlay, load_overlay
+    from cloudai_pricing.overlay import Overlay
+    from cloudai_pricing.overlay_file import load_overlay
     from cloudai_pricing.tomlfile import TomlError, TomlFile
     from cloudai_pricing.workload import Workload
     from cloudai_pricing.workload_file import load
@@ -38,7 +39,7 @@ _HOMES = {
     "billable": "operations",
     "estimate": "estimator",
     "load": "workload_file",
-    "load_overlay": "overlay",
+    "load_overlay": "overlay_file",
     "price_call": "callcost",
     "unit_price": "callcost",
 }

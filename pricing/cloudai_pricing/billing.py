@@ -73,13 +73,14 @@ class _Month:
     """Free units used up."""
 
 
-def bill(plans: Sequence[Plan], months: int, free_tier: FreeTier) -> dict[str, Bill]:
-    """Line name -> bill, for plans of one provider."""
+def bill(plans: Sequence[Plan], months: int, free_tier: FreeTier, *, likely_only: bool = False) -> dict[str, Bill]:
+    """Line name -> bill, for plans of one provider. `likely_only`: the three cases all as the likely one."""
     bills = {plan.line.name: Bill(shared=_sharers(plan, plans)) for plan in plans}
     ordered = sorted(plans, key=lambda plan: plan.order)
     by_name = {plan.line.name: plan for plan in plans}
     known: dict[object, _Month] = {}
-    cases = (0, 1, 2) if any(plan.line.low != plan.line.high for plan in plans) else (1,)
+    ranged = not likely_only and any(plan.line.low != plan.line.high for plan in plans)
+    cases = (0, 1, 2) if ranged else (1,)
     last = _Month()
     for month in range(1, months + 1):
         volumes = {plan.line.name: plan.line.in_month(month) for plan in ordered}
@@ -92,7 +93,7 @@ def bill(plans: Sequence[Plan], months: int, free_tier: FreeTier) -> dict[str, B
             for name, one in bills.items():
                 _add(one, by_name[name], known[key].pieces.get(name, []), case)
     for name, one in bills.items():
-        if cases == (1,):
+        if not ranged:
             one.low = one.high = one.likely
         one.marginal, one.next_at = _next(by_name[name], last, months, free_tier)
     return bills
@@ -100,7 +101,7 @@ def bill(plans: Sequence[Plan], months: int, free_tier: FreeTier) -> dict[str, B
 
 def total(plans: Sequence[Plan], months: int, free_tier: FreeTier) -> tuple[int, Decimal]:
     """How many plans are not wholly priced, and the likely cost of all months."""
-    bills = bill(plans, months, free_tier)
+    bills = bill(plans, months, free_tier, likely_only=True)
     unknown = sum(1 for plan in plans if bills[plan.line.name].unknown or not plan.known)
     return unknown, sum((sum(one.likely, ZERO) for one in bills.values()), ZERO)
 

@@ -11,10 +11,9 @@ import hashlib
 import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 from cloudai_pricing.entries import Price, Row, build
 from cloudai_pricing.errors import PlanError
@@ -27,8 +26,7 @@ _NOT_SAID = ("where", "until", "own")
 """Keys of a row that say nothing about the price itself: they are no part of a snapshot's id."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """What the book said on a day: `id` is a hash of the entries in force, `date` the newest reading among them."""
 
     since: str

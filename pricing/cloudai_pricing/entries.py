@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal, cast
+from typing import Literal, NamedTuple, cast
 
 from cloudai_pricing.exact import ZERO, cut, plain
 from cloudai_pricing.units import MONTH_HOURS, factor
@@ -20,16 +20,14 @@ ALWAYS_FREE = frozenset({"always", "always_as_credit"})
 """Free allowances that never end; every other kind is off unless asked for."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Tier:
+class Tier(NamedTuple):
     """A marginal price per unit up to (and with) the `up_to`-th unit of a month; None: for all that follow."""
 
     up_to: Decimal | None
     price: Decimal
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Free:
+class Free(NamedTuple):
     """An allowance per month that masks the first units. `pool`: the name under which entries share it."""
 
     quantity: Decimal
@@ -37,8 +35,7 @@ class Free:
     pool: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Rounding:
+class Rounding(NamedTuple):
     """Each request is billed as at least `minimum`, in steps of `increment`, both in base units.
 
     Speech is priced per minute or hour and rounded to the second, which is no decimal part of either.
@@ -48,8 +45,7 @@ class Rounding:
     minimum: Decimal
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Commitment:
+class Commitment(NamedTuple):
     """A fee per month of 730 hours that includes units; those above it cost `overage` each (None: not to be had)."""
 
     fee: Decimal

@@ -7,7 +7,7 @@ inputs give the same answer to the byte.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from cloudai_pricing import assumptions
 from cloudai_pricing.billing import Bill, FreeTier, Plan, bill
@@ -15,7 +15,6 @@ from cloudai_pricing.book import Book
 from cloudai_pricing.errors import PlanError, nearest
 from cloudai_pricing.exact import exactly
 from cloudai_pricing.linecost import free_line, line_cost, unpriced_line
-from cloudai_pricing.machines import choose
 from cloudai_pricing.mix import assign
 from cloudai_pricing.model import NOTHING, Candidate, Choice, Estimate, LineCost, Mix, Option, Range
 from cloudai_pricing.operations import billable
@@ -27,8 +26,7 @@ from cloudai_pricing.workload import Line, Workload
 KNOWN_PROVIDERS = ("aws", "azure", "gcp", "local")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Quote:
+class Quote(NamedTuple):
     """A line on a provider: the plan that bills it, or the reason why there is none; what to say beside it."""
 
     line: Line
@@ -159,6 +157,8 @@ def _plan(
     catalog: Catalog, provider: str, line: Line, region: str
 ) -> tuple[Plan, tuple[str, ...], tuple[Candidate, ...]]:
     if line.machine is not None:
+        from cloudai_pricing.machines import choose  # few workloads have compute lines
+
         choice = choose(catalog, provider, region, line.operation, line.machine)
         plan = Plan(line=line, region=region, charges=choice.selection.charges, nodes=choice.nodes)
         return plan, choice.selection.notes, choice.candidates

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from cloudai_pricing.entries import Price
 from cloudai_pricing.errors import PlanError, nearest
@@ -14,8 +14,7 @@ from cloudai_pricing.selection import Catalog, Charge, Selection, Unpriced
 from cloudai_pricing.workload import Machine
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MachineChoice:
+class MachineChoice(NamedTuple):
     """The price of one node, how many nodes, and the candidates, the chosen one first."""
 
     selection: Selection

@@ -10,21 +10,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import NamedTuple
 
-from cloudai_pricing.billing import FreeTier, Plan, bill, total
+from cloudai_pricing.billing import FreeTier, Plan, allowance, bill, total
 from cloudai_pricing.entries import Price, Tier
 from cloudai_pricing.exact import ZERO
+from cloudai_pricing.pool import Pool, pool_of
 
 Plans = Mapping[str, Mapping[str, Plan]]
 """Provider -> line name -> the plan, where the provider prices the line."""
-MOST_SUMS = 4000
-"""How many different provider totals one group may need before the search stops with the best it has."""
+MOST_SUMS = 20_000
+"""How many different sums one group may need before the search stops with the best it has."""
+SLOW_SUM = 50
+"""What a sum that is no plain pool counts for."""
 Cost = tuple[int, Decimal]
 """Lines that are not wholly priced, then money: an unknown price never looks cheap."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Assignment:
+class Assignment(NamedTuple):
     """Line name -> provider. `exact`: proven least."""
 
     providers: Mapping[str, str]
@@ -36,19 +39,22 @@ def assign(plans: Plans, names: Sequence[str], months: int, free_tier: FreeTier)
     found: dict[str, str] = {}
     exact = True
     priced = [name for name in sorted(names) if any(name in lines for lines in plans.values())]
-    for group in _groups(plans, priced, months, free_tier):
-        search = _Search(plans=plans, names=group, months=months, free_tier=free_tier)
+    sharing = {provider: _sharing(list(lines.values()), free_tier) for provider, lines in plans.items()}
+    for group in _groups(sharing, priced, months, free_tier):
+        search = _Search(plans=plans, names=group, sharing=sharing, months=months, free_tier=free_tier)
         search.run()
         found |= search.best
         exact = exact and not search.stopped
     return Assignment(providers=found, exact=exact)
 
 
-def _groups(plans: Plans, names: Sequence[str], months: int, free_tier: FreeTier) -> list[list[str]]:
+def _groups(
+    sharing: Mapping[str, list[list[Plan]]], names: Sequence[str], months: int, free_tier: FreeTier
+) -> list[list[str]]:
     """Lines that may influence each other on some provider, together."""
     group = {name: {name} for name in names}
-    for lines in plans.values():
-        for members in _sharing([plan for plan in lines.values() if plan.line.name in group]):
+    for several in sharing.values():
+        for members in several:
             if len(members) > 1 and not _separate(members, months, free_tier):
                 merged = set[str]().union(*(group[plan.line.name] for plan in members))
                 group |= dict.fromkeys(merged, merged)
@@ -56,11 +62,12 @@ def _groups(plans: Plans, names: Sequence[str], months: int, free_tier: FreeTier
     return sorted(unique.values())
 
 
-def _sharing(plans: Sequence[Plan]) -> list[list[Plan]]:
-    """Plans of one provider by the counters they share."""
+def _sharing(plans: Sequence[Plan], free_tier: FreeTier) -> list[list[Plan]]:
+    """Plans of one provider by the ladders and the allowances (that count) they share."""
     groups: list[tuple[set[tuple[str, str, str]], list[Plan]]] = []
     for plan in plans:
-        counters = {key for charge in plan.charges for key in (charge.price.counter, charge.price.free_counter)}
+        counters = {charge.price.counter for charge in plan.charges}
+        counters |= {charge.price.free_counter for charge in plan.charges if allowance(charge.price, 1, free_tier)}
         touched = [one for one in groups if one[0] & counters]
         rest = [one for one in groups if not one[0] & counters]
         keys = counters.union(*(one[0] for one in touched))
@@ -70,6 +77,9 @@ def _sharing(plans: Sequence[Plan]) -> list[list[Plan]]:
 
 def _separate(plans: Sequence[Plan], months: int, free_tier: FreeTier) -> bool:
     """All their units together stay on the first tier, with no allowance: then none changes what another costs."""
+    pool = pool_of(plans, months, free_tier)
+    if pool is not None:
+        return pool.flat
     for one in bill(plans, months, free_tier).values():
         if one.unknown or any(start or free or fee for _, start, _, _, free, fee in one.pieces):
             return False
@@ -78,61 +88,86 @@ def _separate(plans: Sequence[Plan], months: int, free_tier: FreeTier) -> bool:
 
 @dataclass(kw_only=True, slots=True)
 class _Search:
-    """Branch and bound over one group. `bound`: the least a line can add on a provider, whatever else is there."""
+    """Branch and bound over one group. What a line must at least add, whatever else is there, bounds the rest."""
 
     plans: Plans
     names: Sequence[str]
+    sharing: Mapping[str, list[list[Plan]]]
     months: int
     free_tier: FreeTier
     best: dict[str, str] = field(default_factory=dict)
     best_cost: Cost | None = None
     stopped: bool = False
-    _sums: dict[tuple[str, frozenset[str]], Cost] = field(default_factory=dict)
+    _effort: int = 0
+    _sums: dict[tuple[str, int, frozenset[str]], Cost] = field(default_factory=dict)
     _rest: list[Decimal] = field(default_factory=list)
     _choices: list[list[str]] = field(default_factory=list)
+    _home: dict[tuple[str, str], int] = field(default_factory=dict)
+    """(provider, line) -> which group of sharers it is in there."""
+    _pools: dict[tuple[str, int], Pool | None] = field(default_factory=dict)
 
     def run(self) -> None:
         """Finds `best`."""
-        least = []
+        wanted = set(self.names)
+        for provider, groups in self.sharing.items():
+            for number, members in enumerate(groups):
+                mine = [plan for plan in members if plan.line.name in wanted]
+                self._home |= {(provider, plan.line.name): number for plan in mine}
+                if mine:
+                    self._pools[provider, number] = pool_of(mine, self.months, self.free_tier)
+        least = {}
         for name in self.names:
             offers = [provider for provider, lines in self.plans.items() if name in lines]
-            self._choices.append(sorted(offers, key=lambda one: (*self._sum(one, frozenset({name})), one)))
-            least.append(min(self._least(self.plans[provider][name]) for provider in offers))
-        self._rest = [sum(least[at:], ZERO) for at in range(len(least) + 1)]
-        self._descend(0, {})
+            least[name] = min(self._least(self.plans[provider][name]) for provider in offers)
+        self.names = sorted(self.names, key=lambda name: (-least[name], name))
+        for name in self.names:
+            offers = [provider for provider, lines in self.plans.items() if name in lines]
+            self._choices.append(sorted(offers, key=lambda one: (self._sum(one, frozenset({name})), one)))
+        self._rest = [sum((least[name] for name in self.names[at:]), ZERO) for at in range(len(self.names) + 1)]
+        self._descend(0, {}, {}, (0, ZERO))
 
-    def _descend(self, at: int, sets: dict[str, frozenset[str]]) -> None:
-        unknown, cost = self._cost(sets)
-        if self.best_cost is not None and (unknown, cost + self._rest[at]) >= self.best_cost:
+    def _descend(self, at: int, taken: dict[str, str], sets: dict[tuple[str, int], frozenset[str]], cost: Cost) -> None:
+        if self.best_cost is not None and (cost[0], cost[1] + self._rest[at]) >= self.best_cost:
             return
         if at == len(self.names):
-            self.best_cost = (unknown, cost)
-            self.best = {name: provider for provider, names in sets.items() for name in names}
+            self.best_cost, self.best = cost, taken
             return
+        name = self.names[at]
         for provider in self._choices[at]:
-            if len(self._sums) > MOST_SUMS and self.best_cost is not None:
+            if self._effort > MOST_SUMS and self.best_cost is not None:
                 self.stopped = True
                 return
-            taken = sets.get(provider, frozenset()) | {self.names[at]}
-            self._descend(at + 1, {**sets, provider: taken})
-
-    def _cost(self, sets: Mapping[str, frozenset[str]]) -> Cost:
-        sums = [self._sum(provider, names) for provider, names in sets.items()]
-        return sum(unknown for unknown, _ in sums), sum((cost for _, cost in sums), ZERO)
+            group = (provider, self._home[provider, name])
+            before = sets.get(group, frozenset())
+            old = self._sum(provider, before) if before else (0, ZERO)
+            new = self._sum(provider, before | {name})
+            after = (cost[0] - old[0] + new[0], cost[1] - old[1] + new[1])
+            self._descend(at + 1, {**taken, name: provider}, {**sets, group: before | {name}}, after)
 
     def _sum(self, provider: str, names: frozenset[str]) -> Cost:
-        key = (provider, names)
-        if key not in self._sums:
-            plans = [self.plans[provider][name] for name in sorted(names)]
-            self._sums[key] = total(plans, self.months, self.free_tier)
-        return self._sums[key]
+        """What lines of one group of sharers cost on a provider."""
+        number = self._home[provider, next(iter(names))]
+        key = (provider, number, names)
+        found = self._sums.get(key)
+        if found is None:
+            pool = self._pools[provider, number]
+            self._effort += 1 if pool is not None else SLOW_SUM
+            if pool is not None:
+                found = pool.cost(names)
+            else:
+                plans = [self.plans[provider][name] for name in sorted(names)]
+                found = total(plans, self.months, self.free_tier)
+            self._sums[key] = found
+        return found
 
     def _least(self, plan: Plan) -> Decimal:
         """The plan alone with all allowances to itself, each ladder flat at its lowest price."""
         if any(charge.price.commitment is not None for charge in plan.charges):
             return ZERO
-        charges = tuple(replace(charge, price=_flat(charge.price)) for charge in plan.charges)
-        return total([replace(plan, charges=charges)], self.months, self.free_tier)[1]
+        charges = tuple(charge._replace(price=_flat(charge.price)) for charge in plan.charges)
+        flat = [replace(plan, charges=charges)]
+        pool = pool_of(flat, self.months, self.free_tier)
+        return (pool.cost(frozenset({plan.line.name})) if pool else total(flat, self.months, self.free_tier))[1]
 
 
 def _flat(price: Price) -> Price:

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
+from typing import NamedTuple
 
-from cloudai_pricing.book import with_ends
-from cloudai_pricing.entries import Price, build
-from cloudai_pricing.entry_check import check
-from cloudai_pricing.errors import PlanError, nearest
-from cloudai_pricing.exact import ONE, ZERO
-from cloudai_pricing.tomlfile import TomlError, TomlFile
+from cloudai_pricing.entries import Price
+from cloudai_pricing.exact import ONE
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Discount:
+class Discount(NamedTuple):
     """`percent` off the book's list prices of a provider's service (`*`: of all its services)."""
 
     provider: str
@@ -56,87 +50,3 @@ class Overlay:
 
 
 NO_OVERLAY = Overlay()
-
-
-def load_overlay(path: str | Path) -> Overlay:
-    """Reads an overlay file. Raises `PlanError` with file and line."""
-    try:
-        return parse_overlay(TomlFile.load(path, parse_float=str))
-    except TomlError as error:
-        raise PlanError(error.reason, file=error.name, line=error.line) from error
-
-
-def parse_overlay(file: TomlFile) -> Overlay:
-    """Reads an overlay document. Raises `PlanError` with file and line."""
-    for key in file.data:
-        if key not in ("price", "discount"):
-            fix = nearest(key, ("price", "discount"))
-            raise PlanError(
-                f"unknown key {key!r} in a price overlay", fix=fix, file=file.name, line=file.line_of((key,))
-            )
-    rows = []
-    for number, table in _tables(file, "price"):
-        line = file.line_of(("price", number))
-        try:
-            rows.append(check(table, where=f"{file.name}:{line}", own=True))
-        except PlanError as error:
-            raise _placed(error, file, ("price", number), table) from error
-    ended = with_ends(rows)
-    prices = tuple(build({key: value for key, value in row.items() if key != "until"}) for row in ended)
-    return Overlay(name=Path(file.name).name, prices=prices, discounts=_discounts(file))
-
-
-def _placed(error: PlanError, file: TomlFile, path: tuple[str | int, ...], table: object) -> PlanError:
-    """At the line of the key that the message quotes first, else of the table."""
-    named = (
-        [key for key in table if f"{key!r}" in error.message or error.message.startswith(f"{key} ")]
-        if isinstance(table, Mapping)
-        else []
-    )
-    if not named and "tier" in error.message:
-        named = ["tiers"]
-    return error.at(file.name, file.line_of((*path, *named[:1])))
-
-
-def _tables(file: TomlFile, key: str) -> Sequence[tuple[int, object]]:
-    tables = file.data.get(key, [])
-    if not isinstance(tables, list):
-        raise PlanError(
-            f"{key} is not a list of tables", fix=f"Write [[{key}]]", file=file.name, line=file.line_of((key,))
-        )
-    return list(enumerate(tables))
-
-
-def _discounts(file: TomlFile) -> tuple[Discount, ...]:
-    found: dict[tuple[str, str], Discount] = {}
-    for number, table in _tables(file, "discount"):
-        line = file.line_of(("discount", number))
-        try:
-            discount = _discount(table)
-        except PlanError as error:
-            raise _placed(error, file, ("discount", number), table) from error
-        key = (discount.provider, discount.service)
-        if key in found:
-            raise PlanError(f"two discounts for {' '.join(key)}", fix="Keep one", file=file.name, line=line)
-        found[key] = discount
-    return tuple(found.values())
-
-
-def _discount(table: object) -> Discount:
-    if not isinstance(table, Mapping):
-        raise PlanError("a discount is a table", fix="Write [[discount]] above it")
-    for key in table:
-        if key not in ("provider", "service", "percent"):
-            raise PlanError(
-                f"unknown key {key!r} in a discount", fix=nearest(str(key), ("provider", "service", "percent"))
-            )
-    provider, service, percent = table.get("provider"), table.get("service", "*"), table.get("percent")
-    if not isinstance(provider, str) or not isinstance(service, str):
-        raise PlanError("a discount has no provider", fix='Add a line provider = "aws"')
-    try:
-        value = Decimal(str(percent).rstrip("%"))
-        if isinstance(percent, bool) or not ZERO <= value <= 100:
-            raise ValueError
-    except (ArithmeticError, ValueError) as error:
-        raise PlanError(f"percent = {percent!r} is not from 0 to 100", fix='Write percent = "12"') from error
-    return Discount(provider=provider, service=service, percent=value)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from cloudai_pricing.book import Book, candidates
 from cloudai_pricing.entries import Price
@@ -29,8 +30,7 @@ class Unpriced(Exception):
     """No price fits; `str()` is the reason in words."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Charge:
+class Charge(NamedTuple):
     """One price that a line pays on each of its units; `factor` is what a discount leaves of it."""
 
     price: Price
@@ -42,8 +42,7 @@ class Charge:
         return self.price.own or self.factor != ONE
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What a line asks of a price."""
 
     operation: str
@@ -53,8 +52,7 @@ class Wanted:
     sku: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Selection:
+class Selection(NamedTuple):
     """The charges of one unit, the base first; `unpriced` features leave the cost a lower bound."""
 
     charges: tuple[Charge, ...]

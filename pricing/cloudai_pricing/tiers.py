@@ -7,16 +7,15 @@ so that splitting a volume over several lines of one pool never changes what the
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from cloudai_pricing.entries import Price, Rounding, Tier
 from cloudai_pricing.exact import ONE, ZERO, ceiling, cut
 from cloudai_pricing.units import factor
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """Units of one price: on the ladder from `start` to `end` (None: no end). `price` None: not known.
 
     `free`: masked by an allowance. `fee`: not units of usage but months of a commitment's fee.
@@ -38,7 +37,9 @@ def climb(
     `masked`: how many billed units of the ladder itself an allowance covers; paid tiers are shown from there on.
     """
     size = factor(price.unit)
-    begin, paid, end = (cut(at / size) for at in (position, position + free, position + quantity))
+    begin, paid, end = position, position + free, position + quantity
+    if size != ONE:
+        begin, paid, end = cut(begin / size), cut(paid / size), cut(end / size)
     if paid > begin:
         allowance = price.free.quantity if price.free else paid
         yield Piece(start=ZERO, end=allowance, quantity=paid - begin, price=ZERO, free=True)

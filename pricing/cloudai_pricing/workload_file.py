@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
 
 from cloudai_pricing.draft import LINE_KEYS, TOP_KEYS, Draft, read_file
 from cloudai_pricing.errors import PlanError, nearest
@@ -153,8 +152,7 @@ def _line(draft: Draft, number: int, data: object) -> Line:
     )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Volume:
+class _Volume(NamedTuple):
     """Base units per month in three cases, and how they were read."""
 
     unit: str

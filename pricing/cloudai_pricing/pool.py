@@ -1,0 +1,101 @@
+"""The common case made quick: lines billed by one and the same entry, whose cost hangs on their sum alone.
+
+For the search of the mix, which asks for the cost of many subsets. Gives exactly what `billing.bill` gives.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from cloudai_pricing.billing import FreeTier, Plan, allowance
+from cloudai_pricing.entries import Price
+from cloudai_pricing.exact import ONE, ZERO, cut
+from cloudai_pricing.units import factor
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pool:
+    """Plans of one entry. Months of equal volume are one, `weights` says how many."""
+
+    weights: tuple[int, ...]
+    units: dict[str, tuple[Decimal, ...]]
+    """Line name -> base units per kind of month."""
+    unpriced: frozenset[str]
+    """Lines of which a part has no price."""
+    free: tuple[Decimal, ...]
+    """Base units that are free, per kind of month."""
+    ladder: _Ladder
+    share: Decimal
+    """What a discount leaves."""
+
+    @property
+    def flat(self) -> bool:
+        """All lines together stay on the first tier and nothing is free: no line changes what another costs."""
+        top = max(self._sums(self.units))
+        return not any(self.free) and (not self.ladder.bounds or self.ladder.billed(top) <= self.ladder.bounds[0])
+
+    def cost(self, names: Iterable[str]) -> tuple[int, Decimal]:
+        """How many of the lines are not wholly priced, and what all months cost."""
+        chosen = list(names)
+        cost, above = ZERO, False
+        for units, free, weight in zip(self._sums(chosen), self.free, self.weights, strict=True):
+            one, known = self.ladder.cost(units, free)
+            cost += one * weight
+            above = above or not known
+        unknown = len(chosen) if above else sum(1 for name in chosen if name in self.unpriced)
+        return unknown, cost * self.share
+
+    def _sums(self, names: Iterable[str]) -> list[Decimal]:
+        return [sum(several, ZERO) for several in zip(*(self.units[name] for name in names), strict=True)]
+
+
+class _Ladder:
+    """A ladder with the cost at each of its bounds."""
+
+    def __init__(self, price: Price) -> None:
+        self.size = factor(price.unit)
+        self.bounds = [tier.up_to for tier in price.tiers if tier.up_to is not None]
+        self.prices = [tier.price for tier in price.tiers]
+        self.starts = [ZERO, *self.bounds]
+        self.sums = [ZERO]
+        for start, bound, each in zip(self.starts, self.bounds, self.prices, strict=False):
+            self.sums.append(self.sums[-1] + (bound - start) * each)
+
+    def billed(self, units: Decimal) -> Decimal:
+        return units if self.size == ONE else cut(units / self.size)
+
+    def cost(self, units: Decimal, free: Decimal) -> tuple[Decimal, bool]:
+        """Of so many base units in a month, the first ones free; False: a part of them has no known price."""
+        whole, known = self._upto(self.billed(units))
+        masked = self._upto(self.billed(min(units, free)))[0] if free else ZERO
+        return whole - masked, known
+
+    def _upto(self, billed: Decimal) -> tuple[Decimal, bool]:
+        at = bisect_left(self.bounds, billed)
+        if at == len(self.prices):
+            return self.sums[at], billed <= self.bounds[-1]
+        return self.sums[at] + (billed - self.starts[at]) * self.prices[at], True
+
+
+def pool_of(plans: Sequence[Plan], months: int, free_tier: FreeTier) -> Pool | None:
+    """The pool of plans that one entry bills, each by that entry alone; None where they are not such plans."""
+    charge = plans[0].charges[0]
+    price = charge.price
+    if price.commitment is not None or any(len(plan.charges) != 1 or plan.charges[0] != charge for plan in plans):
+        return None
+    columns: dict[tuple[Decimal, ...], int] = {}
+    for month in range(1, months + 1):
+        volumes = [plan.units(charge, plan.line.in_month(month)[1]) for plan in plans]
+        column = (allowance(price, month, free_tier), *volumes)
+        columns[column] = columns.get(column, 0) + 1
+    return Pool(
+        weights=tuple(columns.values()),
+        units={plan.line.name: tuple(column[at] for column in columns) for at, plan in enumerate(plans, start=1)},
+        unpriced=frozenset(plan.line.name for plan in plans if not plan.known),
+        free=tuple(column[0] for column in columns),
+        ladder=_Ladder(price),
+        share=charge.factor,
+    )
