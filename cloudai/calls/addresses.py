@@ -15,12 +15,14 @@ from cloudai.errors import CloudAIError, ErrorCode, InvalidInput, ServiceError
 
 _GLOBAL_UNICAST: Final = ipaddress.IPv6Network("2000::/3")  # RFC 4291, 2.4
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: the IPv4 address is in the last 32 bits
+# What `ipaddress.is_global` says differs between Python's patch releases: these are refused by all.
 _REFUSED_V4: Final = (
+    ipaddress.IPv4Network("192.0.0.0/24"),  # RFC 6890: protocol assignments; a cloud's metadata answers at .192
     ipaddress.IPv4Network("168.63.129.16/32"),  # Azure's platform address: a public number, answered by the host
     ipaddress.IPv4Network("192.88.99.0/24"),  # RFC 7526: 6to4 relays, withdrawn
 )
 _REFUSED_V6: Final = (
-    ipaddress.IPv6Network("2001::/32"),  # Teredo
+    ipaddress.IPv6Network("2001::/23"),  # RFC 2928: protocol assignments, Teredo among them
     ipaddress.IPv6Network("2002::/16"),  # 6to4
     ipaddress.IPv6Network("3fff::/20"),  # RFC 9637: documentation
 )
