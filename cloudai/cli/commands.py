@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
 from cloudai.cli.parser import Parser
+from cloudai.cli.terminal import warn
 from cloudai.errors import CloudAIError, InvalidInput
 
 if TYPE_CHECKING:
@@ -132,17 +133,25 @@ def root_parser(chosen: str | None, *, list_installed: bool = False) -> Parser:
 
 
 def full_parser() -> Parser:
-    """The parser with the arguments of every built-in and installed command: for completion and for the docs."""
+    """The parser with the arguments of every built-in and installed command: for completion and for the docs.
+
+    A command of another package that can't be loaded is left out, and told.
+    """
     parser, commands = _bare_root()
-    points = _installed()
     for row in TABLE:
-        if row.module is not None or row.name in points:
+        if row.module is not None:
             load(row.name).configure(commands.add_parser(row.name, help=row.help, description=_sentence(row.help)))
         elif row.alias:
             configure_alias(commands.add_parser(row.name, help=row.help), load(row.alias[0]), row.alias[1])
-    for name, point in points.items():
-        if name not in _ROWS:
-            _load_point(point).configure(commands.add_parser(name, help=_from(point)))
+    for name, point in _installed().items():
+        if name in _ROWS and _ROWS[name].module is not None:
+            continue
+        try:
+            command = _load_point(point)
+        except CloudAIError as error:
+            warn(str(error))
+            continue
+        command.configure(commands.add_parser(name, help=_ROWS[name].help if name in _ROWS else _from(point)))
     return parser
 
 

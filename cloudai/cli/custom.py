@@ -51,7 +51,7 @@ def _tensors(path: Path) -> dict[str, Tensor]:
         return _from_npz(path) if path.suffix == ".npz" else _from_json(path)
     except OSError as error:
         raise InvalidInput(f"{path}: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, EOFError) as error:
         raise InvalidInput(
             f'{path}: not tensors ({error}); write {{"inputs": [{{"name", "shape", "datatype", "data"}}]}} or an .npz'
         ) from error
@@ -59,6 +59,7 @@ def _tensors(path: Path) -> dict[str, Tensor]:
 
 def _from_npz(path: Path) -> dict[str, Tensor]:
     import zipfile
+    import zlib
 
     import numpy as np
 
@@ -67,7 +68,7 @@ def _from_npz(path: Path) -> dict[str, Tensor]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: Tensor(arrays[name]) for name in arrays.files}
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
         raise ValueError(str(error)) from error
 
 

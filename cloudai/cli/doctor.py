@@ -47,8 +47,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints all findings, then whether it is usable."""
-    config, found = [*_machine(), *_extras(), *_credentials()], _Configured(args.config)
-    findings = [*config, *found.findings(calls=not args.no_calls)]
+    found = _Configured(args.config)
+    findings = [*_machine(), *_extras(), *_credentials(), *found.findings(calls=not args.no_calls)]
     if args.json:
         facts = [asdict(finding) for finding in findings]
         show([json.dumps({"schema": "cloudai.doctor/1", "usable": found.usable, "findings": facts}, indent=2)])
@@ -131,15 +131,15 @@ class _Configured:
 
     def findings(self, *, calls: bool) -> Iterable[Finding]:
         """Sets `usable` on the way."""
+        from cloudai.cli.failures import describe
         from cloudai.config import load_config
-        from cloudai.errors import CloudAIError
         from cloudai.inspection import inspect
 
         try:
             config = load_config(self._path)
             found = inspect(config)
-        except CloudAIError as error:
-            yield Finding("config", self._path or "found", ERROR, str(error))
+        except Exception as error:  # noqa: BLE001  # a broken installation is what this command is there to tell
+            yield Finding("config", self._path or "found", ERROR, describe(error))
             return
         yield from _config(config, found)
         yield from (_backend(report) for report in found.backends)

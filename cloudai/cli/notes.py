@@ -34,11 +34,11 @@ def note_total(done: Sequence[Result], failed: Sequence[str], *, quiet: bool) ->
 
 
 def usage_text(usage: Iterable[Usage]) -> str:
-    """`2 image, 40 second`: units summed."""
+    """`2 images, 40 seconds`: units summed."""
     sums: dict[str, Decimal] = {}
     for used in usage:
         sums[used.unit] = sums.get(used.unit, Decimal(0)) + used.quantity
-    return ", ".join(f"{plain(quantity)} {unit}" for unit, quantity in sums.items())
+    return ", ".join(f"{plain(quantity)} {unit}{'' if quantity == 1 else 's'}" for unit, quantity in sums.items())
 
 
 def cost_text(results: Sequence[Result]) -> str:

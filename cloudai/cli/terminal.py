@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _UNLIMITED = 100_000
+_IN_ONE_PIECE = 32
+"""Cells up to this width are not broken as long as others can be."""
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), 127, *range(128, 160)) if chr(code) not in "\n\t"}
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A table. `marks` colours whole cells by their text: `{"no": "red"}`."""
+    """A table. Cells that are a word of state (`yes`, `no`, `error`, ...) are coloured; heads may all be empty."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -35,7 +37,7 @@ Shown = str | Grid
 
 _STYLES = {
     "yes": "green", "ok": "green", "partial": "yellow", "preview": "yellow", "gated": "yellow", "retiring": "yellow",
-    "no": "red", "missing": "red", "error": "red", "unknown": "yellow", "warning": "yellow", "-": "dim",
+    "no": "red", "error": "red", "missing": "yellow", "unknown": "yellow", "warning": "yellow", "-": "dim",
 }  # fmt: skip
 
 
@@ -108,12 +110,17 @@ def _table(grid: Grid) -> str:
 
     terminal, colour = sys.stdout.isatty(), coloured(sys.stdout)
     table = Table(
-        box=box.SIMPLE_HEAD if terminal else None, pad_edge=False, title=grid.title or None, title_justify="left"
+        box=box.SIMPLE_HEAD if terminal else None,
+        pad_edge=False,
+        show_header=any(grid.columns),
+        title=grid.title or None,
+        title_justify="left",
     )
-    for column in grid.columns:
-        table.add_column(column, overflow="fold", no_wrap=not terminal)
+    for index, column in enumerate(grid.columns):
+        longest = max(len(row[index]) for row in grid.rows)
+        table.add_column(column, overflow="fold", no_wrap=not terminal or longest <= _IN_ONE_PIECE)
     for row in grid.rows:
-        table.add_row(*(Text(safe(cell, sys.stdout), style=_STYLES.get(cell, "")) for cell in row))
+        table.add_row(*(Text(safe(cell, sys.stdout), style=_STYLES.get(cell.rstrip("*"), "")) for cell in row))
     buffer = StringIO()
     width = Console(file=sys.stdout).width if terminal else _UNLIMITED
     console = Console(file=buffer, width=width, force_terminal=colour, no_color=not colour, legacy_windows=False)
