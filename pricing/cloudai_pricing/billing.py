@@ -17,6 +17,8 @@ from cloudai_pricing.workload import Line
 
 FreeTier = Literal["none", "always", "all"]
 Counter = tuple[str, str, str]
+Volumes = tuple[tuple[Decimal, Decimal, Decimal], ...]
+"""Base units of a line in each month: low, likely, high."""
 _FIRST_MONTHS = re.compile(r"first_([0-9]+)_months")
 
 
@@ -26,6 +28,7 @@ class Plan:
 
     line: Line
     region: str
+    volumes: Volumes
     charges: tuple[Charge, ...]
     nodes: int = 1
     known: bool = True
@@ -83,9 +86,8 @@ def bill(plans: Sequence[Plan], months: int, free_tier: FreeTier, *, likely_only
     cases = (0, 1, 2) if ranged else (1,)
     last = _Month()
     for month in range(1, months + 1):
-        volumes = {plan.line.name: plan.line.in_month(month) for plan in ordered}
         for case in cases:
-            amounts = {name: volume[case] for name, volume in volumes.items()}
+            amounts = {plan.line.name: plan.volumes[month - 1][case] for plan in ordered}
             key = (tuple(amounts.values()), _limited(ordered, month, free_tier))
             if key not in known:
                 known[key] = month_of(ordered, amounts, month, free_tier)

@@ -7,7 +7,6 @@ It is used only while it was made from exactly the files that are there.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -195,6 +194,8 @@ def regions_of(rows: Sequence[Row]) -> dict[str, list[str]]:
 
 def snapshots_of(rows: Sequence[Row]) -> list[Snapshot]:
     """One per day on which something came into force. Adding a later price leaves the earlier ones as they are."""
+    import hashlib  # 3 ms that only reading the sources should cost
+
     said = sorted((str(row["effective_from"]), str(row["as_of"]), _digest(row)) for row in rows)
     snapshots = []
     for since in sorted({date for date, _, _ in said}):
@@ -211,6 +212,8 @@ def newest(snapshots: Sequence[Snapshot]) -> str:
 
 
 def _digest(row: Row) -> str:
+    import hashlib
+
     said = {key: value for key, value in row.items() if key not in _NOT_SAID}
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from cloudai_pricing import assumptions
-from cloudai_pricing.billing import Bill, FreeTier, Plan, bill
+from cloudai_pricing.billing import Bill, FreeTier, Plan, Volumes, bill
 from cloudai_pricing.book import Book
 from cloudai_pricing.errors import PlanError, nearest
 from cloudai_pricing.exact import exactly
@@ -81,8 +81,10 @@ def _estimate(
     free_tier: FreeTier,
 ) -> Estimate:
     chosen = _providers(workload, catalog, providers, region)
+    volumes = {line.name: tuple(line.in_month(month) for month in range(1, months + 1)) for line in workload.lines}
     quotes = {
-        name: [_quote(catalog, name, line, where[line.name]) for line in workload.lines] for name, where in chosen
+        name: [_quote(catalog, name, line, where[line.name], volumes[line.name]) for line in workload.lines]
+        for name, where in chosen
     }
     options = tuple(_option(name, where[""], quotes[name], months, free_tier) for name, where in chosen)
     mix, exact = _mix(workload, quotes, months, free_tier)
@@ -132,14 +134,14 @@ def _regions(
     return where
 
 
-def _quote(catalog: Catalog, provider: str, line: Line, region: str) -> Quote:
+def _quote(catalog: Catalog, provider: str, line: Line, region: str, volumes: Volumes) -> Quote:
     lacks = tuple(need for need in line.needs if not _has(catalog, provider, line.operation, need))
     notes = tuple(f"{provider} lacks {need}, which the line needs" for need in lacks)
     operation = billable().get(line.operation)
     if operation is not None and operation.free:
         return Quote(line=line, region=region, plan=None, notes=("free of charge",), lacks=lacks)
     try:
-        plan, more, candidates = _plan(catalog, provider, line, region)
+        plan, more, candidates = _plan(catalog, provider, line, region, volumes)
     except Unpriced as reason:
         offered = catalog.supports(provider, line.operation) != "no"
         return Quote(line=line, region=region, plan=None, notes=(*notes, str(reason)), offered=offered, lacks=lacks)
@@ -154,13 +156,14 @@ def _has(catalog: Catalog, provider: str, operation: str, feature: str) -> bool:
 
 
 def _plan(
-    catalog: Catalog, provider: str, line: Line, region: str
+    catalog: Catalog, provider: str, line: Line, region: str, volumes: Volumes
 ) -> tuple[Plan, tuple[str, ...], tuple[Candidate, ...]]:
     if line.machine is not None:
         from cloudai_pricing.machines import choose  # few workloads have compute lines
 
         choice = choose(catalog, provider, region, line.operation, line.machine)
-        plan = Plan(line=line, region=region, charges=choice.selection.charges, nodes=choice.nodes)
+        charges = choice.selection.charges
+        plan = Plan(line=line, region=region, volumes=volumes, charges=charges, nodes=choice.nodes)
         return plan, choice.selection.notes, choice.candidates
     wanted = Wanted(
         operation=line.operation,
@@ -170,7 +173,7 @@ def _plan(
         sku=line.sku,
     )
     selection = select(catalog, provider, region, wanted)
-    plan = Plan(line=line, region=region, charges=selection.charges, known=not selection.unpriced)
+    plan = Plan(line=line, region=region, volumes=volumes, charges=selection.charges, known=not selection.unpriced)
     return plan, selection.notes, ()
 
 
@@ -199,7 +202,7 @@ def _line(quote: Quote, one: Bill | None, months: int) -> LineCost:
         return free_line(quote.line, months, quote.notes)
     if quote.plan is None or one is None:
         return unpriced_line(quote.line, months, quote.notes, offered=quote.offered)
-    return line_cost(quote.plan, one, months, quote.notes, quote.candidates)
+    return line_cost(quote.plan, one, quote.notes, quote.candidates)
 
 
 def _by_month(lines: Sequence[LineCost], months: int) -> tuple[Range, ...]:

@@ -11,9 +11,7 @@ from cloudai_pricing.units import base_of, plural
 from cloudai_pricing.workload import Line
 
 
-def line_cost(
-    plan: Plan, one: Bill, months: int, notes: tuple[str, ...], candidates: tuple[Candidate, ...]
-) -> LineCost:
+def line_cost(plan: Plan, one: Bill, notes: tuple[str, ...], candidates: tuple[Candidate, ...]) -> LineCost:
     """What a billed plan shows."""
     by_month = tuple(
         Range(low=low, likely=likely, high=high)
@@ -28,7 +26,7 @@ def line_cost(
         name=plan.line.name,
         operation=plan.line.operation,
         complete=plan.known and not one.unknown,
-        quantity=volume(plan.line, months),
+        quantity=plan.line.stated(sum((likely for _, likely, _ in plan.volumes), ZERO)),
         unit=plan.line.unit,
         billed_quantity=billed,
         billed_unit=base.unit,

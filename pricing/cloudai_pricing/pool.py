@@ -88,7 +88,7 @@ def pool_of(plans: Sequence[Plan], months: int, free_tier: FreeTier) -> Pool | N
         return None
     columns: dict[tuple[Decimal, ...], int] = {}
     for month in range(1, months + 1):
-        volumes = [plan.units(charge, plan.line.in_month(month)[1]) for plan in plans]
+        volumes = [plan.units(charge, plan.volumes[month - 1][1]) for plan in plans]
         column = (allowance(price, month, free_tier), *volumes)
         columns[column] = columns.get(column, 0) + 1
     return Pool(
