@@ -7,6 +7,9 @@ warn or raise by a number that belongs to the user's process (`Image.MAX_IMAGE_P
 from __future__ import annotations
 
 import io
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -56,11 +59,9 @@ class Target:
 
 def decode(media: Media) -> Image.Image:
     """The first frame, upright (EXIF orientation applied). Raises `InvalidInput` when it cannot be decoded."""
-    image = _opened(media)
-    try:
+    with _refused(media):
+        image = _opened(media)
         image.load()
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError) as error:
-        raise InvalidInput(f"{media.name or 'the image'} is truncated or corrupt: {error}") from error
     return _upright(image, media.image.orientation if media.image else 1)
 
 
@@ -90,12 +91,22 @@ def _opened(media: Media) -> Image.Image:
     if name not in Image.OPEN:
         raise InvalidInput(f"{media.content_type} images are not decoded here; convert it to PNG or JPEG")
     file = io.BytesIO(media.content)
+    if name == "JPEG":  # not the factory: it looks for more pictures behind the first, and warns about them
+        return JpegImagePlugin.JpegImageFile(file)
+    return Image.OPEN[name][0](file, b"")
+
+
+@contextmanager
+def _refused(media: Media) -> Iterator[None]:
+    """What Pillow's decoders raise on damaged content, as ours. (`Warning`: where a user made warnings errors.)"""
+    from PIL.Image import DecompressionBombError
+
+    damaged = (OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, RuntimeError, struct.error, Warning)
     try:
-        if name == "JPEG":  # not the factory: it looks for more pictures behind the first, and warns about them
-            return JpegImagePlugin.JpegImageFile(file)
-        return Image.OPEN[name][0](file, b"")
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError) as error:
-        raise InvalidInput(f"{media.name or 'the image'} is truncated or corrupt: {error}") from error
+        yield
+    except (*damaged, DecompressionBombError) as error:
+        reason = str(error).partition("\n")[0][:100]
+        raise InvalidInput(f"{media.name or 'the image'} is truncated or corrupt: {reason}") from error
 
 
 def _upright(image: Image.Image, orientation: int) -> Image.Image:

@@ -55,7 +55,8 @@ class Media:
 
     kind: MediaKind
     data: bytes | None = field(default=None, repr=False)
-    uri: str | None = None
+    uri: str | None = field(default=None, repr=False)
+    """Not in the repr, and in no message: its query string may hold a signature."""
     content_type: str | None = None
     """From the content, never from the name. `None` for an object that was not fetched."""
     name: str | None = None
@@ -67,7 +68,7 @@ class Media:
     def content(self) -> bytes:
         """The bytes; raises `ValueError` for an object that was passed by address."""
         if self.data is None:
-            raise ValueError(f"{self.uri} was passed by address; its bytes were not fetched")
+            raise ValueError(f"{self.name or 'the input'} was passed by address; its bytes were not fetched")
         return self.data
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import struct
 import subprocess
@@ -10,6 +11,9 @@ import zlib
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
 
 from cloudai.calls.media import InputGuard, from_bytes
 from cloudai.calls.pixels import decode
@@ -67,6 +71,22 @@ def test_the_watch_on_memory_sees_what_is_allocated() -> None:
 def test_a_size_that_is_too_large_is_said_to_be(name: str, outcomes: Outcomes) -> None:
     assert outcomes[name][0].startswith("too_large: ")
     assert "(max_pixels)" in outcomes[name][0]
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "ICO", "JPEG2000"])
+@settings(max_examples=60, deadline=None)
+@given(edits=st.lists(st.tuples(st.integers(0, 5_000), st.integers(0, 255)), max_size=8))
+def test_damage_is_refused_or_decoded(form: str, edits: list[tuple[int, int]]) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (48, 32), "teal").save(file, form)
+    data = bytearray(file.getvalue())
+    for at, value in edits:
+        data[at % len(data)] = value
+    try:
+        media = from_bytes(bytes(data), MediaKind.IMAGE, guard=InputGuard(max_pixels=1_000_000))
+        assert decode(media).size[0] > 0
+    except InvalidInput:
+        return  # by this error and no other
 
 
 def test_a_picture_that_breaks_only_when_it_is_decoded_is_refused_then() -> None:

@@ -90,6 +90,13 @@ def test_objects_in_a_store_are_passed_on_unread(address: str) -> None:
     assert (media.uri, media.data, media.name, media.size) == (address, None, "photo.png", None)
 
 
+def test_the_signature_of_an_address_is_shown_nowhere() -> None:
+    media = load("https://account.blob.core.windows.net/box/a.png?sig=hush", MediaKind.IMAGE, guard=GUARD)
+    with pytest.raises(ValueError, match="was passed by address") as caught:
+        _ = media.content
+    assert "hush" not in f"{media!r} {media} {caught.value}"
+
+
 def test_a_fetched_object_is_checked_like_any_bytes() -> None:
     media = load("s3://bucket/photo.png", MediaKind.IMAGE, guard=GUARD)
     whole = fetched(media, png(), guard=GUARD)
