@@ -121,7 +121,7 @@ def words_table(caps: Declared) -> str:
         *(["`support`", f"{SYMBOLS[word]} `{word}`", said] for word, said in SUPPORT.items()),
         *(["`evidence`", f"`{word}`", said] for word, said in EVIDENCE.items()),
         *answers,
-        *(["`event`", f"`{word}`", said] for word, said in EVENTS.items()),
+        ["`event`", ", ".join(f"`{word}`" for word in EVENTS), "what has been announced, or `none_found`"],
     )
     features = "\n".join(
         f"- `{name}`: {', '.join(f'`{feature}`' for feature in known)}" for name, known in FEATURES.items()
