@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from cloudai.cli.parser import completes_files
 from cloudai.cli.terminal import Grid, Shown, show, warn
-from cloudai.cli.verbs import FILES
 
 if TYPE_CHECKING:
     from cloudai.inspection import BackendReport
@@ -20,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """A name narrows it to one backend."""
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these backends")
     config = parser.add_argument("--config", metavar="FILE", help="use this cloudai.toml")
-    config.complete = FILES  # type: ignore[attr-defined]  # shtab reads it
+    completes_files(config)
     parser.add_argument("--json", action="store_true", help="as JSON")
 
 

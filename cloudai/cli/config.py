@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloudai.cli.failures import WRONG_INPUT
+from cloudai.cli.parser import completes_files
 from cloudai.cli.terminal import Grid, complain, note, show, warn
-from cloudai.cli.verbs import FILES
 
 if TYPE_CHECKING:
     from cloudai.client import Choice, Explanation
@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "init", help="write a commented cloudai.toml", description="Writes a first cloudai.toml."
     )
     path = init.add_argument("path", nargs="?", default="cloudai.toml", metavar="FILE", help="default: cloudai.toml")
-    path.complete = FILES  # type: ignore[attr-defined]  # shtab reads it
+    completes_files(path)
     init.add_argument("--force", action="store_true", help="overwrite a file that is there")
     init.set_defaults(verb=_init)
     shown = commands.add_parser(
@@ -44,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     check.set_defaults(verb=_check)
     for sub in (shown, check):
         config = sub.add_argument("--config", metavar="FILE", help="this file")
-        config.complete = FILES  # type: ignore[attr-defined]  # shtab reads it
+        completes_files(config)
         sub.add_argument("--json", action="store_true", help="as JSON")
 
 

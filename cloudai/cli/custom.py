@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cloudai.cli.terminal import Grid, Shown, listed, number
-from cloudai.cli.verbs import FILES, Flag, Source, Value, Verb, at_least_one, configure_service
+from cloudai.cli.verbs import Flag, Source, Value, Verb, at_least_one, configure_service
 from cloudai.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ VERBS = (
         call=_predict,
         flags=(
             MODEL,
-            Flag("tensors", "--tensors", ".npz, or Open Inference Protocol JSON", metavar="FILE", complete=FILES),
+            Flag("tensors", "--tensors", ".npz, or Open Inference Protocol JSON", metavar="FILE", file=True),
             Flag("outputs", "--output-name", "only this output", many=True, metavar="NAME"),
             Flag("version", "--model-version", "a version of the model", metavar="V"),
         ),

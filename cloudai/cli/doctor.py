@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloudai.cli.failures import FAILED
+from cloudai.cli.parser import completes_files
 from cloudai.cli.terminal import Grid, complain, show
-from cloudai.cli.verbs import FILES
 
 if TYPE_CHECKING:
     from cloudai.config import Config
@@ -40,7 +40,7 @@ class Finding:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Which config, and whether engines are tried."""
     config = parser.add_argument("--config", metavar="FILE", help="use this cloudai.toml")
-    config.complete = FILES  # type: ignore[attr-defined]  # shtab reads it
+    completes_files(config)
     parser.add_argument("--no-calls", action="store_true", help="look only, don't try the local engines")
     parser.add_argument("--json", action="store_true", help="as JSON")
 

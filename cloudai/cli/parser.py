@@ -29,7 +29,9 @@ class Parser(argparse.ArgumentParser):
         """Raises `InvalidInput` with the command to ask for help."""
         raise InvalidInput(f"{message}\nSee: {self.prog} --help")
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+    def parse_known_args(  # pyright: ignore[reportIncompatibleMethodOverride]  # argparse declares overloads
+        self, args: Any = None, namespace: Any = None
+    ) -> Any:
         """Intermixed where argparse can: in a parser without subcommands."""
         if self._within or self._subparsers is not None:
             return super().parse_known_args(args, namespace)
@@ -50,6 +52,15 @@ class _Help(argparse.RawDescriptionHelpFormatter):
         """Counts the indentation of subcommands in, which argparse forgets: their helps stay on their lines."""
         self._action_max_length += self._indent_increment
         return super().format_help()
+
+
+FILES = {"bash": "_shtab_compgen_files", "zsh": "_files", "fish": "(__fish_complete_path (commandline -ct))"}
+"""How a shell completes a file name, in the words of shtab (which is not imported to parse arguments)."""
+
+
+def completes_files(action: Any) -> None:
+    """Marks an argument as the name of a file, for completion."""
+    action.complete = FILES
 
 
 def subcommands(parser: argparse.ArgumentParser) -> Sequence[tuple[str, str, argparse.ArgumentParser]]:

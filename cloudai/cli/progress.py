@@ -19,8 +19,8 @@ class Bar:
         self._progress: Progress | None = None
         self._task: TaskID | None = None
         if not quiet and sys.stderr.isatty():
-            self._progress = _progress()
-            self._task = self._progress.add_task("", total=total)
+            progress = _progress()
+            self._progress, self._task = progress, progress.add_task("", total=total)
 
     def __enter__(self) -> Bar:
         if self._progress is not None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
+from cloudai.cli.parser import completes_files
 from cloudai.cli.terminal import Shown
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 
 Value = str | int | float | bool | list[str]
 """What a flag can hold."""
-
-FILES = {"bash": "_shtab_compgen_files", "zsh": "_files", "fish": "(__fish_complete_path (commandline -ct))"}
-"""How a shell completes a file name, in the words of shtab (which is not imported to parse arguments)."""
 
 
 class Source(Enum):
@@ -60,7 +58,8 @@ class Flag:
     """It may be given several times, or with values divided by commas."""
     required: bool = False
     metavar: str | None = None
-    complete: Mapping[str, str] | None = None
+    file: bool = False
+    """Its value is a file's name."""
 
     def add(self, parser: argparse.ArgumentParser) -> None:
         """Adds it to a parser; not given means absent."""
@@ -84,8 +83,8 @@ class Flag:
             required=self.required,
             metavar=self.metavar,
         )
-        if self.complete is not None:
-            action.complete = self.complete  # type: ignore[attr-defined]  # shtab reads it
+        if self.file:
+            completes_files(action)
 
 
 def comma(text: str) -> list[str]:
@@ -166,7 +165,7 @@ def configure_verb(parser: argparse.ArgumentParser, verb: Verb) -> None:
             "inputs", nargs=None if verb.source is Source.TEXT else several, metavar=metavar, help=text
         )
         if verb.source.files:
-            inputs.complete = FILES  # type: ignore[attr-defined]  # shtab reads it
+            completes_files(inputs)
     for flag in verb.flags:
         if flag.name.startswith("-"):
             flag.add(parser)
@@ -185,7 +184,7 @@ def _output_flags(parser: argparse.ArgumentParser, verb: Verb) -> None:
         output = group.add_argument(
             "-o", "--output", metavar="PATH", help="write to this file; for several inputs, into this folder"
         )
-        output.complete = FILES  # type: ignore[attr-defined]  # shtab reads it
+        completes_files(output)
     group.add_argument("-q", "--quiet", action="store_true", help="no notes on usage and cost, no progress bar")
 
 
@@ -193,7 +192,7 @@ def _call_flags(parser: argparse.ArgumentParser, verb: Verb) -> None:
     group = parser.add_argument_group("call")
     group.add_argument("--backend", metavar="NAME", help="ask this backend, whatever the routes say")
     config = group.add_argument("--config", metavar="FILE", help="use this cloudai.toml")
-    config.complete = FILES  # type: ignore[attr-defined]  # shtab reads it
+    completes_files(config)
     group.add_argument("--timeout", metavar="TIME", type=duration, help="for one attempt: 20s, 500ms, 2m")
     group.add_argument("--deadline", metavar="TIME", type=duration, help="for all attempts and fallbacks: 60s")
     group.add_argument(

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -424,6 +425,21 @@ def test_a_reader_that_goes_away_is_no_error_message() -> None:
     done = subprocess.run(["bash", "-c", f"{command} | true; echo ${{PIPESTATUS[0]}}"], capture_output=True, text=True)
     assert done.stdout.strip() in ("0", "141")  # 0: it had finished before the reader went
     assert done.stderr == ""
+
+
+def test_an_interrupt_is_one_line_and_130() -> None:
+    os.mkfifo("slow.toml")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cloudai.cli", "config", "show", "--config", "slow.toml"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    writer = os.open("slow.toml", os.O_WRONLY)  # returns when the command has begun to read
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
+    os.close(writer)
+    assert (process.returncode, out, err) == (130, "", "cloudai: interrupted\n")
 
 
 def test_debug_shows_the_traceback_and_nothing_else_does(capsys: pytest.CaptureFixture[str]) -> None:
