@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from cloudai.errors import MissingDependency
 from cloudai_local import ocr_layout
 from cloudai_local.ocr_layout import Dot, Quad
+from cloudai_local.onnx import execution
 
 if TYPE_CHECKING:
     import numpy as np
@@ -145,10 +146,14 @@ def _build(settings: LocalSettings) -> RapidOCR:
 
 
 def _wants_cuda(settings: LocalSettings) -> bool:
+    """RapidOCR opens CUDA or CPU; other execution providers are not passed to it."""
     import onnxruntime
 
-    wanted = settings.execution_providers or tuple(onnxruntime.get_available_providers())
-    return "CUDAExecutionProvider" in wanted and "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    names = execution.wanted(settings, onnxruntime.get_available_providers())
+    if execution.CUDA not in names:
+        return False
+    execution.find_cuda_libraries()
+    return True
 
 
 def _turned_back(line: FoundLine, quarters: int, width: int, height: int) -> FoundLine:

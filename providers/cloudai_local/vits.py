@@ -32,7 +32,6 @@ from cloudai_local.audio import INSTALL, encoded, from_floats
 from cloudai_local.engine import Missing
 from cloudai_local.folders import ModelFolder, Task, model_folders
 from cloudai_local.onnx.safety import contained_file, read_model
-from cloudai_local.sessions import open_session
 from cloudai_local.settings import LocalOptions, LocalSettings
 from cloudai_local.spoken import bcp47, covers, speakable
 
@@ -81,18 +80,19 @@ class VitsModel:
     """One folder, loaded: a session that many threads may run."""
 
     def __init__(self, folder: ModelFolder, settings: LocalSettings) -> None:
+        from cloudai_local.onnx.session import GraphSession
+
         self.name = folder.name
         self.manifest = _manifest(folder)
         self.letters = _letters(folder.path)
         self.sample_rate = self.manifest.sample_rate or _configured_rate(folder.path)
-        self._session = open_session(read_model(folder.path), folder.path, settings)
-        self._inputs = {port.name for port in self._session.get_inputs()}
-        outputs = [port.name for port in self._session.get_outputs()]
-        fits = {"input_ids"} <= self._inputs <= {"input_ids", "attention_mask"} and "waveform" in outputs
-        if not fits:
+        self._session = GraphSession(read_model(folder.path), folder=folder.path, settings=settings)
+        self._inputs = {port.name for port in self._session.inputs}
+        fits = {"input_ids"} <= self._inputs <= {"input_ids", "attention_mask"}
+        if not fits or "waveform" not in self._session.output_names:
             raise InvalidInput(
                 f"{folder.path}: a {FAMILY} model maps input_ids (and attention_mask) to waveform; "
-                f"this one maps {', '.join(sorted(self._inputs))} to {', '.join(outputs)}"
+                f"this one maps {', '.join(sorted(self._inputs))} to {', '.join(self._session.output_names)}"
             )
 
     def speak(self, text: str) -> npt.NDArray[np.float32]:
@@ -105,7 +105,7 @@ class VitsModel:
             raise InvalidInput(f"{self.name} knows none of these letters; it knows {known}")
         batch = np.array([ids], dtype=np.int64)
         feed = {"input_ids": batch, "attention_mask": np.ones_like(batch)}
-        (waveform,) = self._session.run(["waveform"], {name: feed[name] for name in self._inputs})
+        waveform = self._session.run(["waveform"], {name: feed[name] for name in self._inputs})[0]
         return np.asarray(waveform, dtype=np.float32).reshape(-1)
 
 
