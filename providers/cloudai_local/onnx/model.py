@@ -52,6 +52,9 @@ class OnnxModel:
         self.session = GraphSession(read_model(folder.path), folder=folder.path, settings=settings)
         self.title = f"{self.name} {self.version}"
         self.warnings: tuple[Notice, ...] = (self.session.notice,) if self.session.notice else ()
+        self._blank = PredictResult(
+            version=self.version, device=self.device, usage=_USAGE, warnings=self.warnings, model=self.title
+        )
         self._tensors_only = self.manifest.task is Task.TENSORS
         try:
             self._fit()
@@ -173,17 +176,14 @@ class OnnxModel:
         )
 
     def _result(self, arrays: Mapping[str, Array], predictions: tuple[Prediction, ...], call: Call) -> PredictResult:
+        """The envelope was made once, at load: building it anew costs more than a small graph's run."""
         outputs = {name: Tensor(array) for name, array in arrays.items()}
-        return PredictResult(
-            outputs=outputs,
-            predictions=predictions,
-            version=self.version,
-            device=self.session.device,
-            usage=_USAGE,
-            warnings=self.warnings,
-            model=self.title,
-            raw=_json(outputs) if call.raw else None,
-        )
+        filled: dict[str, object] = {"outputs": outputs}
+        if predictions:
+            filled["predictions"] = predictions
+        if call.raw:
+            filled["raw"] = _json(outputs)
+        return self._blank.model_copy(update=filled)
 
     # --- at load: the graph against the manifest, and a first run ------------------------------------
 

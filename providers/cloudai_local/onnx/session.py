@@ -50,11 +50,13 @@ class Port:
         """Whether an array has this type and shape, without a cast."""
         if array.dtype is not self.dtype and array.dtype != self.dtype and not self._takes_text(array):
             return False
-        if not self.shape:
-            return True
-        return len(array.shape) == len(self.shape) and all(
-            want is None or have == want for have, want in zip(array.shape, self.shape, strict=True)
-        )
+        shape = array.shape
+        if len(shape) != len(self.shape):
+            return not self.shape
+        for have, want in zip(shape, self.shape, strict=True):  # noqa: SIM110  # a generator costs more than the loop
+            if have != want and want is not None:
+                return False
+        return True
 
     def _takes_text(self, array: Array) -> bool:
         return self.dtype.kind == "O" and array.dtype.kind == "U"
