@@ -22,10 +22,9 @@ from dataclasses import dataclass
 
 from cloudai.driver import Call
 from cloudai.errors import ErrorCode, InvalidInput, MissingDependency, ServiceError, Unsupported
-from cloudai.languages import best_match, display_name, matches, normalise
+from cloudai.languages import best_match, matches, normalise
 from cloudai.types.results import Notice
 from cloudai.types.translation import (
-    Language,
     LanguagesRequest,
     LanguagesResult,
     TextFormat,
@@ -35,7 +34,7 @@ from cloudai.types.translation import (
 from cloudai_local.apertium_stream import LostMarkup, Stream, Translated, batches
 from cloudai_local.engine import Missing
 from cloudai_local.settings import LocalOptions, LocalSettings
-from cloudai_local.translation_source import SourceLanguages, arranged, by_language, characters, ignored
+from cloudai_local.translation_source import SourceLanguages, arranged, by_language, characters, ignored, listed
 
 INSTALL = "apt install apertium apertium-eng-spa (or another pair: apt search apertium-)"
 BATCH = 200_000
@@ -132,21 +131,6 @@ class Apertium:
             f"Apertium has no {source} -> {normalise(target)} here; there are: {there}",
             install=f"apt install {_package(source, target)}, where Debian has that pair",
         )
-
-
-def listed(pairs: Sequence[tuple[str, str]], display_language: str) -> tuple[Language, ...]:
-    """Languages with the targets of each, from pairs."""
-    codes = sorted({code for pair in pairs for code in pair})
-    return tuple(
-        Language(
-            code=code,
-            name=display_name(code, display_language),
-            source=any(source == code for source, _ in pairs),
-            target=any(target == code for _, target in pairs),
-            targets=tuple(sorted({target for source, target in pairs if source == code})),
-        )
-        for code in codes
-    )
 
 
 # --- pairs ------------------------------------------------------------------------------------------

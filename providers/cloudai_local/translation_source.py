@@ -8,9 +8,9 @@ from decimal import Decimal
 
 from cloudai.driver import Call
 from cloudai.errors import InvalidInput, MissingDependency
-from cloudai.languages import UNDETERMINED, matches, normalise
+from cloudai.languages import UNDETERMINED, display_name, matches, normalise
 from cloudai.types.results import Notice, Usage
-from cloudai.types.translation import DetectLanguageRequest, TranslateRequest, Translation
+from cloudai.types.translation import DetectLanguageRequest, Language, TranslateRequest, Translation
 from cloudai_local import languages
 from cloudai_local.engine import choose
 from cloudai_local.settings import LocalSettings
@@ -104,6 +104,24 @@ def ignored(request: TranslateRequest, engine: str) -> list[Notice]:
         for name, value in asked.items()
         if value is not None
     ]
+
+
+def listed(pairs: Iterable[tuple[str, str]], display_language: str) -> tuple[Language, ...]:
+    """Languages with the targets of each, from pairs of source and target."""
+    targets: dict[str, set[str]] = {}
+    for source, target in pairs:
+        targets.setdefault(source, set()).add(target)
+    reached = set().union(*targets.values())
+    return tuple(
+        Language(
+            code=code,
+            name=display_name(code, display_language),
+            source=code in targets,
+            target=code in reached,
+            targets=tuple(sorted(targets.get(code, ()))),
+        )
+        for code in sorted(reached | set(targets))
+    )
 
 
 def _checked(number: int, text: str, source: Source, target: str) -> Source:
