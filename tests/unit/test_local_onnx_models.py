@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import threading
+import tomllib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +17,7 @@ import onnxruntime
 import pytest
 from cloudai_local.driver import LocalDriver
 from cloudai_local.onnx import execution
+from cloudai_local.onnx.manifest import Detect, Embed, ImageInput, Manifest, Output
 from cloudai_local.settings import LocalOptions, LocalSettings
 from onnx import TensorProto, helper
 from PIL import Image
@@ -463,3 +466,23 @@ def test_devices_have_neutral_names() -> None:
     assert execution.device_of(["CUDAExecutionProvider", "CPUExecutionProvider"], options) == "cuda:1"
     assert execution.device_of(["CPUExecutionProvider"], {}) == "cpu"
     assert execution.device_of(["OpenVINOExecutionProvider"], {}) == "openvino"
+
+
+# --- the document -------------------------------------------------------------------------------------
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "local-models.md").read_text(encoding="utf-8")
+SECTIONS = {"Top": Manifest, "`[input]`": ImageInput, "`[output]`": Output, "`[detect]`": Detect, "`[embed]`": Embed}
+
+
+@pytest.mark.parametrize("title", SECTIONS)
+def test_the_document_has_every_key_of_the_manifest_and_no_other(title: str) -> None:
+    part = DOCUMENT.partition(f"### {title}")[2].partition("\n#")[0]
+    rows = re.findall(r"^\| (`[^|]*`) \|", part, re.MULTILINE)
+    told = {key for row in rows for key in re.findall(r"`(\w+)`", row)} or set(re.findall(r"`(\w+) = ", part))
+    nested = {"input", "output", "detect", "embed", "tensors"} if title == "Top" else set()
+    assert told == set(SECTIONS[title].model_fields) - nested
+
+
+def test_the_examples_in_the_document_are_manifests() -> None:
+    examples = [block for block in re.findall(r"```toml\n(.*?)```", DOCUMENT, re.DOTALL) if block.startswith("task")]
+    assert [Manifest.model_validate(tomllib.loads(block)).task for block in examples] == ["classify", "detect"]
