@@ -62,7 +62,10 @@ def run(args: argparse.Namespace) -> int:
     for change in args.changes:
         draft = draft.with_set(change)
     budget = _budget(args.budget)
-    result = _estimate(args, draft)
+    try:
+        result = _estimate(args, draft)
+    except PlanError as error:
+        raise error.at(*draft.place(error.path)) if error.path else error from error
     _write(_text(args, result), args.output)
     return _verdict(result, budget, asked=len(args.provider))
 

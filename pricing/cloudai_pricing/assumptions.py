@@ -20,7 +20,7 @@ _FREE = {
 def of(
     workload: Workload,
     catalog: Catalog,
-    providers: Sequence[tuple[str, Mapping[str, str]]],
+    providers: Sequence[tuple[str, Mapping[str, str | None]]],
     free_tier: FreeTier,
     *,
     exact_mix: bool,

@@ -144,7 +144,7 @@ def read_rows(folder: Path) -> list[Row]:
             try:
                 rows.append(check(table, where=f"{name}:{line}"))
             except PlanError as error:
-                raise error.at(name, line) from error
+                raise error.at(name, file.line_of(("price", number, *error.path))) from error
     return rows
 
 

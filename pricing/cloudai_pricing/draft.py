@@ -31,7 +31,9 @@ class Draft:
     """Key -> the `--set` that changed it."""
 
     def place(self, path: KeyPath) -> tuple[str, int | None]:
-        """The file and line of a key, or the flag it came from."""
+        """The file and line of a key, or the flag it came from. A line may be given by its name."""
+        if len(path) > 1 and path[0] == "line" and isinstance(path[1], str):
+            path = ("line", self._line_number(path[1], path[1]), *path[2:])
         for length in range(len(path), 0, -1):
             if path[:length] in self.changed:
                 return self.changed[path[:length]], None

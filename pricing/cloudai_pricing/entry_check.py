@@ -46,15 +46,22 @@ def check(table: object, *, where: str, own: bool = False) -> Row:
         raise PlanError("a price is a table", fix="Write [[price]] above it")
     for key in table:
         if key not in _KEYS:
-            raise PlanError(f"unknown key {key!r} in a price", fix=nearest(str(key), _KEYS))
+            raise PlanError(f"unknown key {key!r} in a price", fix=nearest(str(key), _KEYS), path=(str(key),))
     row = dict(_OWN) | dict(table) if own else dict(table)
     for key, needed in _KEYS.items():
         if needed and key not in row:
             raise PlanError(f"a price has no {key!r}", fix=f'Add a line {key} = "..."')
-    clean = {key: _CHECKS.get(key, _text)(key, value) for key, value in row.items()}
+    clean = {key: _checked(key, value) for key, value in row.items()}
     clean |= {"where": where, "own": own}
     _check_whole(clean)
     return clean
+
+
+def _checked(key: str, value: object) -> object:
+    try:
+        return _CHECKS.get(key, _text)(key, value)
+    except PlanError as error:
+        raise error.about(key) from error
 
 
 # One check per key: the value as plain data (text, lists, tables of decimal strings), or a PlanError.

@@ -9,22 +9,34 @@ class PlanError(ValueError):
     """A workload, an overlay, a price entry or a flag is wrong.
 
     `str()` is one line, `FILE:LINE: what is wrong. What to do.`; `file` and `line` are None where there is none.
+    `path` is the key that is wrong, for whoever knows on which line it stands.
     """
 
     def __init__(
-        self, message: str, *, fix: str | None = None, file: str | None = None, line: int | None = None
+        self,
+        message: str,
+        *,
+        fix: str | None = None,
+        file: str | None = None,
+        line: int | None = None,
+        path: tuple[str | int, ...] = (),
     ) -> None:
         self.message = message
         self.fix = fix
         self.file = file
         self.line = line
+        self.path = path
         super().__init__(self._text())
 
     def at(self, file: str, line: int | None) -> PlanError:
         """The same error with its place, unless it has one already."""
         if self.file is not None:
             return self
-        return PlanError(self.message, fix=self.fix, file=file, line=line)
+        return PlanError(self.message, fix=self.fix, file=file, line=line, path=self.path)
+
+    def about(self, *path: str | int) -> PlanError:
+        """The same error, said of a key; a key it has already is inside this one."""
+        return PlanError(self.message, fix=self.fix, file=self.file, line=self.line, path=(*path, *self.path))
 
     def _text(self) -> str:
         place = self.file or ""
@@ -39,9 +51,10 @@ def nearest(word: str, known: Iterable[str]) -> str:
     import difflib  # 10 ms that only a mistake should cost
 
     names = sorted(set(known))
-    close = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(word.lower(), names, n=5, cutoff=0.6)
     if close:
-        return f"Did you mean {close[0]!r}?"
+        swapped = [name for name in close if sorted(name) == sorted(word.lower())]  # letters in the wrong order
+        return f"Did you mean {(swapped or close)[0]!r}?"
     shown = ", ".join(names[:12])
     more = f" and {len(names) - 12} more" if len(names) > 12 else ""
     return f"Known: {shown}{more}" if names else "There is none to choose from"

@@ -23,6 +23,8 @@ from cloudai_pricing.regions import region_of
 from cloudai_pricing.selection import OFFERED, Capabilities, Catalog, Unpriced, Wanted, select
 from cloudai_pricing.workload import Line, Workload
 
+Regions = Mapping[str, str | None]
+"""A provider's region per line name; `""`: of the workload."""
 KNOWN_PROVIDERS = ("aws", "azure", "gcp", "local")
 
 
@@ -86,7 +88,7 @@ def _estimate(
         name: [_quote(catalog, name, line, where[line.name], volumes[line.name]) for line in workload.lines]
         for name, where in chosen
     }
-    options = tuple(_option(name, where[""], quotes[name], months, free_tier) for name, where in chosen)
+    options = tuple(_option(name, where[""] or "", quotes[name], months, free_tier) for name, where in chosen)
     mix, exact = _mix(workload, quotes, months, free_tier)
     return Estimate(
         name=workload.name,
@@ -102,8 +104,8 @@ def _estimate(
 
 def _providers(
     workload: Workload, catalog: Catalog, asked: Sequence[str], region: str | None
-) -> list[tuple[str, Mapping[str, str]]]:
-    """Providers with their region per line name (`""`: of the workload), those asked or all that price a line."""
+) -> list[tuple[str, Regions]]:
+    """Providers with their regions: those asked for, or all that price a line."""
     known = catalog.regions()
     for name in asked:
         if name not in known and name not in KNOWN_PROVIDERS:
@@ -115,31 +117,46 @@ def _providers(
         if where is not None:
             found.append((name, where))
         elif asked:
-            place = region or workload.region_on(name)
-            raise PlanError(f"{place!r} is not a region of {name}", fix="Use a neutral one, like us or eu, or its own")
+            raise _no_region(region or workload.region_on(name), name)
+    if not found:
+        raise _no_region(region or workload.region, "any provider that prices this")
     return found
+
+
+def _no_region(region: str, whose: str) -> PlanError:
+    fix = "Use a neutral one, like us or eu, or the provider's own"
+    return PlanError(f"{region!r} is not a region of {whose}", fix=fix, path=("region",))
 
 
 def _regions(
     workload: Workload, provider: str, region: str | None, known: Mapping[str, tuple[str, ...]]
-) -> Mapping[str, str] | None:
-    """Region per line name; None: a region of the workload is another provider's own."""
-    where: dict[str, str] = {}
-    for line in (None, *workload.lines):
-        asked = workload.region_on(provider, line) if region is None or (line and line.region) else region
+) -> Regions | None:
+    """Region per line name, None where the line asks for another provider's own; None: the whole workload does."""
+    asked = region or workload.region_on(provider)
+    try:
         own = region_of(asked, provider, known)
-        if own is None:
-            return None
-        where[line.name if line else ""] = own
+    except PlanError as error:
+        raise error.about("region") if region is None else error from error
+    if own is None:
+        return None
+    where: dict[str, str | None] = {"": own}
+    for line in workload.lines:
+        try:
+            where[line.name] = own if line.region is None else region_of(line.region, provider, known)
+        except PlanError as error:
+            raise error.about("line", line.name, "region") from error
     return where
 
 
-def _quote(catalog: Catalog, provider: str, line: Line, region: str, volumes: Volumes) -> Quote:
+def _quote(catalog: Catalog, provider: str, line: Line, region: str | None, volumes: Volumes) -> Quote:
     lacks = tuple(need for need in line.needs if not _has(catalog, provider, line.operation, need))
     notes = tuple(f"{provider} lacks {need}, which the line needs" for need in lacks)
     operation = billable().get(line.operation)
     if operation is not None and operation.free:
-        return Quote(line=line, region=region, plan=None, notes=("free of charge",), lacks=lacks)
+        return Quote(line=line, region=region or "", plan=None, notes=("free of charge",), lacks=lacks)
+    if region is None:
+        notes = (*notes, f"{line.region!r} is not a region of {provider}")
+        return Quote(line=line, region="", plan=None, notes=notes, offered=False, lacks=lacks)
     try:
         plan, more, candidates = _plan(catalog, provider, line, region, volumes)
     except Unpriced as reason:

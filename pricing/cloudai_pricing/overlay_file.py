@@ -37,22 +37,10 @@ def parse_overlay(file: TomlFile) -> Overlay:
         try:
             rows.append(check(table, where=f"{file.name}:{line}", own=True))
         except PlanError as error:
-            raise _placed(error, file, ("price", number), table) from error
+            raise error.at(file.name, file.line_of(("price", number, *error.path))) from error
     ended = with_ends(rows)
     prices = tuple(build({key: value for key, value in row.items() if key != "until"}) for row in ended)
     return Overlay(name=Path(file.name).name, prices=prices, discounts=_discounts(file))
-
-
-def _placed(error: PlanError, file: TomlFile, path: tuple[str | int, ...], table: object) -> PlanError:
-    """At the line of the key that the message quotes first, else of the table."""
-    named = (
-        [key for key in table if f"{key!r}" in error.message or error.message.startswith(f"{key} ")]
-        if isinstance(table, Mapping)
-        else []
-    )
-    if not named and "tier" in error.message:
-        named = ["tiers"]
-    return error.at(file.name, file.line_of((*path, *named[:1])))
 
 
 def _tables(file: TomlFile, key: str) -> Sequence[tuple[int, object]]:
@@ -71,7 +59,7 @@ def _discounts(file: TomlFile) -> tuple[Discount, ...]:
         try:
             discount = _discount(table)
         except PlanError as error:
-            raise _placed(error, file, ("discount", number), table) from error
+            raise error.at(file.name, file.line_of(("discount", number, *error.path))) from error
         key = (discount.provider, discount.service)
         if key in found:
             raise PlanError(f"two discounts for {' '.join(key)}", fix="Keep one", file=file.name, line=line)
@@ -84,9 +72,8 @@ def _discount(table: object) -> Discount:
         raise PlanError("a discount is a table", fix="Write [[discount]] above it")
     for key in table:
         if key not in ("provider", "service", "percent"):
-            raise PlanError(
-                f"unknown key {key!r} in a discount", fix=nearest(str(key), ("provider", "service", "percent"))
-            )
+            fix = nearest(str(key), ("provider", "service", "percent"))
+            raise PlanError(f"unknown key {key!r} in a discount", fix=fix, path=(str(key),))
     provider, service, percent = table.get("provider"), table.get("service", "*"), table.get("percent")
     if not isinstance(provider, str) or not isinstance(service, str):
         raise PlanError("a discount has no provider", fix='Add a line provider = "aws"')
@@ -95,5 +82,7 @@ def _discount(table: object) -> Discount:
         if isinstance(percent, bool) or not ZERO <= value <= 100:
             raise ValueError
     except (ArithmeticError, ValueError) as error:
-        raise PlanError(f"percent = {percent!r} is not from 0 to 100", fix='Write percent = "12"') from error
+        raise PlanError(
+            f"percent = {percent!r} is not from 0 to 100", fix='Write percent = "12"', path=("percent",)
+        ) from error
     return Discount(provider=provider, service=service, percent=value)

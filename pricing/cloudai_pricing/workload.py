@@ -72,7 +72,8 @@ class Line:
         grown = (ONE + self.growth) ** (month - 1)
         low, likely, high = (cut(volume * grown) for volume in (self.low, self.likely, self.high))
         if high > LARGEST:
-            raise PlanError(f"{self.name!r} grows past {grouped(LARGEST)} {plural(self.unit)} in month {month}")
+            bound = f"{grouped(LARGEST)} {plural(self.unit)}"
+            raise PlanError(f"{self.name!r} grows past {bound} in month {month}", path=("line", self.name, "growth"))
         return low, likely, high
 
     def variant_on(self, provider: str) -> str | None:
