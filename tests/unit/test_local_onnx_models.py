@@ -18,6 +18,7 @@ import pytest
 from cloudai_local.driver import LocalDriver
 from cloudai_local.onnx import execution
 from cloudai_local.onnx.manifest import Detect, Embed, ImageInput, Manifest, Output
+from cloudai_local.onnx.session import run_bound
 from cloudai_local.settings import LocalOptions, LocalSettings
 from onnx import TensorProto, helper
 from PIL import Image
@@ -378,6 +379,16 @@ def test_a_model_of_another_task_is_not_taken_even_when_it_is_open(models: Path)
         here.detect_labels(DetectLabelsRequest(image=pixels(1, 2)), Call(timeout=5, options=LocalOptions(model="flat")))
 
 
+def test_an_engine_is_not_silently_ignored(models: Path) -> None:
+    flattener(models, CLASSIFY)
+    by_engine = Call(timeout=5, options=LocalOptions(engine="rapidocr"))
+    by_model = Call(timeout=5, options=LocalOptions(model="other"))
+    with pytest.raises(InvalidInput, match="served by a model folder, not by the engine 'rapidocr'"):
+        driver(models).detect_labels(DetectLabelsRequest(image=pixels(1, 2)), by_engine)
+    with pytest.raises(InvalidInput, match="another model than the call, 'flat'"):
+        driver(models).predict(PredictRequest(model="flat", images=(pixels(1, 2),)), by_model)
+
+
 def test_no_folder_says_how_to_get_one(models: Path) -> None:
     models.mkdir()
     with pytest.raises(MissingDependency, match="cloudai local models add PATH"):
@@ -412,6 +423,19 @@ def test_the_client_is_the_session_itself(models: Path) -> None:
     assert isinstance(here.client["model:adder"], onnxruntime.InferenceSession)
     here.close()
     assert "model:adder" not in here.client
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_bound_inputs_and_outputs_are_the_plain_run_s(models: Path, order: str) -> None:
+    """The path that is taken on a GPU, on the memory of the CPU."""
+    adder(models)
+    here = driver(models)
+    sides = {name: np.array([[1, 2], [3, 4], [5, 6]], dtype=np.float32, order=order) for name in ("left", "right")}
+    plain = here.predict(
+        PredictRequest(model="adder", tensors={name: Tensor(array) for name, array in sides.items()}), CALL
+    )
+    bound = run_bound(here.client["model:adder"], ["product", "total"], sides, memory="cpu", number=0)
+    assert [array.tolist() for array in bound] == [plain.outputs[name].array.tolist() for name in ("product", "total")]
 
 
 def test_the_number_of_threads_is_passed_on(models: Path) -> None:

@@ -32,6 +32,8 @@ class CustomModels:
 
     def predict(self, request: PredictRequest, call: Call) -> PredictResult:
         """`custom.predict`. Raises `InvalidInput` for an unknown model and for inputs that it does not take."""
+        if call.options is not None and _named("custom.predict", call) not in (None, request.model):
+            raise InvalidInput(f"custom.predict: options name another model than the call, {request.model!r}")
         return (self._open.get(request.model) or self._by_name(request.model)).predict(request, call)
 
     def detect_labels(self, request: DetectLabelsRequest, call: Call) -> DetectLabelsResult:
@@ -64,7 +66,7 @@ class CustomModels:
             self._open = {}
 
     def _serving_model(self, operation: str, call: Call) -> OnnxModel:
-        named = call.options.model if isinstance(call.options, LocalOptions) else None
+        named = _named(operation, call)
         model = self._open.get(named or self._serving.get(operation, ""))
         if model is None or model.manifest.task is not TASKS[operation]:
             model = self._opened(serving_folder(self._settings, operation, named))
@@ -87,6 +89,16 @@ class CustomModels:
             if folder.name not in self._open:
                 self._open = {**self._open, folder.name: OnnxModel(folder, self._settings)}
             return self._open[folder.name]
+
+
+def _named(operation: str, call: Call) -> str | None:
+    """The model folder that the call's options name. An engine's name would be ignored: it is refused."""
+    options = call.options
+    if not isinstance(options, LocalOptions):
+        return None
+    if options.engine is not None:
+        raise InvalidInput(f"{operation} is served by a model folder, not by the engine {options.engine!r}")
+    return options.model
 
 
 def _usage(operation: str) -> tuple[Usage, ...]:

@@ -104,7 +104,7 @@ class OnnxModel:
             raise InvalidInput(f"{self.name} takes tensors: its model.toml does not say what to make of an image")
         if request.tensors:
             raise InvalidInput("give tensors or images, not both")
-        names = list(request.outputs and self.session.choose_outputs(request.outputs))
+        names = self.session.choose_outputs(request.outputs) if request.outputs else []
         deadline = time.monotonic() + call.timeout
         predictions: list[Prediction] = []
         kept: dict[str, list[Array]] = {name: [] for name in names}

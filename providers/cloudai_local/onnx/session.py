@@ -84,7 +84,7 @@ class GraphSession:
         self.outputs = tuple(_port(node) for node in self.raw.get_outputs())
         self.output_names = [port.name for port in self.outputs]
         bindable = loaded[0] in execution.ON_NVIDIA and all(port.dtype.kind != "O" for port in self.inputs)
-        self.run: Callable[[list[str], dict[str, Array]], list[Array]] = self._run_bound if bindable else self.raw.run
+        self.run: Callable[[list[str], dict[str, Array]], list[Array]] = self._run_on_gpu if bindable else self.raw.run
         """Output names and a feed of arrays -> arrays in host memory."""
 
     def narrow(self, inputs: Sequence[Port]) -> None:
@@ -122,19 +122,26 @@ class GraphSession:
         given = ", ".join(sorted(tensors)) or "none"
         return InvalidInput(f"the model takes the inputs {', '.join(map(str, self.inputs))}; given were: {given}")
 
-    def _run_bound(self, names: list[str], feed: dict[str, Array]) -> list[Array]:
-        """On a GPU: inputs are copied there once, outputs stay there until all are computed."""
-        import onnxruntime
+    def _run_on_gpu(self, names: list[str], feed: dict[str, Array]) -> list[Array]:
+        return run_bound(self.raw, names, feed, memory="cuda", number=int(self.device.rpartition(":")[2]))
 
-        number = int(self.device.rpartition(":")[2])
-        binding = self.raw.io_binding()
-        for name, array in feed.items():
-            binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy(array, "cuda", number))
-        for name in names:
-            binding.bind_output(name, "cuda", number)
-        self.raw.run_with_iobinding(binding)
-        copied: list[Array] = binding.copy_outputs_to_cpu()
-        return copied
+
+def run_bound(session: Any, names: list[str], feed: dict[str, Array], *, memory: str, number: int) -> list[Array]:
+    """A run whose inputs are copied to a device once, and whose outputs stay there until all are computed.
+
+    https://onnxruntime.ai/docs/performance/tune-performance/iobinding.html (read 2026-11-21)
+    """
+    import onnxruntime
+
+    binding = session.io_binding()
+    for name, array in feed.items():
+        there = onnxruntime.OrtValue.ortvalue_from_numpy(np.asarray(array, order="C"), memory, number)
+        binding.bind_ortvalue_input(name, there)
+    for name in names:
+        binding.bind_output(name, memory, number)
+    session.run_with_iobinding(binding)
+    copied: list[Array] = binding.copy_outputs_to_cpu()
+    return copied
 
 
 def _open(model: bytes, folder: Path, settings: LocalSettings) -> tuple[Any, Notice | None]:
