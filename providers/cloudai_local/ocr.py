@@ -33,8 +33,8 @@ from cloudai.types.vision import (
 from cloudai_local import ocr_layout
 from cloudai_local.engine import Missing
 from cloudai_local.ocr_layout import Quad
-from cloudai_local.ocr_pages import PageImage, first_page, pages_of
 from cloudai_local.ocr_rapid import INSTALL, FoundLine, RapidReader, page_angle, stands
+from cloudai_local.pages import PageImage, first_page, pages_of
 from cloudai_local.settings import LocalSettings
 
 DEFAULT_CONFIDENCE = 0.5

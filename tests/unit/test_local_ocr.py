@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from cloudai_local import ocr_layout
 from cloudai_local.ocr import RapidOcr, engines
-from cloudai_local.ocr_pages import page_numbers
+from cloudai_local.pages import page_numbers
 from cloudai_local.settings import LocalSettings
 from hypothesis import given
 from hypothesis import strategies as st

@@ -88,7 +88,7 @@ def _open(media: Media) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(media.content))
     except Image.DecompressionBombError as error:
-        raise TooLarge(f"the image has more than {MAX_PIXELS:,} pixels, the limit of local OCR") from error
+        raise TooLarge(f"the image has more than {MAX_PIXELS:,} pixels, the limit of the local engines") from error
     except (UnidentifiedImageError, OSError, ValueError) as error:
         raise InvalidInput("not an image that Pillow can read (or an empty file)") from error
     _check_size(image.width, image.height)
@@ -97,7 +97,7 @@ def _open(media: Media) -> Image.Image:
 
 def _check_size(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
-        raise TooLarge(f"{width} x {height} pixels are over the {MAX_PIXELS:,} of local OCR: scale it down")
+        raise TooLarge(f"{width} x {height} pixels are over the {MAX_PIXELS:,} of the local engines: scale it down")
 
 
 def _frame(image: Image.Image, number: int) -> PageImage:
