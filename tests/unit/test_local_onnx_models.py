@@ -252,6 +252,21 @@ def test_numbers_that_are_not_finite_are_the_model_s_fault(models: Path) -> None
     assert caught.value.code is ErrorCode.INTERNAL
 
 
+def test_a_graph_that_divides_by_what_it_sees_is_served(models: Path) -> None:
+    """The first run, on zeros, answers 0/0; that is no reason to refuse it."""
+    nodes = [
+        helper.make_node("Flatten", ["pixels"], ["flat"]),
+        helper.make_node("ReduceSum", ["flat"], ["sum"]),
+        helper.make_node("Div", ["flat", "sum"], ["scores"]),
+    ]
+    write(models, "share", CLASSIFY, {"pixels": (FLOAT, ["n", 1, 1, 2])}, {"scores": (FLOAT, ["n", 2])}, *nodes)
+    (row,) = predict(models, "share", images=[pixels(50, 150)]).predictions
+    assert [(label.name, label.confidence) for label in row.labels] == [
+        ("light", pytest.approx(0.75)),
+        ("dark", pytest.approx(0.25)),
+    ]
+
+
 def test_a_graph_with_a_fixed_batch_takes_any_number_of_images(models: Path) -> None:
     flattener(models, CLASSIFY, batch=4)
     images = [pixels(value, 255 - value) for value in range(0, 250, 25)]
