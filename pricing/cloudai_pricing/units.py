@@ -35,7 +35,10 @@ _BASE: Mapping[str, tuple[str, Decimal]] = {
     "node-hour": ("instance-hour", ONE),
     "gb": ("gb", ONE),
     "gb-month": ("gb-month", ONE),
+    "gb-hour": ("gb-second", Decimal(3600)),
     "gb-second": ("gb-second", ONE),
+    "vcpu-hour": ("vcpu-hour", ONE),
+    "token": ("token", ONE),
     "month": ("month", ONE),
 }
 UNITS = frozenset(_BASE)
