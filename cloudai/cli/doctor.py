@@ -166,6 +166,7 @@ def _backend(report: BackendReport) -> Finding:
 
 def _engines(report: BackendReport, config: Config, *, calls: bool) -> Iterable[Finding]:
     """Of the local backend: each operation, tried where a call is free and needs nothing from the user."""
+    from cloudai.capabilities import builtin_capabilities
     from cloudai.cli.probes import try_operations
     from cloudai.config import DEFAULT_BACKEND
 
@@ -177,4 +178,7 @@ def _engines(report: BackendReport, config: Config, *, calls: bool) -> Iterable[
             yield Finding(section, operation, ERROR if error else OK, detail)
     else:
         yield from (Finding(section, operation, OK, "") for operation in report.serves)
-    yield from (Finding(section, operation, MISSING, reason) for operation, reason in report.gaps.items())
+    declared = builtin_capabilities()[report.provider].operations
+    for operation, reason in report.gaps.items():
+        offered = operation in declared and declared[operation].support != "no"
+        yield Finding(section, operation, MISSING if offered else PLAIN, reason)

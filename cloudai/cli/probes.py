@@ -36,6 +36,11 @@ def _read_text(client: Client) -> str:
     return f"read {result.text!r} from a picture of {WORD!r}{_by(result.model)}"
 
 
+def _read_document(client: Client) -> str:
+    result = client.vision.read_document(_picture())
+    return f"read {result.text!r} from a page with {WORD!r}{_by(result.model)}"
+
+
 def _faces(client: Client) -> str:
     result = client.vision.detect_faces(_picture())
     return f"found {len(result.faces)} faces in a picture without any{_by(result.model)}"
@@ -45,6 +50,15 @@ def _synthesize(client: Client) -> str:
     result = client.speech.synthesize("Hello")
     seconds = "" if result.duration is None else f", {result.duration:.1f} s"
     return f"said Hello: {len(result.audio)} bytes{seconds}{_by(result.model)}"
+
+
+def _transcribe(client: Client) -> str:
+    """Hears what was just said, among a few phrases: the engine for small vocabularies can do that too."""
+    if not client.explain("speech.synthesize").choices:
+        return "there; not tried: nothing here can say a word to hear"
+    spoken = client.speech.synthesize("hello world", language="en-US")
+    result = client.speech.transcribe(spoken.audio, language="en", phrases=("hello world", "good night"))
+    return f"heard {result.text!r} in a synthetic 'hello world'{_by(result.model)}"
 
 
 def _voices(client: Client) -> str:
@@ -86,7 +100,9 @@ def _by(model: str | None) -> str:
 
 PROBES: Mapping[str, Callable[[Client], str]] = {
     "vision.read_text": _read_text,
+    "vision.read_document": _read_document,
     "vision.detect_faces": _faces,
+    "speech.transcribe": _transcribe,
     "speech.synthesize": _synthesize,
     "speech.voices": _voices,
     "translation.detect_language": _detect_language,

@@ -55,8 +55,11 @@ def _sections(parser: argparse.ArgumentParser) -> Iterable[str]:
     if not verbs:
         yield _table(parser)
     for name, text, verb in verbs:
-        yield f"### {parser.prog} {name}\n\n{text[:1].upper()}{text[1:]}.\n"
-        yield _table(verb)
+        if subcommands(verb):
+            yield from _sections(verb)
+        else:
+            yield f"### {parser.prog} {name}\n\n{text[:1].upper()}{text[1:]}.\n"
+            yield _table(verb)
 
 
 def _table(parser: argparse.ArgumentParser) -> str:
