@@ -16,7 +16,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -31,7 +31,6 @@ from cloudai_local.settings import LocalSettings
 if TYPE_CHECKING:
     from onnx_asr.adapters import TimestampedResultsAsrAdapter
     from onnx_asr.asr import TimestampedResult
-    from onnxruntime import SessionOptions
 
 Family = Literal[
     "whisper",
@@ -159,7 +158,7 @@ def _providers(settings: LocalSettings) -> list[tuple[str, dict[str, str]]]:
     return [(name, dict(settings.provider_options.get(name, {}))) for name in names]
 
 
-def _session_options(settings: LocalSettings) -> SessionOptions:
+def _session_options(settings: LocalSettings) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

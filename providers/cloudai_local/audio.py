@@ -98,6 +98,7 @@ def decoded(media: Media, rate: int) -> npt.NDArray[np.float32]:
     a damaged file or one without samples, `TooLarge` over four hours.
     """
     _require("soundfile", "soxr")
+    import numpy as np
     import soundfile
     import soxr
 
@@ -111,8 +112,7 @@ def decoded(media: Media, rate: int) -> npt.NDArray[np.float32]:
         raise InvalidInput("the audio has no samples")
     if stored != rate:
         samples = soxr.resample(samples, stored, rate)
-    channels: npt.NDArray[np.float32] = samples.T
-    return channels
+    return np.asarray(samples, dtype=np.float32).T
 
 
 def from_floats(samples: npt.NDArray[np.float32], rate: int) -> Sound:

@@ -29,6 +29,11 @@ COLUMN_LINES = 2
 COLUMN_WIDTH = 8.0
 """... whose median width is at least this many line heights; less is a table's cell."""
 
+JOIN_GAP = 0.3
+"""Two boxes on one line are one line when less than this many line heights lie between them: half a space ..."""
+JOIN_OVERLAP = 1.0
+"""... or when they overlap by less than this."""
+
 
 def line_angle(quad: Quad) -> float:
     """Degrees clockwise from left-to-right, in (-180, 180]: 0 upright, 90 runs downwards, 180 upside down."""
@@ -46,6 +51,24 @@ def line_height(quad: Quad) -> float:
     return (math.dist(quad[0], quad[3]) + math.dist(quad[1], quad[2])) / 2
 
 
+def continues(left: Quad, right: Quad) -> bool:
+    """Whether `right` goes on where `left` ends: same way, same height, and less than a wide space between them.
+
+    Detected boxes are wider than their letters, so two halves of one line may overlap by up to a letter.
+    """
+    height = min(line_height(left), line_height(right))
+    if height <= 0 or max(line_height(left), line_height(right)) > 1.5 * height:
+        return False
+    angle = math.radians(line_angle(left))
+    if abs(turn_between(line_angle(left), line_angle(right))) > 15:
+        return False
+    x = (right[0][0] + right[3][0] - left[1][0] - left[2][0]) / 2
+    y = (right[0][1] + right[3][1] - left[1][1] - left[2][1]) / 2
+    along = x * math.cos(angle) + y * math.sin(angle)
+    across = y * math.cos(angle) - x * math.sin(angle)
+    return -JOIN_OVERLAP * height < along < JOIN_GAP * height and abs(across) < JOIN_GAP * height
+
+
 def turn_between(angle: float, other: float) -> float:
     """From `other` to `angle`, in [-180, 180)."""
     return (angle - other + 180) % 360 - 180
@@ -58,7 +81,7 @@ def page_angle(quads: Sequence[Quad]) -> float:
     """
     if not quads:
         return 0.0
-    length = dict.fromkeys((0, 90, -180, -90), 0.0)
+    length: dict[int, float] = dict.fromkeys((0, 90, -180, -90), 0.0)
     nearest = [min(length, key=lambda way: abs(turn_between(line_angle(quad), way))) for quad in quads]
     for quad, way in zip(quads, nearest, strict=True):
         length[way] += line_length(quad)

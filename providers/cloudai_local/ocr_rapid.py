@@ -1,8 +1,9 @@
 """RapidOCR as a reader of one image: lines with their words, in no order yet.
 
-RapidOCR's steps (find, turn, recognise) are used as they are; its last step is not, because its word boxes carry
-the confidence of single letters, lose spaces, and are mirrored where a line was read upside down. Here a word's
-place is its share of the line's columns, and its confidence the mean of its letters.
+RapidOCR's steps (find, recognise) are used as they are. Its classifier of lines that are upside down is not: it turns
+good ones (one of seven in scikit-image's `page`). Nor is its last step, because its word boxes carry the confidence of
+single letters and lose spaces. Here a word's place is its share of the line's columns, its confidence the mean of its
+letters, and only a line that was read badly is tried the other way up.
 """
 
 from __future__ import annotations
@@ -26,8 +27,22 @@ if TYPE_CHECKING:
     from cloudai_local.settings import LocalSettings
 
 INSTALL = "pip install 'cloudai[local-ocr]'"
-WEIGHTS = {"Det": "*_det_*.onnx", "Cls": "*_cls_*.onnx", "Rec": "*_rec_*.onnx"}
+WEIGHTS = {"Det": "*_det_*.onnx", "Rec": "*_rec_*.onnx"}
 """The weights that RapidOCR's wheel carries. They are named to it, so that it never looks for others on the net."""
+
+
+WEAK = 0.8
+"""A line read with less is read once more upside down, and the better reading kept."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Reading:
+    """RapidOCR's text of a line, its score, and where in the line the letters are (its `WordInfo`)."""
+
+    text: str
+    score: float
+    info: Any
+    flipped: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,7 +96,7 @@ class RapidReader:
     def read(self, image: npt.NDArray[np.uint8], *, max_side: int) -> tuple[FoundLine, ...]:
         """Lines of an image (height x width x 3, blue-green-red). It is read at `max_side` pixels at most.
 
-        A page on its side or head is turned and read again: line by line, RapidOCR overlooks some turned ones.
+        A page on its side or head is turned and read again: line by line, some of its lines would be read badly.
         """
         import numpy as np
 
@@ -98,16 +113,16 @@ class RapidReader:
 
         with self._lock:
             engine = self._engine = self._engine or _build(self._settings)
-            engine.return_word_box = True
             resized, down, right = resize_image_within_bounds(image, engine.min_side_len, max_side)
             record: dict[str, Any] = {"preprocess": {"ratio_h": down, "ratio_w": right}}
-            found, turned, read, _ = engine.run_ocr_steps(resized, record)
-        if found.boxes is None or turned.cls_res is None or read.txts is None:
-            return ()
+            found, _, read, crops = engine.run_ocr_steps(resized, record)
+            if found.boxes is None or read.txts is None:
+                return ()
+            readings = _better_way_up(engine, crops, list(_readings(read)))
         upright = [_is_upright(box) for box in found.boxes]
         boxes = map_boxes_to_original(found.boxes.copy(), record, *image.shape[:2])
-        quads = map(_text_quad, boxes.tolist(), upright, [label == "180" for label, _ in self._turns(turned)])
-        return tuple(_lines(quads, read))
+        quads = map(_text_quad, boxes.tolist(), upright, [reading.flipped for reading in readings])
+        return tuple(_lines(quads, readings))
 
     def model(self) -> str:
         """Which weights read: `PP-OCRv6_rec_small`."""
@@ -117,10 +132,6 @@ class RapidReader:
         """Let the sessions go; a later read builds them again."""
         with self._lock:
             self._engine = None
-
-    def _turns(self, turned: Any) -> list[tuple[str, float]]:
-        threshold = 0.9 if self._engine is None else float(self._engine.cfg.Cls.cls_thresh)
-        return [(label if score > threshold else "0", score) for label, score in turned.cls_res]
 
 
 def _weights() -> dict[str, Path]:
@@ -138,7 +149,7 @@ def _build(settings: LocalSettings) -> RapidOCR:
 
     onnxruntime = "EngineConfig.onnxruntime"
     params: dict[str, object] = {f"{part}.model_path": str(path) for part, path in _weights().items()}
-    params["Global.log_level"] = "critical"
+    params |= {"Global.log_level": "critical", "Global.use_cls": False, "Global.return_word_box": True}
     params[f"{onnxruntime}.use_cuda"] = _wants_cuda(settings)
     if settings.threads is not None:
         params[f"{onnxruntime}.intra_op_num_threads"] = settings.threads
@@ -187,13 +198,33 @@ def _text_quad(box: list[list[float]], upright: bool, flipped: bool) -> Quad:
     return (*quad[2:], *quad[:2]) if flipped else quad
 
 
-def _lines(quads: Iterator[Quad], read: Any) -> Iterator[FoundLine]:
-    for quad, text, score, info in zip(quads, read.txts, read.scores, read.word_results, strict=True):
-        words = tuple(_words(quad, text, info)) if text.strip() else ()
+def _readings(read: Any, *, flipped: bool = False) -> Iterator[_Reading]:
+    for text, score, info in zip(read.txts, read.scores, read.word_results, strict=True):
+        yield _Reading(text=text, score=min(max(float(score), 0.0), 1.0), info=info, flipped=flipped)
+
+
+def _better_way_up(
+    engine: RapidOCR, crops: Sequence[npt.NDArray[np.uint8]], readings: list[_Reading]
+) -> list[_Reading]:
+    import numpy as np
+
+    weak = [place for place, reading in enumerate(readings) if reading.score < WEAK]
+    if not weak:
+        return readings
+    again = engine.recognize_txt([np.ascontiguousarray(np.rot90(crops[place], 2)) for place in weak])
+    for place, reading in zip(weak, _readings(again, flipped=True), strict=True):
+        if reading.score > readings[place].score:
+            readings[place] = reading
+    return readings
+
+
+def _lines(quads: Iterator[Quad], readings: Sequence[_Reading]) -> Iterator[FoundLine]:
+    for quad, reading in zip(quads, readings, strict=True):
+        words = tuple(_words(quad, reading.text, reading.info)) if reading.text.strip() else ()
         if not words:
             continue
-        said = text.strip() if has_cjk(text) else " ".join(word.text for word in words)
-        yield FoundLine(text=said, quad=quad, confidence=min(max(float(score), 0.0), 1.0), words=words)
+        said = reading.text.strip() if has_cjk(reading.text) else " ".join(word.text for word in words)
+        yield FoundLine(text=said, quad=quad, confidence=reading.score, words=words)
 
 
 def _words(quad: Quad, text: str, info: Any) -> Iterator[FoundWord]:

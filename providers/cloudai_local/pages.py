@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cloudai.errors import InvalidInput, MissingDependency, TooLarge
 
@@ -161,7 +161,7 @@ def _draw(document: object, number: int) -> PageImage:
     assert isinstance(document, PdfDocument)
     page = document[number - 1]
     width, height = page.get_size()
-    scale = min(PDF_DPI / 72, PDF_MAX_SIDE / max(width, height, 1))
+    scale: Any = min(PDF_DPI / 72, PDF_MAX_SIDE / max(width, height, 1))
     pixels = np.array(page.render(scale=scale, rev_byteorder=False).to_pil().convert("RGB"), dtype=np.uint8)
     return PageImage(
         number=number, width=width, height=height, unit="point", pixels=np.ascontiguousarray(pixels[:, :, ::-1])

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
+import skimage.data
 from cloudai_local import ocr_layout
 from cloudai_local.ocr import RapidOcr, engines
 from cloudai_local.pages import page_numbers
@@ -157,6 +158,24 @@ def test_exif_orientation_is_applied_before_positions_are_measured(engine: Rapid
     region = result.pages[0].lines[0].region
     assert region is not None
     assert region.box.x * 700 == pytest.approx(70, abs=15)
+
+
+def test_a_scanned_page_is_read_whole(engine: RapidOcr) -> None:
+    """scikit-image's `page`, a photo of a printed page; RapidOCR's own way turns one of its lines upside down."""
+    truth = [
+        "Region-based segmentation",
+        "Let us first determine markers of the coins and the",
+        "background. These markers are pixels that we can label",
+        "unambiguously as either object or background. Here,",
+        "the markers are found at the two extreme parts of the",
+        "histogram of grey values:",
+        "markers = np.zeros_like(coins)",
+    ]
+    enlarged = Image.fromarray(skimage.data.page()).resize((1152, 573))
+    result = read(engine, media(enlarged))
+    rate = error_rate(result.text, truth)
+    print(f"character error rate, scikit-image's page: {rate:.4f}")
+    assert rate <= 0.01
 
 
 def two_columns() -> tuple[Image.Image, str]:
@@ -430,3 +449,10 @@ quads = st.builds(box, st.floats(0, 900), st.floats(0, 900), st.floats(1, 500), 
 def test_every_line_is_read_exactly_once(found: list[ocr_layout.Quad], angle: float) -> None:
     order = [index for block in ocr_layout.reading_order(found, angle) for index in block]
     assert sorted(order) == list(range(len(found)))
+
+
+def test_a_line_that_the_detector_cut_in_two_is_one_line() -> None:
+    from cloudai.testing.samples import picture
+
+    with Client(backend="local") as client:
+        assert client.vision.read_text(picture()).text == "Hello World 42"
