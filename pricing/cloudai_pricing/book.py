@@ -256,6 +256,7 @@ def load_compiled(path: Path = COMPILED, folder: Path = FOLDER) -> Book | None:
     )
 
 
-def candidates(prices: Iterable[Price]) -> str:
-    """For an error: each price in words, `and` between them."""
-    return " and ".join(f"{price} at {plain(price.first_price)} per {price.unit}" for price in prices)
+def candidates(prices: Sequence[Price]) -> str:
+    """For an error: each price in words, `and` between them; of many, the first three."""
+    words = [f"{price} at {plain(price.first_price)} per {price.unit}" for price in prices[:3]]
+    return " and ".join([*words, *([f"{len(prices) - 3} more"] if len(prices) > 3 else [])])

@@ -35,17 +35,16 @@ def neutral_regions() -> tuple[str, ...]:
 def region_of(name: str, provider: str, known: Mapping[str, tuple[str, ...]] | None = None) -> str | None:
     """The provider's region for a neutral name or for a region of its own; None: it is another provider's.
 
-    `known` adds regions that prices name (an overlay may have its own). A provider of which no region is known
-    (an on-premises one) takes every name. Raises `PlanError` for a name that nobody knows.
+    `known` adds regions that prices name (an overlay may have its own). A provider that the table lacks (an on-premises
+    one, a small vendor) takes every known name. Raises `PlanError` for a name that nobody knows.
     """
     neutral, own = _tables()
     priced = {one: frozenset(regions) for one, regions in (known or {}).items()}
-    if name in neutral:
-        mine = priced.get(provider, frozenset()) - {GLOBAL}
-        return neutral[name].get(provider) or (None if provider in own or mine else name)
-    if name in own.get(provider, frozenset()) | priced.get(provider, frozenset()) or name == GLOBAL:
+    if name in neutral and provider in own:
+        return neutral[name].get(provider)
+    if name == GLOBAL or name in own.get(provider, frozenset()) | priced.get(provider, frozenset()):
         return name
-    others = frozenset[str]().union(*own.values(), *priced.values())
-    if name in others:
-        return None
-    raise PlanError(f"unknown region {name!r}", fix=nearest(name, (*neutral, *others)))
+    others = frozenset(neutral).union(*own.values(), *priced.values())
+    if name not in others:
+        raise PlanError(f"unknown region {name!r}", fix=nearest(name, others))
+    return None if provider in own else name

@@ -110,7 +110,9 @@ def _is_base(price: Price, wanted: Wanted) -> bool:
         return price.sku == wanted.sku and price.kind != "addon"
     if price.kind == "addon" or (price.kind == "commitment" and not price.own):
         return False
-    return (wanted.variant is None or price.variant == wanted.variant) and not price.spot
+    if price.instance is not None:
+        return False
+    return wanted.variant is None or price.variant == wanted.variant
 
 
 def _bases(prices: Iterable[Price], region: str, wanted: Wanted) -> list[Price]:
@@ -128,29 +130,47 @@ def _with_addons(catalog: Catalog, provider: str, region: str, wanted: Wanted, b
             groups.setdefault(frozenset(price.features), []).append(price)
     if not groups:
         raise Unpriced(f"only priced with {_words(sorted({f for price in bases for f in price.features}))}")
-    sets = sorted(groups, key=lambda own: (-len(own), sorted(own)))
-    whole = [own for own in sets if not _missing(catalog, region, wanted, _one(groups[own]), asked - own)[1]]
+    found = _resolved(groups, wanted)
+    whole = [own for own in found if not _missing(catalog, region, wanted, found[own], asked - own)[1]]
     if len(whole) > 1 and len(whole[0]) == len(whole[1]):
-        raise PlanError(f"two prices fit: {candidates([_one(groups[own]) for own in whole[:2]])}", fix="Say which sku")
-    own = whole[0] if whole else sets[-1]
-    base = _one(groups[own])
+        raise PlanError(f"two prices fit: {candidates([found[own] for own in whole[:2]])}", fix="Choose by sku = ...")
+    own = whole[0] if whole else list(found)[-1]
+    base = found[own]
     addons, missing = _missing(catalog, region, wanted, base, asked - own)
     charges = tuple(catalog.charge(price) for price in (base, *addons))
     notes = tuple(f"no price for {feature}: the cost is without it" for feature in missing)
     return Selection(charges=charges, unpriced=tuple(missing), notes=notes)
 
 
-def _one(prices: Sequence[Price]) -> Price:
-    """The only one, or the only default one."""
-    if len(prices) == 1:
-        return prices[0]
-    defaults = [price for price in prices if price.default]
-    if len(defaults) == 1:
-        return defaults[0]
-    several = defaults or prices
-    names = sorted({price.variant for price in several if price.variant})
-    fix = f"Choose by variant = ... ({', '.join(names)}) or sku = ..." if names else "Keep one, or choose by sku = ..."
-    raise PlanError(f"{len(several)} prices fit equally well: {candidates(several)}", fix=fix)
+def _resolved(groups: Mapping[frozenset[str], list[Price]], wanted: Wanted) -> dict[frozenset[str], Price]:
+    """Features -> their base price, most features first. Raises `Unpriced` where no group has a default."""
+    found: dict[frozenset[str], Price] = {}
+    reason: Unpriced | None = None
+    for own in sorted(groups, key=lambda own: (-len(own), sorted(own))):
+        try:
+            found[own] = _one(groups[own], wanted)
+        except Unpriced as error:
+            reason = error
+    if not found and reason is not None:
+        raise reason
+    return found
+
+
+def _one(prices: Sequence[Price], wanted: Wanted) -> Price:
+    """The one that was named, the default one, or the only one that is no variant of another.
+
+    A variant is never taken for the default: its price may be ten times another.
+    """
+    named = wanted.variant is not None or wanted.sku is not None or (len(prices) == 1 and prices[0].own)
+    fit = prices if named else [p for p in prices if p.default] or [p for p in prices if p.variant is None]
+    if len(fit) == 1:
+        return fit[0]
+    if fit:
+        raise PlanError(
+            f"{len(fit)} prices fit equally well: {candidates(fit)}", fix="Keep one, or choose by sku = ..."
+        )
+    variants = _words(sorted({price.variant for price in prices if price.variant}))
+    raise Unpriced(f"no price of the default variant is known; there are {variants}: choose by variant = ...")
 
 
 def _missing(
@@ -180,11 +200,13 @@ def _addon(catalog: Catalog, base: Price, region: str, wanted: Wanted, feature: 
             and price.kind == "addon"
             and feature in price.features
             and convertible(price.unit, wanted.unit)
+            and price.region in (region, GLOBAL)
             and price.variant in (None, base.variant)
         ]
-        found = [price for price in fit if price.region == region] or [price for price in fit if price.region == GLOBAL]
-        if found:
-            return _one(found)
+        if fit:
+            nearest = max((price.variant is not None, price.region != GLOBAL) for price in fit)
+            best = [price for price in fit if (price.variant is not None, price.region != GLOBAL) == nearest]
+            return _one(best, wanted._replace(variant=base.variant))
     return None
 
 
@@ -199,6 +221,10 @@ def _why(catalog: Catalog, provider: str, region: str, wanted: Wanted) -> str:
         (
             lambda price: wanted.sku is None or price.sku == wanted.sku,
             lambda left: f"no sku {wanted.sku!r}; there are {_words(sorted({repr(p.sku) for p in left}))}",
+        ),
+        (
+            lambda price: wanted.sku is not None or price.instance is None,
+            lambda left: 'priced by instance: add a line accelerator = "L4" or instance = "..."',
         ),
         (
             lambda price: price.kind not in ("addon", *(() if wanted.sku else ("commitment",))),

@@ -50,7 +50,6 @@ _ALSO: Mapping[str, tuple[str, ...]] = {
     "translation.detect_language": ("record", "request"),
     "translation.translate_document": ("character",),
     "custom.predict": ("instance-hour", "gb-second"),
-    "storage": ("gb",),
 }
 _EVERYWHERE: tuple[str, Mapping[str, str]] = ("us", {})
 _NO_VARIANT: tuple[str | None, Mapping[str, str]] = (None, {})
@@ -178,6 +177,8 @@ def _volume(table: _Table, operation: str) -> _Volume:
 def _stated_volume(table: _Table, operation: str) -> _Volume:
     def parse(value: object) -> Quantity:
         quantity = parse_quantity(value, example=_example(operation))
+        if operation == "storage" and quantity.unit == "gb":  # 500 GB kept for a month are 500 GB-months
+            quantity = Quantity(amount=quantity.amount, unit="gb-month", period=quantity.period)
         _fits(quantity, operation)
         return quantity
 
