@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from cloudai.cli import output
 from cloudai.cli.failures import FAILED, describe, report
 from cloudai.cli.inputs import Input, file_inputs, is_pattern, text_input
-from cloudai.cli.notes import note_result, note_total
+from cloudai.cli.notes import note_result, note_total, note_warnings
 from cloudai.cli.terminal import show, warn
 from cloudai.cli.verbs import Source, Value, Verb, option_tables
 
@@ -119,6 +119,7 @@ def _run_several(args: argparse.Namespace, asked: _Asked, inputs: Sequence[Input
 
     done: list[Result] = []
     failed: list[str] = []
+    told: set[str] = set()
     with Bar(len(inputs), quiet=args.quiet) as bar:
         for given, answer in _answers(asked, inputs, args.jobs):
             with bar.aside():
@@ -128,6 +129,8 @@ def _run_several(args: argparse.Namespace, asked: _Asked, inputs: Sequence[Input
                 else:
                     done.append(answer)
                     _print_item(asked.verb, args, given, answer)
+                    if not (args.json or args.raw):
+                        note_warnings(answer, about=given.label, told=told)
             bar.advance()
     if not (args.json or args.raw):
         note_total(done, failed, quiet=args.quiet)
@@ -155,7 +158,6 @@ def _print_item(verb: Verb, args: argparse.Namespace, given: Input, result: Resu
         return
     if not written:
         show([f"==> {given.label} <==", *verb.show(result), "\n"])
-    note_result(result, quiet=True, about=given.label)
 
 
 def _print_failure(args: argparse.Namespace, given: Input, error: Exception) -> None:

@@ -12,10 +12,18 @@ if TYPE_CHECKING:
     from cloudai.types.results import Result, Usage
 
 
-def note_result(result: Result, *, quiet: bool, about: str | None = None) -> None:
+def note_warnings(result: Result, *, about: str, told: set[str]) -> None:
+    """Those of one of several results; each is told once, with the first input it holds for, and put into `told`."""
+    for warning in result.warnings:
+        if warning.message not in told:
+            told.add(warning.message)
+            warn(f"{about}: {warning.message}")
+
+
+def note_result(result: Result, *, quiet: bool) -> None:
     """Its warnings, one a line, and one line of facts: `local: 1 image, cost unknown, 0.32 s`."""
     for warning in result.warnings:
-        warn(f"{about}: {warning.message}" if about else warning.message)
+        warn(warning.message)
     if not quiet:
         where = f"{result.backend} ({result.region})" if result.region else result.backend
         facts = [usage_text(result.usage), cost_text([result]), f"{result.latency:.2f} s"]

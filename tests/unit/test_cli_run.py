@@ -17,7 +17,7 @@ from PIL import Image
 
 from cloudai.cli import main, output
 from cloudai.cli.commands import root_parser
-from cloudai.types.results import Result
+from cloudai.types.results import Notice, Result
 from cloudai.types.speech import SynthesizeResult, TranscribeResult, TranscriptSegment
 from cloudai.types.translation import TranslateDocumentResult, TranslateResult, Translation
 from cloudai.types.vision import (
@@ -219,6 +219,17 @@ def test_a_failed_file_is_a_json_line_with_its_code(capsys: pytest.CaptureFixtur
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert "result" in lines[0]
     assert lines[1]["error"]["code"] == "invalid_input"
+
+
+def test_a_warning_of_several_results_is_told_once(scripted: Scripted, capsys: pytest.CaptureFixture[str]) -> None:
+    warned = Notice(code="truncated", message="only the first page was read")
+    scripted(vision__read_text=read("hello").model_copy(update={"warnings": (warned,)}))
+    assert main(["vision", "read-text", picture("a.png"), picture("b.png")]) == 0
+    assert capsys.readouterr().err.splitlines()[0] == "warning: a.png: only the first page was read"
+    assert main(["vision", "read-text", "a.png", "b.png", "b.png"]) == 0
+    assert capsys.readouterr().err.count("only the first page") == 1
+    assert main(["vision", "read-text", "a.png", "b.png", "--json"]) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_patterns_are_sorted_recursive_and_each_file_once(capsys: pytest.CaptureFixture[str]) -> None:
