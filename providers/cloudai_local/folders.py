@@ -20,7 +20,7 @@ from typing import Any
 
 import platformdirs
 
-from cloudai.errors import InvalidInput
+from cloudai.errors import ErrorCode, InvalidInput
 from cloudai_local.settings import LocalSettings
 
 
@@ -75,23 +75,29 @@ def search_path(settings: LocalSettings) -> tuple[Path, ...]:
 
 
 def model_folders(settings: LocalSettings, *tasks: Task) -> tuple[ModelFolder, ...]:
-    """All folders for these tasks (all when none is given); an earlier folder hides a later one of its name."""
-    found: dict[str, ModelFolder] = {}
+    """All folders for these tasks (all when none is given); an earlier folder hides a later one of its name.
+
+    A folder whose `model.toml` is wrong is passed over: it says so when it is asked for by name (`find_model`).
+    """
+    found: dict[str, ModelFolder | None] = {}
     for root in search_path(settings):
         for file in sorted(root.glob("*/model.toml")):
-            folder = read_folder(file.parent)
-            if folder.name not in found and (not tasks or folder.task in tasks):
-                found[folder.name] = folder
-    return tuple(found.values())
+            found.setdefault(file.parent.name, _readable(file.parent))
+    return tuple(folder for folder in found.values() if folder and (not tasks or folder.task in tasks))
+
+
+def _readable(path: Path) -> ModelFolder | None:
+    try:
+        return read_folder(path)
+    except InvalidInput:
+        return None
 
 
 def find_model(settings: LocalSettings, name: str) -> ModelFolder:
-    """One folder by name. Raises `InvalidInput` (code `not_found`) that lists what there is."""
-    for folder in model_folders(settings):
-        if folder.name == name:
-            return folder
-    from cloudai.errors import ErrorCode
-
+    """One folder by name. Raises `InvalidInput`: `not_found` with what there is, or what is wrong with its manifest."""
+    for root in search_path(settings):
+        if (root / name / "model.toml").is_file() and Path(name).name == name:
+            return read_folder(root / name)
     known = ", ".join(folder.name for folder in model_folders(settings)) or "none"
     places = ", ".join(str(root) for root in search_path(settings))
     raise InvalidInput(f"no model {name!r} in {places}; there are: {known}", code=ErrorCode.NOT_FOUND)

@@ -128,7 +128,29 @@ def _page(image: PageImage, lines: Sequence[FoundLine]) -> Page:
         height=image.height,
         unit=image.unit,
         angle=round(angle, 2) if lines else None,
-        blocks=tuple(_block([lines[index] for index in block], angle, width, height) for block in blocks),
+        blocks=tuple(_block(joined([lines[index] for index in block]), angle, width, height) for block in blocks),
+    )
+
+
+def joined(lines: Sequence[FoundLine]) -> list[FoundLine]:
+    """Neighbours that the detector cut in two, `Hello World` and `42`, as the one line they are on paper."""
+    whole: list[FoundLine] = []
+    for line in lines:
+        if whole and ocr_layout.continues(whole[-1].quad, line.quad):
+            whole[-1] = _both(whole[-1], line)
+        else:
+            whole.append(line)
+    return whole
+
+
+def _both(left: FoundLine, right: FoundLine) -> FoundLine:
+    """Confidence is the mean by length of text."""
+    shares = len(left.text), len(right.text)
+    return FoundLine(
+        text=f"{left.text} {right.text}",
+        quad=(left.quad[0], right.quad[1], right.quad[2], left.quad[3]),
+        confidence=(left.confidence * shares[0] + right.confidence * shares[1]) / max(1, sum(shares)),
+        words=(*left.words, *right.words),
     )
 
 

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from rapidfuzz.distance import Levenshtein
 
+from cloudai import Client
 from cloudai.driver import Call
 from cloudai.errors import ErrorCode, InvalidInput, ServiceError, Unsupported
 from cloudai.types.media import Media, MediaKind
