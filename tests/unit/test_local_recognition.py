@@ -57,11 +57,8 @@ def hear(engine: OnnxAsrEngine | PocketSphinxEngine, source: Media, **wishes: ob
 
 # --- a Whisper-shaped model ------------------------------------------------------------------------
 
-WIDTH, FRAMES, SPECIAL = (
-    24,
-    20,
-    ["<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|de|>", "<|transcribe|>", "<|notimestamps|>"],
-)
+WIDTH, HEADS, FRAMES = 24, 2, 20
+SPECIAL = ["<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|de|>", "<|transcribe|>", "<|notimestamps|>"]
 PIECES = [f"Ġ{head}{tail}" for head in "bdfgklmnprst" for tail in ("a", "e", "i", "o", "un", "ark")]
 TOKENS = PIECES + SPECIAL
 ID = {token: number for number, token in enumerate(TOKENS)}
@@ -74,16 +71,23 @@ def weights() -> dict[str, npt.NDArray[np.generic]]:
     table = {
         "mel": random.normal(0, 0.4, (80, WIDTH)),
         "token": random.normal(0, 1, (len(TOKENS), WIDTH)),
-        "query": random.normal(0, 0.5, (WIDTH, WIDTH)),
-        "value": random.normal(0, 0.35, (WIDTH, WIDTH)),
+        "position": random.normal(0, 1, (448, WIDTH)),
         "out": random.normal(0, 1, (WIDTH, len(TOKENS))),
     }
-    place = random.normal(0, 8, (448, len(TOKENS)))
+    for attention in ("self", "cross"):
+        for part in ("q", "k", "v"):
+            table[f"{attention}_{part}"] = random.normal(0, 0.4, (WIDTH, WIDTH))
+    place = random.normal(0, 4, (448, len(TOKENS)))
     place[:, [ID[token] for token in SPECIAL]] = -90
-    place[:, ID["<|endoftext|>"]] = -50 + 5 * np.arange(448)
+    place[:, ID["<|endoftext|>"]] = -40 + 4 * np.arange(448)
     place[0, [ID["<|en|>"], ID["<|de|>"]]] = 300
     table["place"] = place
+    table["causal"] = np.triu(np.full((448, 448), -1e9), 1)
     return {name: values.astype(np.float32) for name, values in table.items()}
+
+
+def node(operator: str, inputs: str, outputs: str, **attributes: object) -> onnx.NodeProto:
+    return helper.make_node(operator, inputs.split(), outputs.split(), **attributes)
 
 
 def encoder() -> onnx.ModelProto:
@@ -105,38 +109,101 @@ def encoder() -> onnx.ModelProto:
     )
 
 
+CACHE = [f"0.{whose}.{part}" for whose in ("decoder", "encoder") for part in ("key", "value")]
+
+
 def decoder() -> onnx.ModelProto:
-    """input_ids [b, n], encoder_hidden_states -> logits [b, n, tokens]: a causal sum, attention to the sound."""
+    """One layer in the form of Optimum's merged decoder: with `use_cache_branch` it takes one token and the past."""
+    branches = {"then_branch": branch(cached=True), "else_branch": branch(cached=False)}
     nodes = [
-        helper.make_node("Gather", ["token", "input_ids"], ["embedded"]),
-        helper.make_node("CumSum", ["embedded", "axis"], ["history"]),
-        helper.make_node("Mul", ["history", "fade"], ["faded"]),
-        helper.make_node("Tanh", ["faded"], ["state"]),
-        helper.make_node("MatMul", ["state", "query"], ["asked"]),
-        helper.make_node("Transpose", ["encoder_hidden_states"], ["keys"], perm=[0, 2, 1]),
-        helper.make_node("MatMul", ["asked", "keys"], ["likeness"]),
-        helper.make_node("Softmax", ["likeness"], ["attention"], axis=-1),
-        helper.make_node("MatMul", ["attention", "encoder_hidden_states"], ["context"]),
-        helper.make_node("MatMul", ["context", "value"], ["heard"]),
-        helper.make_node("Add", ["state", "heard"], ["both"]),
-        helper.make_node("MatMul", ["both", "out"], ["scores"]),
-        helper.make_node("Shape", ["input_ids"], ["length"], start=1, end=2),
-        helper.make_node("Slice", ["place", "zero", "length"], ["placed"]),
-        helper.make_node("Add", ["scores", "placed"], ["logits"]),
+        helper.make_node("If", ["use_cache_branch"], ["logits", *(f"present.{name}" for name in CACHE)], **branches)
     ]
-    constants = [
-        numpy_helper.from_array(np.array(1), "axis"),
-        numpy_helper.from_array(np.array([0]), "zero"),
-        numpy_helper.from_array(np.array(0.5, np.float32), "fade"),
+    past: list[str | int] = ["b", HEADS, "past", WIDTH // HEADS]
+    more = [
+        ("first", np.array([0])),
+        ("second", np.array([1])),
+        ("heads", np.array([0, 0, HEADS, -1])),
+        ("flat", np.array([0, 0, WIDTH])),
     ]
-    names = ("token", "query", "value", "out", "place")
-    return model(
-        nodes,
-        [("input_ids", TensorProto.INT64, ["b", "n"]), ("encoder_hidden_states", TensorProto.FLOAT, ["b", "t", WIDTH])],
-        [("logits", TensorProto.FLOAT, ["b", "n", len(TOKENS)])],
-        {name: weights()[name] for name in names},
-        constants,
-    )
+    more.append(("nothing", np.zeros((0, HEADS, 1, WIDTH // HEADS), np.float32)))
+    inputs: list[Port] = [
+        ("input_ids", TensorProto.INT64, ["b", "n"]),
+        ("encoder_hidden_states", TensorProto.FLOAT, ["b", "t", WIDTH]),
+        ("use_cache_branch", TensorProto.BOOL, [1]),
+        *((f"past_key_values.{name}", TensorProto.FLOAT, past) for name in CACHE),
+    ]
+    outputs: list[Port] = [
+        ("logits", TensorProto.FLOAT, ["b", "n", len(TOKENS)]),
+        *((f"present.{name}", TensorProto.FLOAT, past) for name in CACHE),
+    ]
+    values = {name: value for name, value in weights().items() if name != "mel"}
+    return model(nodes, inputs, outputs, values, [numpy_helper.from_array(value, name) for name, value in more])
+
+
+def branch(*, cached: bool) -> onnx.GraphProto:
+    """What is said next after all tokens at once, or after one more with the keys and values of those before."""
+    key, value, heard_key, heard_value = (f"past_key_values.{name}" for name in CACHE)
+    nodes = [node("Shape", "input_ids", "count", start=1, end=2)]
+    if cached:
+        nodes += [node("Shape", key, "begin", start=2, end=3), node("Add", "begin count", "end")]
+    else:
+        nodes += [node("Identity", "first", "begin"), node("Identity", "count", "end")]
+    nodes += [
+        node("Gather", "token input_ids", "embedded"),
+        node("Slice", "position begin end", "positions"),
+        node("Add", "embedded positions", "x"),
+        *projected("x", "self_q", "q"),
+        *projected("x", "self_k", "new_key"),
+        *projected("x", "self_v", "new_value"),
+    ]
+    if cached:
+        nodes += [
+            node("Concat", f"{key} new_key", "keys", axis=2),
+            node("Concat", f"{value} new_value", "values", axis=2),
+        ]
+        nodes += [node("Identity", heard_key, "sound_keys"), node("Identity", heard_value, "sound_values")]
+        present = ("keys", "values", "nothing", "nothing")
+    else:
+        nodes += [node("Identity", "new_key", "keys"), node("Identity", "new_value", "values")]
+        nodes += projected("encoder_hidden_states", "cross_k", "sound_keys")
+        nodes += projected("encoder_hidden_states", "cross_v", "sound_values")
+        present = ("keys", "values", "sound_keys", "sound_values")
+        nodes += [node("Slice", "causal begin end", "rows"), node("Slice", "rows begin end second", "mask")]
+    nodes += attended("q keys values", "said", mask="" if cached else "mask")
+    nodes += [*projected("x", "cross_q", "asked"), *attended("asked sound_keys sound_values", "heard", mask="")]
+    nodes += [
+        node("Sum", "x said heard", "mixed"),
+        node("Tanh", "mixed", "state"),
+        node("MatMul", "state out", "scores"),
+        node("Slice", "place begin end", "placed"),
+        node("Add", "scores placed", "branch_logits"),
+        *(node("Identity", source, f"branch.{name}") for source, name in zip(present, CACHE, strict=True)),
+    ]
+    outputs = [helper.make_tensor_value_info("branch_logits", TensorProto.FLOAT, None)]
+    outputs += [helper.make_tensor_value_info(f"branch.{name}", TensorProto.FLOAT, None) for name in CACHE]
+    return helper.make_graph(nodes, "cached" if cached else "whole", [], outputs)
+
+
+def projected(source: str, weight: str, target: str) -> list[onnx.NodeProto]:
+    """[b, n, width] -> [b, heads, n, width / heads]."""
+    return [
+        node("MatMul", f"{source} {weight}", f"{target}_flat"),
+        node("Reshape", f"{target}_flat heads", f"{target}_split"),
+        node("Transpose", f"{target}_split", target, perm=[0, 2, 1, 3]),
+    ]
+
+
+def attended(query_keys_values: str, target: str, *, mask: str) -> list[onnx.NodeProto]:
+    query, keys, values = query_keys_values.split()
+    return [
+        node("Transpose", keys, f"{target}_keys", perm=[0, 1, 3, 2]),
+        node("MatMul", f"{query} {target}_keys", f"{target}_likeness"),
+        node("Sum", f"{target}_likeness {mask}", f"{target}_masked"),
+        node("Softmax", f"{target}_masked", f"{target}_shares", axis=-1),
+        node("MatMul", f"{target}_shares {values}", f"{target}_heads"),
+        node("Transpose", f"{target}_heads", f"{target}_split", perm=[0, 2, 1, 3]),
+        node("Reshape", f"{target}_split flat", target),
+    ]
 
 
 Port = tuple[str, int, list[str | int]]
@@ -205,8 +272,10 @@ def reference(folder: Path, samples: Floats, language: str | None) -> list[str]:
     (hidden,) = encode.run(None, {"input_features": log_mel(samples)})
 
     def scores(tokens: list[int]) -> Floats:
-        feed = {"input_ids": np.array([tokens]), "encoder_hidden_states": hidden}
-        return np.asarray(decode.run(None, feed)[0])[0, -1]
+        """All tokens at once, each time: nothing is kept from the step before."""
+        past = np.zeros((0, HEADS, 0, WIDTH // HEADS), np.float32)
+        feed = {"input_ids": np.array([tokens]), "encoder_hidden_states": hidden, "use_cache_branch": np.array([False])}
+        return np.asarray(decode.run(["logits"], feed | {f"past_key_values.{name}": past for name in CACHE})[0])[0, -1]
 
     start = ID["<|startoftranscript|>"]
     spoken = ID[f"<|{language}|>"] if language else max((ID["<|en|>"], ID["<|de|>"]), key=lambda i: scores([start])[i])
