@@ -1,7 +1,7 @@
 """Faces, here: YuNet from the user's folder (boxes, five landmarks, confidence), else the cascade of scikit-image.
 
     yunet/model.toml    task = "faces"
-    yunet/model.onnx    YuNet of the OpenCV Zoo (MIT), of fixed (2023mar) or free (2026may) input size
+    yunet/*.onnx        YuNet of the OpenCV Zoo (MIT), of fixed (2023mar) or free (2026may) input size
 
 Nobody is recognised, and nothing is said about age, sex or mood.
 """

@@ -11,7 +11,8 @@ from cloudai.errors import InvalidInput
 from cloudai.types.geometry import Box, Point
 from cloudai.types.vision import Face, Landmark
 from cloudai_local.folders import ModelFolder
-from cloudai_local.onnx.safety import read_model
+from cloudai_local.onnx.graph_scan import scan
+from cloudai_local.onnx.safety import MAX_MODEL_BYTES, MODEL, contained_file, read_model
 from cloudai_local.settings import LocalSettings
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class YuNet:
         import cv2
         import numpy as np
 
-        model = read_model(folder.path)
+        model = _read(folder)
         self._size = _fixed_size(model, folder, settings)
         self._lock = threading.Lock()
         buffer, none = np.frombuffer(model, dtype=np.uint8), np.zeros(0, dtype=np.uint8)
@@ -82,6 +83,21 @@ def _quiet_opencv() -> Iterator[None]:
         yield
     finally:
         cv2.utils.logging.setLogLevel(level)
+
+
+def _read(folder: ModelFolder) -> bytes:
+    """`model.onnx`, or the only other `.onnx` in the folder: the zoo's own file has its version in its name."""
+    files = sorted(file.name for file in folder.path.glob("*.onnx"))
+    if MODEL in files or len(files) != 1:
+        return read_model(folder.path)
+    data = contained_file(folder.path, files[0], limit=MAX_MODEL_BYTES, hard_links=True).read_bytes()
+    try:
+        found = scan(data)
+    except InvalidInput as error:
+        raise InvalidInput(f"{folder.path / files[0]} is not an ONNX model: {error.message}") from error
+    if found.locations:
+        raise InvalidInput(f"{folder.path / files[0]} has external data, which YuNet has not")
+    return data
 
 
 def _fixed_size(model: bytes, folder: ModelFolder, settings: LocalSettings) -> tuple[int, int] | None:

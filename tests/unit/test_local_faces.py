@@ -264,6 +264,26 @@ def test_another_graph_is_refused_with_its_form(engine: YuNetEngine, folder: Pat
         look(engine, media(greens(640, 640, (4, 2))))
 
 
+def test_the_model_may_keep_the_zoos_file_name(engine: YuNetEngine, folder: Path) -> None:
+    (folder / "model.onnx").rename(folder / "face_detection_yunet_2023mar.onnx")
+    assert len(look(engine, media(greens(640, 640, (4, 2)))).faces) == 1
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "face_detection_yunet_2023mar.onnx"])
+@pytest.mark.parametrize("content", [b"", b"no model at all"])
+def test_a_damaged_model_is_invalid_input(engine: YuNetEngine, folder: Path, name: str, content: bytes) -> None:
+    (folder / "model.onnx").unlink()
+    (folder / name).write_bytes(content)
+    with pytest.raises(InvalidInput):
+        look(engine, media(greens(640, 640, (4, 2))))
+
+
+def test_a_folder_without_a_model_is_invalid_input(engine: YuNetEngine, folder: Path) -> None:
+    (folder / "model.onnx").unlink()
+    with pytest.raises(InvalidInput, match=r"no model\.onnx"):
+        look(engine, media(greens(640, 640, (4, 2))))
+
+
 def test_a_model_of_another_task_is_refused(engine: YuNetEngine, folder: Path) -> None:
     (folder.parent / "flowers").mkdir()
     (folder.parent / "flowers" / "model.toml").write_text('task = "classify"\n')
