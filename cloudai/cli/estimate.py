@@ -21,6 +21,7 @@ from cloudai_pricing.workload_file import check
 
 if TYPE_CHECKING:
     from cloudai_pricing.budget import Budget
+    from cloudai_pricing.diff import Diff
 
 OVER_BUDGET = 3
 INCOMPLETE = 4
@@ -122,10 +123,11 @@ def _day(text: str | None) -> str | None:
 
 
 def _text(args: argparse.Namespace, result: Estimate) -> str:
+    diff = _diff(args.diff, result)
     if args.format == "json":
         from cloudai_pricing.asjson import to_json
 
-        return to_json(result)
+        return to_json(result, **({} if diff is None else {"diff": _diff_data(diff)}))
     if args.format in ("csv", "focus"):
         from cloudai_pricing.ascsv import to_csv, to_focus
 
@@ -133,10 +135,28 @@ def _text(args: argparse.Namespace, result: Estimate) -> str:
     if args.format in ("markdown", "html"):
         from cloudai_pricing.documents import to_html, to_markdown
 
-        return to_html(result) if args.format == "html" else to_markdown(result, explain=args.explain)
+        return (
+            to_html(result, diff=diff)
+            if args.format == "html"
+            else to_markdown(result, diff=diff, explain=args.explain)
+        )
     from cloudai.cli.estimate_table import to_table
 
-    return to_table(result, explain=args.explain, to_file=args.output is not None)
+    return to_table(result, diff=diff, explain=args.explain, to_file=args.output is not None)
+
+
+def _diff(old: str | None, result: Estimate) -> Diff | None:
+    if old is None:
+        return None
+    from cloudai_pricing.diff import compare, load_old
+
+    return compare(load_old(old), result, file=old)
+
+
+def _diff_data(diff: Diff) -> dict[str, object]:
+    from cloudai_pricing.diff_words import to_data
+
+    return to_data(diff)
 
 
 def _write(text: str, output: str | None) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from io import StringIO
 
 from cloudai_pricing import words
+from cloudai_pricing.diff import Diff
+from cloudai_pricing.diff_words import to_lines
 from cloudai_pricing.exact import each, grouped, money
 from cloudai_pricing.model import Estimate, LineCost, Option, Range, Slice
 from cloudai_pricing.units import plural
@@ -19,8 +21,10 @@ from rich.text import Text
 PIPE_WIDTH = 4000
 """Nothing is wrapped or cut where no terminal is."""
 
+_SIGNS = {"+ ": "green", "- ": "red", "~ ": "yellow"}
 
-def to_table(estimate: Estimate, *, explain: bool, to_file: bool) -> str:
+
+def to_table(estimate: Estimate, *, diff: Diff | None = None, explain: bool, to_file: bool) -> str:
     """The text to print: with colour and fitted to the terminal, or plain and wide for a file or a pipe."""
     from cloudai.cli.terminal import coloured
 
@@ -36,11 +40,11 @@ def to_table(estimate: Estimate, *, explain: bool, to_file: bool) -> str:
         highlight=False,
         legacy_windows=False,
     )
-    console.print(Group(*_parts(estimate, explain=explain)))
+    console.print(Group(*_parts(estimate, diff, explain=explain)))
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
 
 
-def _parts(estimate: Estimate, *, explain: bool) -> Iterator[RenderableType]:
+def _parts(estimate: Estimate, diff: Diff | None, *, explain: bool) -> Iterator[RenderableType]:
     yield Text(words.headline(estimate), style="bold")
     yield _table(estimate)
     if estimate.mix is not None and len(estimate.options) > 1:
@@ -50,6 +54,8 @@ def _parts(estimate: Estimate, *, explain: bool) -> Iterator[RenderableType]:
     for option in estimate.options:
         for gap in words.gaps(option):
             yield Text.assemble((">= ", "yellow"), f"{option.provider}: {gap}")
+    if diff is not None:
+        yield from (Text(line, style=_SIGNS.get(line.strip()[:2], "")) for line in to_lines(diff))
     if explain:
         for option in estimate.options:
             yield from _explained(option)

@@ -11,9 +11,9 @@ from cloudai_pricing.model import Candidate, Choice, Estimate, LineCost, Mix, Op
 SCHEMA = "cloudai.estimate/1"
 
 
-def to_json(estimate: Estimate) -> str:
-    """The document, with a newline at its end. The same estimate gives the same bytes."""
-    return json.dumps(document(estimate), ensure_ascii=False, indent=2) + "\n"
+def to_json(estimate: Estimate, **more: object) -> str:
+    """The document, with a newline at its end. The same estimate gives the same bytes. `more`: keys added to it."""
+    return json.dumps(document(estimate) | more, ensure_ascii=False, indent=2) + "\n"
 
 
 def document(estimate: Estimate) -> dict[str, object]:

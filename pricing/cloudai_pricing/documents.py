@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from cloudai_pricing import words
+from cloudai_pricing import diff_words, words
+from cloudai_pricing.diff import Diff
 from cloudai_pricing.exact import each, grouped, money
 from cloudai_pricing.model import Estimate, LineCost, Option, Slice
 
 Rows = list[list[str]]
 
 
-def to_markdown(estimate: Estimate, *, explain: bool = False) -> str:
+def to_markdown(estimate: Estimate, *, diff: Diff | None = None, explain: bool = False) -> str:
     """GitHub's Markdown."""
     head, rows = _summary(estimate)
     parts = [f"### {_md(words.headline(estimate))}", _md_table(head, rows, left=1)]
     if mix := _mix(estimate):
         parts.append(f"**Least mix: {_md(mix[0])}** ({_md(mix[1])})")
-    parts.extend(f"- `>=` {_md(gap)}" for gap in _gaps(estimate))
+    if gaps := "\n".join(f"- `>=` {_md(gap)}" for gap in _gaps(estimate)):
+        parts.append(gaps)
+    if diff is not None:
+        parts.append(diff_words.to_markdown(diff))
     if explain:
         for option, line in _lines(estimate):
             parts.append(f"#### {_md(f'{option.provider} {option.region}: {line.name}')}")
@@ -30,13 +34,15 @@ def to_markdown(estimate: Estimate, *, explain: bool = False) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def to_html(estimate: Estimate) -> str:
+def to_html(estimate: Estimate, *, diff: Diff | None = None) -> str:
     """A whole page, with every slice and its source."""
     head, rows = _summary(estimate)
     parts = [f"<h1>{escape(words.headline(estimate))}</h1>", _html_table(head, rows)]
     if mix := _mix(estimate):
         parts.append(f"<p><strong>Least mix: {escape(mix[0])}</strong> ({escape(mix[1])})</p>")
-    parts.append(_html_list(f">= {gap}" for gap in _gaps(estimate)))
+    parts.append(_html_list([f">= {gap}" for gap in _gaps(estimate)]))
+    if diff is not None:
+        parts.append(f"<pre>{escape(chr(10).join(diff_words.to_lines(diff)))}</pre>")
     for option, line in _lines(estimate):
         parts.append(f"<h2>{escape(f'{option.provider} {option.region}: {line.name}')}</h2>")
         if line.slices:
@@ -130,7 +136,7 @@ def _html_cell(text: str) -> str:
     return escape(text)
 
 
-def _html_list(items: Iterator[str] | Sequence[str]) -> str:
+def _html_list(items: Sequence[str]) -> str:
     rows = "".join(f"<li>{escape(item)}</li>" for item in items)
     return f"<ul>{rows}</ul>" if rows else ""
 
