@@ -219,6 +219,13 @@ def _why(catalog: Catalog, provider: str, region: str, wanted: Wanted) -> str:
         return f"no price of {provider} for {wanted.operation} is known"
     steps: Sequence[tuple[Callable[[Price], bool], Callable[[list[Price]], str]]] = (
         (
+            lambda price: convertible(price.unit, wanted.unit),
+            lambda left: (
+                f"priced per {_words(sorted({p.unit for p in left}))}: say how many {plural(left[0].unit)}, "
+                f"not {plural(wanted.unit)}"
+            ),
+        ),
+        (
             lambda price: wanted.sku is None or price.sku == wanted.sku,
             lambda left: f"no sku {wanted.sku!r}; there are {_words(sorted({repr(p.sku) for p in left}))}",
         ),
@@ -233,13 +240,6 @@ def _why(catalog: Catalog, provider: str, region: str, wanted: Wanted) -> str:
         (
             lambda price: wanted.variant is None or wanted.sku is not None or price.variant == wanted.variant,
             lambda left: f"no variant {wanted.variant!r}; there are {_words(sorted({p.variant or '-' for p in left}))}",
-        ),
-        (
-            lambda price: convertible(price.unit, wanted.unit),
-            lambda left: (
-                f"priced per {_words(sorted({p.unit for p in left}))}: say how many {plural(left[0].unit)}, "
-                f"not {plural(wanted.unit)}"
-            ),
         ),
     )
     for keep, reason in steps:
