@@ -15,8 +15,8 @@ from cloudai.calls.matroska_header import read_matroska
 from cloudai.calls.sniff import Damaged, boxes, inside, riff_chunks
 from cloudai.types.media import AudioInfo
 
-_STREAMED: Final = 0xFFFFFFFF
-"""What programs that write to a pipe put where the length should be: up to the end of the file."""
+_STREAMED: Final = frozenset({0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000})
+"""What programs that write to a pipe put where the length should be (ffmpeg, sox, espeak-ng): to the file's end."""
 _WAV_ENCODINGS: Final = {
     (1, 8): "pcm_u8",
     (1, 16): "pcm_s16le",
@@ -72,7 +72,7 @@ def _wav(data: bytes) -> AudioInfo:
 
 
 def _wav_length(there: int, declared: int, long_size: int) -> int:
-    if declared == _STREAMED:
+    if declared in _STREAMED:
         declared = long_size or there
     if declared > there:
         raise Damaged(f"its header promises {declared:,} bytes of sound, {there:,} are there")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from cloudai.errors import InvalidInput, TooLarge
+from cloudai.languages import is_valid, normalise
 
 MAX_CHARACTERS = 100_000
 """Of one call: near two hours of speech."""
@@ -26,13 +27,10 @@ def speakable(text: str) -> str:
 
 
 def bcp47(tag: str) -> str:
-    """In the usual letter case (RFC 5646, 2.1.1): `zh-latn-cn` as `zh-Latn-CN`."""
-    language, *rest = tag.replace("_", "-").split("-")
-    parts = [language.lower()]
-    for part in rest:
-        private = any(len(earlier) == 1 for earlier in parts)
-        parts.append(part.lower() if private else {2: part.upper(), 4: part.title()}.get(len(part), part.lower()))
-    return "-".join(parts)
+    """As everywhere in cloudai; of a tag that is not BCP 47 (espeak-ng's `chr-US-Qaaa-x-west`) its beginning."""
+    parts = tag.replace("_", "-").split("-")
+    whole = (("-".join(parts[:length])) for length in range(len(parts), 0, -1))
+    return next((normalise(part) for part in whole if is_valid(part)), "und")
 
 
 def covers(wanted: str, tag: str) -> bool:

@@ -109,18 +109,19 @@ class LocalHarness(Harness):
     }
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _models(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("models")
+    save(folder / "brightness", CLASSIFY, classifier())
+    save(folder / "things", DETECT, detector())
+    LocalHarness.values = {"models": str(folder)}
+
+
 class TestLocal(DriverConformance):
     harness = LocalHarness()
-
-    @pytest.fixture(autouse=True, scope="class")
-    def _models(self, tmp_path_factory: pytest.TempPathFactory) -> None:
-        folder = tmp_path_factory.mktemp("models")
-        save(folder / "brightness", CLASSIFY, classifier())
-        save(folder / "things", DETECT, detector())
-        LocalHarness.values = {"models": str(folder)}
 
     def test_the_kits_own_sound_without_a_model_or_grammar_is_refused_with_what_to_do(self) -> None:
         from cloudai import Client, CloudAIError
 
-        with Client(self.harness.config()) as client, pytest.raises(CloudAIError, match="(?i)grammar"):
+        with Client(self.harness.config()) as client, pytest.raises(CloudAIError, match=r"(?i)grammar"):
             SAMPLES["speech.transcribe"](client)
