@@ -1,0 +1,378 @@
+"""The one transport of drivers that speak HTTP: a request out, a reply back, sync or async, once and in time.
+
+`Transport` is httpx (over httpcore, its own engine), `AsyncTransport` is aiohttp: both take a `WireRequest` and give
+a `WireReply`, so that codecs know neither. What holds for both:
+
+- One request on the wire for each `send`: no retries, no redirects, no cookies, no `.netrc`.
+- `timeout` bounds the whole exchange, a header or body that drips included.
+- Proxies of the environment (`HTTPS_PROXY`, `NO_PROXY`) or the backend's `proxy`; never for a loopback address.
+- Certificates are verified against certifi, `SSL_CERT_FILE`, `SSL_CERT_DIR` or the backend's `ca_file`.
+- A key or token goes over plain http to a loopback address only (`check_cleartext`).
+
+`transport_fault` says what an exception of theirs means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import ssl
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from pydantic import Field
+
+from cloudai.errors import ConfigError, ErrorCode, Fault
+from cloudai.settings import BackendSettings, ConfigPath
+
+if TYPE_CHECKING:
+    import aiohttp
+
+MAX_REPLY_BYTES: Final = 256 << 20
+"""More than any provider answers: a longer reply is a broken or hostile server's."""
+KEEPALIVE: Final = 60.0
+"""Seconds that an idle connection is kept."""
+_CHUNK: Final = 1 << 16
+
+
+class HttpSettings(BackendSettings):
+    """What `[backends.NAME]` may hold for every provider that speaks HTTP."""
+
+    proxy: str | None = None
+    """`http://user:password@host:port`, instead of the environment's."""
+    ca_file: ConfigPath | None = None
+    """PEM file of the authorities to trust, instead of the usual ones."""
+    max_connections: int = Field(default=100, ge=1)
+    """Open at once to one backend; further calls wait for one."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WireRequest:
+    """One HTTP request. Headers and body may hold secrets: they are in no repr."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WireReply:
+    """One HTTP reply, read to its end. Header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+
+class ReplyTooLarge(Exception):
+    """A reply beyond `MAX_REPLY_BYTES`."""
+
+
+class OutOfTime(Exception):
+    """The exchange did not end within its timeout."""
+
+
+# --- rules -----------------------------------------------------------------------------------------
+
+
+def is_loopback(host: str | None) -> bool:
+    """`localhost`, `*.localhost`, 127.0.0.0/8 and ::1."""
+    name = (host or "").rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def check_cleartext(url: str, *, backend: str) -> None:
+    """Refuses an address that is not https, except on this machine: credentials would be readable on the way."""
+    try:
+        parts = urlsplit(url)
+        valid = bool(parts.hostname) and parts.scheme in ("http", "https") and not parts.username
+    except ValueError:
+        valid = False
+    if not valid:
+        raise ConfigError(f"[backends.{backend}] endpoint_url is no http(s) address without a user in it")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ConfigError(
+            f"[backends.{backend}] endpoint_url = http://{parts.hostname}...: credentials are sent over plain http to "
+            "this machine only; use https://"
+        )
+
+
+def proxy_for(url: str, configured: str | None) -> str | None:
+    """The proxy that a request to `url` goes through; `None`: straight."""
+    parts = urlsplit(url)
+    if is_loopback(parts.hostname):
+        return None
+    if configured is not None:
+        return configured
+    found = getproxies()
+    named = found.get(parts.scheme) or found.get("all")
+    if not named or proxy_bypass(parts.netloc.rpartition("@")[2]):
+        return None
+    return named if "://" in named else f"http://{named}"
+
+
+def retry_after(headers: Mapping[str, str], *, now: float | None = None) -> float | None:
+    """Seconds that `Retry-After` asks to wait: a number of seconds or a date (RFC 9110, 10.2.3); `None`: neither."""
+    value = headers.get("retry-after", "").strip()
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - (time.time() if now is None else now)
+        except (ValueError, TypeError, OverflowError):
+            return None
+    return max(0.0, seconds) if seconds < float("inf") else None  # not NaN either
+
+
+def trusted(ca_file: object = None) -> ssl.SSLContext:
+    """The TLS context: certificates are always verified. Raises `ConfigError` for a `ca_file` that can't be read."""
+    import httpx
+
+    if ca_file is None:
+        return httpx.create_ssl_context()
+    try:
+        return ssl.create_default_context(cafile=str(ca_file))
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"ca_file {ca_file}: no PEM file of certificates could be read there") from error
+
+
+# --- what exceptions mean --------------------------------------------------------------------------
+
+
+def transport_fault(error: BaseException) -> Fault | None:
+    """What an exception of httpx, aiohttp or a socket means; `None`: not the transport's.
+
+    Messages hold no address and no header: the exceptions' own words may have the query in them.
+    """
+    chain = tuple(_chain(error))
+    if isinstance(error, ReplyTooLarge):
+        return Fault(code=ErrorCode.INTERNAL, message=f"the reply has more than {MAX_REPLY_BYTES:,} bytes")
+    if isinstance(error, TimeoutError | OutOfTime):
+        return Fault(code=ErrorCode.DEADLINE_EXCEEDED, message="no complete answer in time")
+    if not _of_transport(error):
+        return None
+    if any(isinstance(each, ssl.SSLCertVerificationError) for each in chain):
+        text = "the server's certificate is not trusted; name its authority with ca_file or SSL_CERT_FILE"
+        return Fault(code=ErrorCode.UNAVAILABLE, message=text, retryable=False)
+    name = type(error).__name__
+    if "Timeout" in name:
+        waited = "connection" if name.startswith(("Connect", "Pool")) else "complete answer"
+        return Fault(code=ErrorCode.DEADLINE_EXCEEDED, message=f"no {waited} in time")
+    if name in _OURS:
+        return Fault(code=ErrorCode.INVALID_INPUT, message=f"the request can't be sent: {name}", retryable=False)
+    return Fault(code=ErrorCode.UNAVAILABLE, message=_WORDS.get(name, f"the connection failed: {name}"))
+
+
+_OURS: Final = frozenset({"LocalProtocolError", "UnsupportedProtocol", "InvalidURL", "InvalidUrlClientError"})
+_WORDS: Final = {
+    "ConnectError": "no connection to the server",
+    "ClientConnectorError": "no connection to the server",
+    "ClientConnectorDNSError": "the server's name is not known",
+    "ProxyError": "the proxy refused the connection",
+    "ClientHttpProxyError": "the proxy refused the connection",
+    "ClientProxyConnectionError": "no connection to the proxy",
+    "ServerDisconnectedError": "the server closed the connection without an answer",
+    "RemoteProtocolError": "the server broke the protocol or closed the connection before the answer was complete",
+    "ClientPayloadError": "the server closed the connection before the answer was complete",
+    "ReadError": "the connection was lost while the answer was read",
+    "WriteError": "the connection was lost while the request was sent",
+}
+
+
+def _of_transport(error: BaseException) -> bool:
+    """By the name of the module, so that neither library is imported to look at an exception."""
+    modules = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
+    return bool(modules & {"httpx", "httpcore", "aiohttp"}) or isinstance(error, ConnectionError | ssl.SSLError)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen = set[int]()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        inner = getattr(error, "certificate_error", None)  # aiohttp keeps it there
+        error = inner or error.__cause__ or error.__context__
+
+
+# --- sync ------------------------------------------------------------------------------------------
+
+
+class Transport:
+    """Safe for many threads. `client` is the `httpx.Client`: the escape hatch."""
+
+    def __init__(self, settings: HttpSettings) -> None:
+        import httpx
+
+        from cloudai.http_pool import TimedPools
+
+        context = trusted(settings.ca_file)
+        self._clock = Clock()
+        pools = TimedPools(
+            self._clock,
+            ssl_context=context,
+            max_connections=settings.max_connections,
+            keepalive=KEEPALIVE,
+            proxy=lambda url: proxy_for(url, settings.proxy),
+        )
+        none = CookieJar(DefaultCookiePolicy(allowed_domains=()))
+        self.client = httpx.Client(transport=pools, headers={"user-agent": "cloudai"}, cookies=none, trust_env=False)
+
+    def send(self, request: WireRequest, *, timeout: float) -> WireReply:
+        """Sends once and reads the reply within `timeout` seconds. Raises what `transport_fault` knows."""
+        with (
+            self._clock.until(time.monotonic() + timeout),
+            self.client.stream(
+                request.method,
+                request.url,
+                content=request.body,
+                headers=dict(request.headers),
+                timeout=timeout,
+            ) as reply,
+        ):
+            body = _bounded(reply.iter_bytes(_CHUNK))
+            return WireReply(status=reply.status_code, headers=_lower(reply.headers.items()), body=body)
+
+    def close(self) -> None:
+        """Closes all connections."""
+        self.client.close()
+
+
+class Clock(threading.local):
+    """The end of this thread's exchange: one thread has one at a time, whatever connection it uses."""
+
+    ends: float | None = None
+
+    @contextmanager
+    def until(self, ends: float) -> Iterator[None]:
+        """The exchange in this block ends at `ends` (monotonic)."""
+        self.ends = ends
+        try:
+            yield
+        finally:
+            self.ends = None
+
+    def left(self, timeout: float | None) -> float | None:
+        """Seconds for the next socket operation. Raises `OutOfTime` when there are none."""
+        if self.ends is None:
+            return timeout
+        seconds = self.ends - time.monotonic()
+        if seconds <= 0:
+            raise OutOfTime
+        return seconds if timeout is None else min(timeout, seconds)
+
+
+def _bounded(chunks: Iterable[bytes]) -> bytes:
+    parts, size = list[bytes](), 0
+    for chunk in chunks:
+        parts.append(chunk)
+        size += len(chunk)
+        if size > MAX_REPLY_BYTES:
+            raise ReplyTooLarge
+    return b"".join(parts)
+
+
+def _lower(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers}
+
+
+# --- async -----------------------------------------------------------------------------------------
+
+
+class AsyncTransport:
+    """For one event loop at a time; the session is made by the first request of a loop."""
+
+    def __init__(self, settings: HttpSettings) -> None:
+        self._settings = settings
+        self._context = trusted(settings.ca_file)
+        self._session: aiohttp.ClientSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._proxies: dict[str, str | None] = {}
+
+    @property
+    def client(self) -> aiohttp.ClientSession:
+        """The `aiohttp.ClientSession` of the running loop: the escape hatch."""
+        loop = asyncio.get_running_loop()
+        if self._session is None or self._session.closed or self._loop is not loop:
+            self._session, self._loop = self._opened(), loop
+        return self._session
+
+    def _opened(self) -> aiohttp.ClientSession:
+        import aiohttp
+
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=self._settings.max_connections, ssl=self._context, keepalive_timeout=KEEPALIVE
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": "cloudai"},
+            trust_env=False,
+        )
+        # aiohttp sends a GET again when a kept connection breaks; its own test client switches that off the same way
+        session._retry_connection = False
+        return session
+
+    async def send(self, request: WireRequest, *, timeout: float) -> WireReply:
+        """Sends once and reads the reply within `timeout` seconds. Raises what `transport_fault` knows."""
+        import aiohttp
+
+        async with self.client.request(
+            request.method,
+            request.url,
+            data=request.body or None,
+            headers=request.headers,
+            allow_redirects=False,
+            proxy=self._proxy(request.url),
+            timeout=aiohttp.ClientTimeout(total=timeout),
+        ) as reply:
+            if (reply.content_length or 0) > MAX_REPLY_BYTES:
+                raise ReplyTooLarge
+            parts, size = list[bytes](), 0
+            async for chunk in reply.content.iter_any():
+                parts.append(chunk)
+                size += len(chunk)
+                if size > MAX_REPLY_BYTES:
+                    raise ReplyTooLarge
+            return WireReply(status=reply.status, headers=_lower(reply.headers.items()), body=b"".join(parts))
+
+    def _proxy(self, url: str) -> str | None:
+        origin = url.partition("://")[2].partition("/")[0]
+        if origin not in self._proxies:
+            self._proxies[origin] = proxy_for(url, self._settings.proxy)
+        return self._proxies[origin]
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        if self._session is not None and not self._session.closed:
+            await self._session.close()
+
+
+__all__ = [
+    "AsyncTransport",
+    "Clock",
+    "HttpSettings",
+    "OutOfTime",
+    "ReplyTooLarge",
+    "Transport",
+    "WireReply",
+    "WireRequest",
+    "check_cleartext",
+    "is_loopback",
+    "proxy_for",
+    "retry_after",
+    "transport_fault",
+    "trusted",
+]
