@@ -35,6 +35,12 @@ WEAK = 0.8
 """A line read with less is read once more upside down, and the better reading kept."""
 
 
+STRIP = 8
+"""An image so many times longer than wide is a strip: RapidOCR's own `width_height_ratio`."""
+STRIP_SIDE = 5600
+"""A strip is read at this many pixels of length at most: four million pixels with what is added to its side."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Reading:
     """RapidOCR's text of a line, its score, and where in the line the letters are (its `WordInfo`)."""
@@ -111,16 +117,19 @@ class RapidReader:
     def _read(self, image: npt.NDArray[np.uint8], max_side: int) -> tuple[FoundLine, ...]:
         from rapidocr.utils.process_img import map_boxes_to_original, resize_image_within_bounds
 
+        canvas = _canvas(image)
+        if canvas.shape != image.shape:
+            max_side = max(max_side, STRIP_SIDE)
         with self._lock:
             engine = self._engine = self._engine or _build(self._settings)
-            resized, down, right = resize_image_within_bounds(image, engine.min_side_len, max_side)
+            resized, down, right = resize_image_within_bounds(canvas, engine.min_side_len, max_side)
             record: dict[str, Any] = {"preprocess": {"ratio_h": down, "ratio_w": right}}
             found, _, read, crops = engine.run_ocr_steps(resized, record)
             if found.boxes is None or read.txts is None:
                 return ()
             readings = _better_way_up(engine, crops, list(_readings(read)))
         upright = [_is_upright(box) for box in found.boxes]
-        boxes = map_boxes_to_original(found.boxes.copy(), record, *image.shape[:2])
+        boxes = map_boxes_to_original(found.boxes.copy(), record, *canvas.shape[:2])
         quads = map(_text_quad, boxes.tolist(), upright, [reading.flipped for reading in readings])
         return tuple(_lines(quads, readings))
 
@@ -165,6 +174,23 @@ def _wants_cuda(settings: LocalSettings) -> bool:
         return False
     execution.find_cuda_libraries()
     return True
+
+
+def _canvas(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The image at the top left of one that is no narrower than an eighth of its length, in the image's median colour.
+
+    RapidOCR brings the shorter side to 736 pixels: of a strip it would make an image of gigabytes.
+    """
+    import numpy as np
+
+    height, width = image.shape[:2]
+    least = max(32, -(-max(height, width) // STRIP))
+    if min(height, width) >= least:
+        return image
+    canvas = np.empty((max(height, least), max(width, least), 3), dtype=np.uint8)
+    canvas[:] = np.median(image.reshape(-1, 3), axis=0)
+    canvas[:height, :width] = image
+    return canvas
 
 
 def _turned_back(line: FoundLine, quarters: int, width: int, height: int) -> FoundLine:

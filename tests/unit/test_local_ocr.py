@@ -218,6 +218,23 @@ def test_an_empty_picture_has_no_text_and_no_angle(engine: RapidOcr) -> None:
     assert result.usage[0].quantity == Decimal(1)
 
 
+def test_a_long_strip_of_text_is_read(engine: RapidOcr) -> None:
+    words = [f"word number {n}" for n in range(1, 21)]
+    strip = Image.new("RGB", (6000, 50), "white")
+    for n, word in enumerate(words):
+        ImageDraw.Draw(strip).text((20 + 300 * n, 8), word, font=font(30), fill="black")
+    for image in (strip, strip.rotate(90, expand=True)):
+        result = read(engine, media(image))
+        rate = error_rate(result.text, words)
+        print(f"character error rate, strip of {image.width} x {image.height}: {rate:.4f}")
+        assert rate <= 0.03
+
+
+@pytest.mark.parametrize("size", [(1, 1), (31, 2), (3, 5000), (5000, 3), (40, 8000), (9400, 9400)])
+def test_a_blank_picture_of_any_shape_has_no_text(engine: RapidOcr, size: tuple[int, int]) -> None:
+    assert read(engine, media(Image.new("L", size, 255))).text == ""
+
+
 def test_a_higher_least_confidence_keeps_fewer_lines(engine: RapidOcr) -> None:
     image = page(["Sharp enough to read", "and this one is blurred"])
     lower = (0, 100, image.width, image.height)
