@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     except PlanError as error:
         raise error.at(*draft.place(error.path)) if error.path else error from error
     _write(_text(args, result), args.output)
-    return _verdict(result, budget, asked=len(args.provider))
+    return _verdict(result, budget, asked=len(set(args.provider)))
 
 
 def _budget(text: str | None) -> Budget | None:

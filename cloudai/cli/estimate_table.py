@@ -94,7 +94,7 @@ def _cell(line: LineCost, *, ticked: bool) -> Text:
 
 
 def _sum(costs: Range, option: Option, *, ticked: bool) -> Text:
-    return _ticked(words.amount(costs, complete=option.complete), ticked=ticked, whole=option.complete)
+    return _ticked(words.sum_of(costs, option), ticked=ticked, whole=option.complete)
 
 
 def _ticked(text: str, *, ticked: bool, whole: bool) -> Text:

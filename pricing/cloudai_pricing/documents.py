@@ -60,12 +60,9 @@ def _summary(estimate: Estimate) -> tuple[list[str], Rows]:
         best = words.cheapest(estimate, number)
         cells = [_cell(option.lines[number], best=option.provider == best) for option in options]
         rows.append([line.name, words.volume(line), *cells])
-    rows.append(["first month", "", *(words.amount(option.month, complete=option.complete) for option in options)])
+    rows.append(["first month", "", *(words.sum_of(option.month, option) for option in options)])
     best = words.cheapest_option(estimate)
-    totals = [
-        words.amount(option.total, complete=option.complete) + (" ✓" if option.provider == best else "")
-        for option in options
-    ]
+    totals = [words.sum_of(option.total, option) + (" ✓" if option.provider == best else "") for option in options]
     rows.append([f"{estimate.months} months", "", *totals])
     if any(not option.total.certain for option in options):
         rows.append(["low to high", "", *(words.span(option.total) for option in options)])

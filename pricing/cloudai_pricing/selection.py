@@ -132,7 +132,7 @@ def _with_addons(catalog: Catalog, provider: str, region: str, wanted: Wanted, b
         raise Unpriced(f"only priced with {_words(sorted({f for price in bases for f in price.features}))}")
     found = _resolved(groups, wanted)
     whole = [own for own in found if not _missing(catalog, region, wanted, found[own], asked - own)[1]]
-    if len(whole) > 1 and len(whole[0]) == len(whole[1]):
+    if len(whole) > 1 and len(whole[0]) == len(whole[1]) and not _alike(found[whole[0]], found[whole[1]]):
         raise PlanError(f"two prices fit: {candidates([found[own] for own in whole[:2]])}", fix="Choose by sku = ...")
     own = whole[0] if whole else list(found)[-1]
     base = found[own]
@@ -154,6 +154,12 @@ def _resolved(groups: Mapping[frozenset[str], list[Price]], wanted: Wanted) -> d
     if not found and reason is not None:
         raise reason
     return found
+
+
+def _alike(one: Price, other: Price) -> bool:
+    """Two names of one meter: on one ladder, at one price."""
+    same = one.counter == other.counter and one.free == other.free and one.rounding == other.rounding
+    return same and (one.unit, one.tiers, one.per) == (other.unit, other.tiers, other.per)
 
 
 def _one(prices: Sequence[Price], wanted: Wanted) -> Price:
@@ -185,9 +191,17 @@ def _missing(
         addon = _addon(catalog, base, region, wanted, feature)
         if addon is not None:
             addons[addon.key] = addon
-        elif catalog.supports(base.provider, wanted.operation, feature) not in ("yes", "partial"):
+        elif not _included(catalog, base.provider, wanted.operation, feature):
             missing.append(feature)
     return list(addons.values()), missing
+
+
+def _included(catalog: Catalog, provider: str, operation: str, feature: str) -> bool:
+    """Offered, by the capability data, and charged for nowhere: then it is in the price."""
+    charged = (price for layer in catalog.layers(operation) for price in layer if feature in price.features)
+    if any(price.provider == provider for price in charged):
+        return False
+    return catalog.supports(provider, operation, feature) in ("yes", "partial")
 
 
 def _addon(catalog: Catalog, base: Price, region: str, wanted: Wanted, feature: str) -> Price | None:

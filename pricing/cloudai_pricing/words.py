@@ -19,6 +19,13 @@ def amount(costs: Range | None, *, complete: bool) -> str:
     return money(costs.likely) if complete else f">= {money(costs.likely)}"
 
 
+def sum_of(costs: Range, option: Option) -> str:
+    """An option's total or month in words: `unknown` where none of its lines has a price."""
+    if all(line.cost is None for line in option.lines):
+        return UNKNOWN
+    return amount(costs, complete=option.complete)
+
+
 def span(costs: Range) -> str:
     """`$900.00 to $1,600.00`, or nothing where the inputs have no range."""
     return "" if costs.certain else f"{money(costs.low)} to {money(costs.high)}"

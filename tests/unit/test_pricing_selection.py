@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+
 from cloudai_pricing import PlanError
 from cloudai_pricing.book import Book
 from cloudai_pricing.draft import Draft
@@ -68,6 +69,20 @@ def test_a_feature_that_the_price_includes_costs_nothing_more():
 def test_capability_data_says_what_is_in_the_price(support, complete):
     capabilities = {"acme": {"speech.transcribe": {"": "yes", "diarization": support}}}
     assert line([BASE], features=["diarization"], capabilities=capabilities).complete is complete
+
+
+def test_a_feature_that_is_charged_for_in_another_region_is_not_in_the_price_here():
+    capabilities = {"acme": {"speech.transcribe": {"": "yes", "pii_redaction": "yes"}}}
+    elsewhere = ADDON | {"region": "us-east-1"}
+    found = line([BASE, elsewhere], features=["pii_redaction"], region="eu-west-1", capabilities=capabilities)
+    assert not found.complete
+
+
+def test_two_names_of_one_meter_are_no_ambiguity():
+    rows = [
+        row(f"{one}", "3", pool="forms", features=[one], includes=[other]) for one, other in (("a", "b"), ("b", "a"))
+    ]
+    assert line(rows, features=["a", "b"]).complete
 
 
 def test_a_usage_price_with_exactly_the_features_takes_the_place_of_the_base():
