@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 SENTENCE_TOKENS = 200
 """Longer sentences are cut: such models are trained on up to some 500 tokens and get lost in long ones."""
-LONGEST_ANSWER = 3
-"""Tokens of an answer, in lengths of its sentence (and 50 more): a model that repeats itself has to stop."""
+LONGEST_ANSWER = 2
+"""Tokens of an answer, in `max_tokens`: a model that repeats itself has to stop. The same for every sentence, so
+that a translation does not depend on what else is translated with it."""
 LEAST_KNOWN = 0.5
 """Of the tokenizer's pieces must be in the model's vocabulary; a tokenizer of another model knows a few."""
 
@@ -177,7 +178,7 @@ class TranslationModel:
             _filled(part, direction) for part in (tokens.source_prefix, tokens.source_suffix, tokens.target_prefix)
         )
         encoded = [[*start, *self.source_pieces.encode(sentence, out_type=str), *end] for sentence in sentences]
-        longest = LONGEST_ANSWER * max(len(each) for each in encoded) + 50
+        longest = LONGEST_ANSWER * self.folder.manifest.max_tokens
         results = self.translator.translate_batch(
             encoded,
             target_prefix=[prefix] * len(encoded) if prefix else None,
