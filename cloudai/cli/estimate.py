@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cloudai_pricing.asjson import schema, to_json
 from cloudai_pricing.draft import Draft, quick, read_file
 from cloudai_pricing.errors import PlanError
 from cloudai_pricing.estimator import estimate
@@ -39,7 +40,7 @@ examples:
 
 exit codes: 0 fine, 2 bad input, 3 over budget, 4 a price is unknown (totals are lower bounds)"""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("workload", nargs="+", metavar="WORKLOAD", help="a workload.toml, or OPERATION=QUANTITY ...")
+    parser.add_argument("workload", nargs="*", metavar="WORKLOAD", help="a workload.toml, or OPERATION=QUANTITY ...")
     parser.add_argument("--provider", action="append", default=[], metavar="NAME", help="only this one (repeatable)")
     parser.add_argument("--region", metavar="R", help="neutral (us, eu, japan ...) or a provider's own")
     parser.add_argument("--months", type=int, metavar="N", help="how many months (default: the file's, else 12)")
@@ -54,11 +55,15 @@ exit codes: 0 fine, 2 bad input, 3 over budget, 4 a price is unknown (totals are
     parser.add_argument("--budget", metavar="LIMIT", help='"5000 USD/month" or "60000 USD"; over it: exit code 3')
     parser.add_argument("--set", action="append", default=[], metavar="LINE.KEY=VALUE", dest="changes",
                         help="change one key of the workload (repeatable)")  # fmt: skip
+    parser.add_argument("--schema", action="store_true", help="print the JSON Schema of --format json")
     parser.add_argument("--diff", metavar="OLD.json", help="compare with an estimate saved as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Estimates, prints, and returns the exit code. Raises `PlanError` for what the user can correct."""
+    if args.schema:
+        _write(schema(), args.output)
+        return 0
     draft = _draft(args.workload)
     for change in args.changes:
         draft = draft.with_set(change)
@@ -81,6 +86,8 @@ def _budget(text: str | None) -> Budget | None:
 
 def _draft(items: list[str]) -> Draft:
     """One file, or operations with quantities."""
+    if not items:
+        raise PlanError("nothing to estimate", fix='Name a workload file, or try vision.detect_labels="3M images"')
     if len(items) == 1 and "=" not in items[0]:
         return read_file(items[0])
     return quick(items)
@@ -125,8 +132,6 @@ def _day(text: str | None) -> str | None:
 def _text(args: argparse.Namespace, result: Estimate) -> str:
     diff = _diff(args.diff, result)
     if args.format == "json":
-        from cloudai_pricing.asjson import to_json
-
         return to_json(result, **({} if diff is None else {"diff": _diff_data(diff)}))
     if args.format in ("csv", "focus"):
         from cloudai_pricing.ascsv import to_csv, to_focus

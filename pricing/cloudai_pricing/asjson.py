@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from pathlib import Path
 
 from cloudai_pricing.exact import plain
 from cloudai_pricing.model import Candidate, Choice, Estimate, LineCost, Mix, Option, Range, Slice
@@ -14,6 +15,11 @@ SCHEMA = "cloudai.estimate/1"
 def to_json(estimate: Estimate, **more: object) -> str:
     """The document, with a newline at its end. The same estimate gives the same bytes. `more`: keys added to it."""
     return json.dumps(document(estimate) | more, ensure_ascii=False, indent=2) + "\n"
+
+
+def schema() -> str:
+    """The JSON Schema of the document."""
+    return Path(__file__).with_name("estimate.schema.json").read_text(encoding="utf-8")
 
 
 def document(estimate: Estimate) -> dict[str, object]:

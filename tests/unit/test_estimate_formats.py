@@ -9,6 +9,7 @@ import json
 from decimal import Decimal
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from cloudai.cli import main
@@ -28,6 +29,30 @@ def rows(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[str, 
 
 def document(capsys: pytest.CaptureFixture[str], *arguments: str):
     return json.loads(run(capsys, *arguments, "--format", "json"))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [EXAMPLE],
+        [EXAMPLE, "--region", "eu", "--months", "1", "--free-tier", "all"],
+        HALF_PRICED,
+        ["speech.voices=3 requests", "vision.detect_labels=0 images"],
+        ["other.thing=3 units"],
+    ],
+)
+def test_the_json_is_valid_by_its_schema(capsys, arguments):
+    schema = json.loads(run(capsys, "--schema"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(document(capsys, *arguments), schema)
+
+
+def test_compute_lines_are_valid_by_the_schema_too(capsys, tmp_path):
+    path = tmp_path / "workload.toml"
+    path.write_text('[[line]]\noperation = "custom.deploy"\naccelerator = "L4"\nhours = "office"\nreplicas = "2..6"\n')
+    found = document(capsys, str(path))
+    jsonschema.validate(found, json.loads(run(capsys, "--schema")))
+    assert any(line["candidates"] for option in found["options"] for line in option["lines"] if "candidates" in line)
 
 
 def test_csv_rows_add_up_to_the_options(capsys):
