@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from cloudai_pricing import PlanError
 from cloudai_pricing.book import COMPILED, FOLDER, Book, compiled_text, load_compiled
 from cloudai_pricing.estimator import estimate

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+
 from cloudai_pricing import Book, price_call, unit_price
 from cloudai_pricing.operations import operations
 

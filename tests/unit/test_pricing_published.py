@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+
 from cloudai_pricing.book import Book
 from cloudai_pricing.draft import Draft
 from cloudai_pricing.entries import build

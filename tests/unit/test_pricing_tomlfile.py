@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+
 from cloudai_pricing.tomlfile import TomlError, TomlFile
 
 DOCUMENT = '''\

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+
 from cloudai_pricing import PlanError
 from cloudai_pricing.units import convertible, parse_percent, parse_quantity, parse_rate
 
