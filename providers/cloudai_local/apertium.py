@@ -226,8 +226,8 @@ def _readable(text: str) -> str:
 
 
 def _output(command: Sequence[str], text: str, deadline: float) -> str:
-    """What a program of Apertium's says to a text. Raises `subprocess.TimeoutExpired` past the deadline."""
-    with tempfile.TemporaryDirectory(prefix="cloudai-") as scratch:
+    """What a program of Apertium's says to a text. Raises `ServiceError` past the deadline, and when it fails."""
+    with tempfile.TemporaryDirectory(prefix=f"cloudai-{os.getpid()}-") as scratch:
         process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -238,6 +238,9 @@ def _output(command: Sequence[str], text: str, deadline: float) -> str:
         )
         try:
             out, complaint = process.communicate(text.encode(), timeout=max(deadline - time.monotonic(), 0.001))
+        except subprocess.TimeoutExpired as error:
+            message = f"{command[0]} was not done in time; give more (timeout=), or less text"
+            raise ServiceError(message, code=ErrorCode.DEADLINE_EXCEEDED) from error
         finally:
             _end(process)
     if process.returncode != 0:

@@ -56,5 +56,5 @@ def choose(engines: Sequence[E], *, operation: str, wanted: str | None = None) -
             return engine
         gaps.append((engine.name, gap))
     reasons = "; ".join(f"{name}: {gap.reason}" for name, gap in gaps)
-    install = " or ".join(gap.install for _, gap in gaps)
+    install = " or ".join(dict.fromkeys(gap.install for _, gap in gaps))
     raise MissingDependency(f"no local engine for {operation} ({reasons})", install=install, operation=operation)
