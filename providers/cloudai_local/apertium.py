@@ -67,13 +67,14 @@ class Apertium:
     def __init__(self, settings: LocalSettings) -> None:
         self._sources = SourceLanguages(settings)
         self._lock = threading.Lock()
+        self._listed: tuple[str, ...] = ()
         self._modes: tuple[Mode, ...] = ()
 
     def missing(self) -> Missing | None:
-        """The program or all pairs; found pairs are remembered."""
+        """The program or all pairs. Looks at the pairs' names only; what they mean is worked out when used."""
         if shutil.which("apertium") is None:
             return Missing(reason="the program apertium is not installed", install=INSTALL)
-        if not self.modes():
+        if not self._names():
             return Missing(reason="apertium has no language pair", install=INSTALL)
         return None
 
@@ -81,8 +82,16 @@ class Apertium:
         """The directions that there are."""
         with self._lock:
             if not self._modes:
-                self._modes = _installed_modes()
+                found = (_mode_of(name) for name in self._names())
+                self._modes = tuple(mode for mode in found if mode is not None)
             return self._modes
+
+    def _names(self) -> tuple[str, ...]:
+        """The names of the pairs that are installed; remembered once there are some."""
+        if not self._listed:
+            listing = _output(["apertium", "-l"], "", time.monotonic() + 10)
+            self._listed = tuple(name for name in listing.split() if _MODE.fullmatch(name))
+        return self._listed
 
     def can(self, source: str, target: str) -> bool:
         """Whether there is a pair for these two languages."""
@@ -134,12 +143,6 @@ class Apertium:
 
 
 # --- pairs ------------------------------------------------------------------------------------------
-
-
-def _installed_modes() -> tuple[Mode, ...]:
-    listing = _output(["apertium", "-l"], "", time.monotonic() + 10)
-    modes = (_mode_of(name) for name in listing.split())
-    return tuple(mode for mode in modes if mode is not None)
 
 
 def _mode_of(name: str) -> Mode | None:
