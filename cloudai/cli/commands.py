@@ -47,6 +47,7 @@ class Row:
 
 TABLE: tuple[Row, ...] = (
     Row("estimate", "what a workload costs on each provider, offline", "cloudai.cli.estimate"),
+    Row("prices", "the price book: look, compare, refresh from the providers' feeds", "cloudai.cli.prices"),
     Row("vision", "text, labels, faces, documents ... of pictures", "cloudai.cli.vision"),
     Row("speech", "speech to text, text to speech, voices", "cloudai.cli.speech"),
     Row("translation", "translate, detect a language, list languages", "cloudai.cli.translation"),
