@@ -1,8 +1,79 @@
-"""The entry point of the `aws` provider."""
+"""The entry point of the `aws` provider: what it implements, its settings and options. Imports no SDK, no pydantic."""
 
 from __future__ import annotations
 
-from cloudai.declared import DeclaredProvider
-from cloudai.driver import Provider
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-PROVIDER: Provider = DeclaredProvider(name="aws")
+if TYPE_CHECKING:
+    from cloudai.settings import BackendSettings, OptionsModel
+    from cloudai_aws.driver import AwsDriver
+
+IMPLEMENTS = frozenset(
+    {
+        "vision.detect_labels",
+        "vision.detect_objects",
+        "vision.detect_faces",
+        "vision.read_text",
+        "vision.read_document",
+        "vision.moderate",
+        "vision.detect_landmarks",
+    }
+)
+
+
+class AwsProvider:
+    """`provider = "aws"`: Rekognition, Textract, Transcribe, Polly, Translate and Comprehend, by boto3."""
+
+    @property
+    def name(self) -> str:
+        return "aws"
+
+    @property
+    def implements(self) -> frozenset[str]:
+        """The operations the driver has code for."""
+        return IMPLEMENTS
+
+    @property
+    def settings(self) -> type[BackendSettings]:
+        from cloudai_aws.settings import AwsSettings
+
+        return AwsSettings
+
+    @property
+    def options(self) -> Mapping[str, type[OptionsModel]]:
+        """Operation -> its options."""
+        from cloudai_aws import settings
+
+        return {
+            "vision.detect_labels": settings.LabelOptions,
+            "vision.detect_objects": settings.LabelOptions,
+            "vision.moderate": settings.ModerationOptions,
+            "vision.read_document": settings.DocumentOptions,
+            "translation.translate": settings.TranslateOptions,
+            "speech.synthesize": settings.SynthesizeOptions,
+            "speech.transcribe": settings.TranscribeOptions,
+        }
+
+    def open(self, settings: BackendSettings, *, backend: str) -> AwsDriver:
+        """A driver for one backend. Credentials are looked up by the first call. Raises `MissingDependency`
+        without boto3 and `ConfigError` without a region."""
+        from cloudai_aws.settings import AwsSettings
+
+        if not isinstance(settings, AwsSettings):
+            settings = AwsSettings.model_validate(settings.model_dump())
+        from cloudai.errors import ConfigError, MissingDependency
+
+        if settings.api_key is not None:
+            raise ConfigError("aws has no api_key: use access_key_id and secret_access_key, or boto3's own chain")
+        try:
+            import boto3  # noqa: F401  # the one that may be missing
+        except ImportError as error:
+            line = "pip install 'cloudai[aws]'"
+            raise MissingDependency("boto3 is not installed", install=line, backend=backend) from error
+        from cloudai_aws.driver import AwsDriver
+
+        return AwsDriver(settings)
+
+
+PROVIDER = AwsProvider()

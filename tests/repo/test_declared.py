@@ -7,8 +7,25 @@ import pytest
 from cloudai.registry import Registry
 
 CLOUD_ONLY_DECLARED = "the driver is its own issue; planning and comparing work"
+OPERATIONS_NOT_YET: dict[str, frozenset[str]] = {
+    "aws": frozenset(
+        {
+            "custom.train",
+            "custom.deploy",
+            "custom.predict",
+            "custom.batch_predict",
+            "speech.transcribe",
+            "speech.synthesize",
+            "speech.voices",
+            "translation.translate",
+            "translation.detect_language",
+            "translation.languages",
+            "translation.translate_document",
+        }
+    ),
+}
+"""Offered, and not in the driver of this version. May only shrink."""
 NOT_YET = {
-    "aws": CLOUD_ONLY_DECLARED,
     "gcp": CLOUD_ONLY_DECLARED,
     "azure": CLOUD_ONLY_DECLARED,
 }
@@ -23,7 +40,7 @@ def test_implemented_is_within_declared(name: str) -> None:
     if name in NOT_YET:
         assert not entry.provider.implements
     else:
-        assert offered - entry.provider.implements == frozenset()
+        assert offered - entry.provider.implements == OPERATIONS_NOT_YET.get(name, frozenset())
 
 
 def test_no_other_provider_is_registered_by_this_distribution() -> None:

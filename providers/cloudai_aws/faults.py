@@ -1,0 +1,70 @@
+"""What an exception of boto3 means: by AWS's error code, from `errors.toml`; never by its words."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from cloudai.errors import ErrorCode, Fault
+
+_OURS = ("botocore", "boto3", "urllib3", "builtins")
+
+
+def fault_of(error: Exception) -> Fault | None:
+    """`None`: not the vendor's."""
+    from botocore.exceptions import ClientError
+
+    if isinstance(error, ClientError):
+        return fault_of_reply(error.response)
+    for kind in type(error).__mro__:
+        known = _table("exceptions").get(kind.__name__)
+        if known is not None and kind.__module__.partition(".")[0] in _OURS:
+            return Fault(code=ErrorCode(known), message=_line(str(error)) or kind.__name__)
+    return None
+
+
+def fault_of_reply(reply: Mapping[str, Any]) -> Fault:
+    """An error answer, as botocore parsed it."""
+    error, metadata = reply.get("Error", {}), reply.get("ResponseMetadata", {})
+    code = str(error.get("Code", "")).rpartition("#")[2].partition(":")[0]
+    status = str(metadata.get("HTTPStatusCode", ""))
+    known = _table("codes").get(code) or _table("status").get(status) or _by_family(status)
+    return Fault(
+        code=ErrorCode(known),
+        message=f"{code or status}: {_line(str(error.get('Message', '')))}".removesuffix(": "),
+        retry_after=_retry_after(metadata.get("HTTPHeaders", {})),
+        request_id=metadata.get("RequestId"),
+    )
+
+
+def code_of(error: Exception) -> str:
+    """AWS's code of an error answer; empty for anything else."""
+    response = getattr(error, "response", None)
+    return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
+
+
+def _by_family(status: str) -> str:
+    return "invalid_input" if status.startswith("4") else "unavailable" if status.startswith("5") else "internal"
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """`x-amz-retry-after` is in milliseconds (Smithy's retry specification), `retry-after` in seconds."""
+    for name, unit in (("x-amz-retry-after", 0.001), ("retry-after", 1.0)):
+        text = headers.get(name, "")
+        if text.isdecimal():
+            return int(text) * unit
+    return None
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())[:500]
+
+
+@cache
+def _table(name: str) -> Mapping[str, str]:
+    text = files("cloudai_aws").joinpath("errors.toml").read_text(encoding="utf-8")
+    table: dict[str, str] = tomllib.loads(text)[name]
+    return table

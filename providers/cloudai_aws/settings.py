@@ -1,0 +1,110 @@
+"""What `[backends.NAME]` may hold for `provider = "aws"`, and the options of one call."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from cloudai.settings import BackendSettings, OptionsModel
+
+SECRETS = ("access_key_id", "secret_access_key", "session_token")
+
+
+class AwsSettings(BackendSettings):
+    """All optional: without any, credentials and region come from boto3's own chain."""
+
+    profile: str | None = None
+    """A profile of `~/.aws/config`."""
+    role_arn: str | None = None
+    """A role to assume with the credentials found."""
+    access_key_id: SecretStr | None = None
+    secret_access_key: SecretStr | None = None
+    session_token: SecretStr | None = None
+    staging_bucket: str | None = None
+    """Where audio is put for Transcribe, in the backend's region; objects are deleted after use."""
+    staging_prefix: str = "cloudai/"
+    connections: int = Field(default=64, ge=1)
+    """Kept open to each host at most."""
+    poll_seconds: float = Field(default=2.0, gt=0)
+    """Between looks at a transcription job that `transcribe` waits for."""
+
+    @field_validator("endpoint_url")
+    @classmethod
+    def _secure(cls, address: str | None) -> str | None:
+        if address is None:
+            return None
+        url = urlsplit(address)
+        if url.scheme not in ("https", "http") or not url.hostname:
+            raise ValueError("an endpoint is https://host or, on this machine, http://127.0.0.1:port")
+        if url.scheme == "http" and not _loopback(url.hostname):
+            raise ValueError("http:// is taken for this machine only: session tokens travel in a header; use https://")
+        return address.rstrip("/")
+
+    @model_validator(mode="after")
+    def _one_identity(self) -> Self:
+        if (self.access_key_id is None) != (self.secret_access_key is None):
+            raise ValueError("access_key_id and secret_access_key go together")
+        if self.profile is not None and self.access_key_id is not None:
+            raise ValueError("give a profile or access keys, not both")
+        if self.session_token is not None and self.access_key_id is None:
+            raise ValueError("session_token belongs to access_key_id and secret_access_key")
+        return self
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class LabelOptions(OptionsModel):
+    """Filters of Rekognition's GeneralLabels: names and categories in English, at most 100 each."""
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    include_categories: tuple[str, ...] = ()
+    exclude_categories: tuple[str, ...] = ()
+
+
+class ModerationOptions(OptionsModel):
+    """`project_version`: the ARN of a moderation adapter of your own."""
+
+    project_version: str | None = None
+
+
+class DocumentOptions(OptionsModel):
+    """`adapters`: id and version of Textract adapters for queries."""
+
+    adapters: tuple[tuple[str, str], ...] = ()
+
+
+class TranslateOptions(OptionsModel):
+    """`brevity`: shorter translations, for targets that have it."""
+
+    brevity: bool = False
+
+
+class SynthesizeOptions(OptionsModel):
+    """`engine`: `standard`, `neural`, `long-form` or `generative`; `None`: neural where the voice has it."""
+
+    engine: str | None = Field(default=None, pattern="^(standard|neural|long-form|generative)$")
+    lexicons: tuple[str, ...] = Field(default=(), max_length=5)
+
+
+class TranscribeOptions(OptionsModel):
+    """Names of things that exist in the account, and where the transcript goes."""
+
+    vocabulary: str | None = None
+    vocabulary_filter: str | None = None
+    """Needed for `profanity`: Transcribe has no list of its own."""
+    language_model: str | None = None
+    redact_pii: tuple[str, ...] = ()
+    """Entity types, or `("ALL",)`."""
+    output_bucket: str | None = None
+    """The transcript is kept there; `None`: in a bucket of AWS, until the job is deleted."""

@@ -1,0 +1,173 @@
+"""How one signed request of botocore goes out: once, within the call's seconds, over one pool for all services.
+
+botocore's own session reads a body for as long as bytes drip in, and takes its timeouts per client. Here the seconds
+of one call (`within`) bound everything together: connecting, headers and body. It is hooked in by botocore's event
+`before-send`. Proxies (`HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`) and a CA bundle (`AWS_CA_BUNDLE`, the profile's
+`ca_bundle`) are honoured.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import urllib3
+from botocore.awsrequest import AWSResponse
+from botocore.httpsession import get_cert_path
+from botocore.utils import get_environ_proxies
+from urllib3.exceptions import ReadTimeoutError
+from urllib3.util import Timeout
+
+_CHUNK = 1 << 16
+_DEFAULT_SECONDS = 60.0
+"""For calls made on the vendor's client without cloudai."""
+_ends: ContextVar[float | None] = ContextVar("cloudai_aws_ends", default=None)
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """All requests made inside have to be over by then."""
+    token = _ends.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _ends.reset(token)
+
+
+def seconds_left() -> float:
+    """Of the call that runs now. Raises `TimeoutError` when there are none."""
+    ends = _ends.get()
+    left = _DEFAULT_SECONDS if ends is None else ends - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("the time for this attempt is over")
+    return left
+
+
+class Prepared(Protocol):
+    """botocore's `AWSPreparedRequest`."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str | bytes]
+    body: Any
+
+
+class _Body(io.BytesIO):
+    """A whole body, in the form that botocore reads one."""
+
+    def stream(self, **_: object) -> Iterator[bytes]:
+        """All of it."""
+        yield self.read()
+
+
+class Wire:
+    """One pool of connections. Safe for many threads."""
+
+    def __init__(self, *, connections: int, ca_bundle: str | None, secrets: tuple[str, ...] = ()) -> None:
+        self._secrets = tuple(secret.encode() for secret in secrets)
+        self._connections = connections
+        self._certificates = get_cert_path(ca_bundle or os.environ.get("REQUESTS_CA_BUNDLE") or True)
+        self._direct = urllib3.PoolManager(
+            num_pools=32, maxsize=connections, ca_certs=self._certificates, cert_reqs="CERT_REQUIRED"
+        )
+        self._proxies: dict[str, urllib3.ProxyManager] = {}
+
+    def send(self, request: Prepared, **_: object) -> AWSResponse:
+        """botocore's `before-send`: what it returns is the answer."""
+        chunked = _text(request.headers.get("Transfer-Encoding", "")).lower() == "chunked"
+        response, body = self._exchange(request.method, request.url, request.headers, request.body, chunked=chunked)
+        if response.status >= 300:
+            body = self._redacted(body, request)
+        return AWSResponse(request.url, response.status, response.headers, _Body(body))
+
+    def get(self, url: str) -> tuple[int, bytes]:
+        """Status and body of an address that carries its own signature: no credentials are sent."""
+        response, body = self._exchange("GET", url, {}, None)
+        return response.status, body
+
+    def close(self) -> None:
+        """Close what is idle."""
+        self._direct.clear()
+        for proxy in self._proxies.values():
+            proxy.clear()
+
+    def _redacted(self, body: bytes, request: Prepared) -> bytes:
+        """An error is shown to people: what a server echoes of our secrets is not."""
+        token = _text(request.headers.get("X-Amz-Security-Token", "")).encode()
+        for secret in (*self._secrets, token):
+            if secret:
+                body = body.replace(secret, b"***")
+        return body
+
+    def _exchange(
+        self, method: str, url: str, headers: Mapping[str, str | bytes], body: Any, *, chunked: bool = False
+    ) -> tuple[urllib3.BaseHTTPResponse, bytes]:
+        left = seconds_left()
+        ends = time.monotonic() + left
+        manager, target = self._manager(url)
+        pool = manager.connection_from_url(url)
+        response = pool.urlopen(
+            method,
+            target,
+            body=body,
+            headers={name: _text(value) for name, value in headers.items()},
+            timeout=Timeout(total=left),
+            retries=False,
+            redirect=False,
+            assert_same_host=False,
+            preload_content=False,
+            decode_content=False,
+            chunked=chunked,
+        )
+        try:
+            return response, _read(response, pool, target, ends)
+        except BaseException:
+            response.close()
+            raise
+        finally:
+            response.release_conn()
+
+    def _manager(self, url: str) -> tuple[urllib3.PoolManager, str]:
+        parts = urlsplit(url)
+        proxy = get_environ_proxies(url).get(parts.scheme)
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        if proxy is None:
+            return self._direct, path
+        if proxy not in self._proxies:
+            address = urlsplit(proxy)
+            login = f"{address.username}:{address.password}" if address.username else None
+            headers = urllib3.make_headers(proxy_basic_auth=login) if login else {}
+            self._proxies[proxy] = urllib3.ProxyManager(
+                proxy,
+                proxy_headers=headers,
+                maxsize=self._connections,
+                ca_certs=self._certificates,
+                cert_reqs="CERT_REQUIRED",
+            )
+        return self._proxies[proxy], url if parts.scheme == "http" else path
+
+
+def _read(response: urllib3.BaseHTTPResponse, pool: Any, target: str, ends: float) -> bytes:
+    """The body, as it comes, until it is whole or the time is over."""
+    parts = list[bytes]()
+    while True:
+        left = ends - time.monotonic()
+        if left <= 0:
+            raise ReadTimeoutError(pool, target, "the body did not come in time")
+        socket = getattr(response.connection, "sock", None)
+        if socket is not None:
+            socket.settimeout(left)
+        part = response.read1(_CHUNK)
+        if not part:
+            return b"".join(parts)
+        parts.append(part)
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else value
