@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from cloudai_pricing.asjson import schema, to_json
 from cloudai_pricing.draft import Draft, quick, read_file
 from cloudai_pricing.errors import PlanError
-from cloudai_pricing.estimator import estimate
+from cloudai_pricing.estimator import MixRules, estimate
 from cloudai_pricing.exact import money
 from cloudai_pricing.model import Estimate, Mix, Option
 from cloudai_pricing.workload_file import check
@@ -53,6 +53,11 @@ exit codes: 0 fine, 2 bad input, 3 over budget, 4 a price is unknown (totals are
     parser.add_argument("--output", metavar="FILE", help="write to a file instead of standard output")
     parser.add_argument("--explain", action="store_true", help="every slice with SKU, source, date and confidence")
     parser.add_argument("--budget", metavar="LIMIT", help='"5000 USD/month" or "60000 USD"; over it: exit code 3')
+    parser.add_argument("--only", action="append", default=[], metavar="NAME",
+                        help="the mix may use only this provider (repeatable)")  # fmt: skip
+    parser.add_argument("--exclude", action="append", default=[], metavar="NAME",
+                        help="the mix may not use this provider (repeatable)")  # fmt: skip
+    parser.add_argument("--max-providers", type=int, default=0, metavar="N", help="the mix may use at most N providers")
     parser.add_argument("--set", action="append", default=[], metavar="LINE.KEY=VALUE", dest="changes",
                         help="change one key of the workload (repeatable)")  # fmt: skip
     parser.add_argument("--schema", action="store_true", help="print the JSON Schema of --format json")
@@ -109,7 +114,14 @@ def _estimate(args: argparse.Namespace, draft: Draft) -> Estimate:
         snapshot=args.snapshot,
         free_tier=args.free_tier,
         capabilities=_Declared(),
+        mix_rules=_mix_rules(args),
     )
+
+
+def _mix_rules(args: argparse.Namespace) -> MixRules:
+    if args.max_providers < 0:
+        raise PlanError(f"--max-providers {args.max_providers} is negative")
+    return MixRules(only=tuple(args.only), exclude=tuple(args.exclude), most=args.max_providers)
 
 
 def _months(number: int | None) -> int | None:

@@ -7,6 +7,7 @@ inputs give the same answer to the byte.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import NamedTuple
 
 from cloudai_pricing import assumptions
@@ -15,7 +16,7 @@ from cloudai_pricing.book import Book
 from cloudai_pricing.errors import PlanError, nearest
 from cloudai_pricing.exact import exactly
 from cloudai_pricing.linecost import free_line, line_cost, unpriced_line
-from cloudai_pricing.mix import assign
+from cloudai_pricing.mix import Assignment, assign
 from cloudai_pricing.model import NOTHING, Candidate, Choice, Estimate, LineCost, Mix, Option, Range
 from cloudai_pricing.operations import billable
 from cloudai_pricing.overlay import NO_OVERLAY, Overlay
@@ -26,6 +27,18 @@ from cloudai_pricing.workload import Line, Workload
 Regions = Mapping[str, str | None]
 """A provider's region per line name; `""`: of the workload."""
 KNOWN_PROVIDERS = ("aws", "azure", "gcp", "local")
+
+
+class MixRules(NamedTuple):
+    """What the mix must keep to. `most`: at most so many providers (0: any number)."""
+
+    only: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    most: int = 0
+
+    def allows(self, provider: str) -> bool:
+        """Whether the mix may use a provider."""
+        return provider not in self.exclude and (not self.only or provider in self.only)
 
 
 class Quote(NamedTuple):
@@ -53,15 +66,18 @@ def estimate(
     snapshot: str | None = None,
     free_tier: FreeTier = "always",
     capabilities: Capabilities | None = None,
+    mix_rules: MixRules | None = None,
 ) -> Estimate:
     """Prices a workload. Raises `PlanError` for what the user can correct, also for two prices that fit equally well.
 
     `as_of`: the day (ISO) whose prices count; default: the newest reading in the book. `snapshot`: fail unless the
     book is this one. `capabilities`: what providers offer, for `needs` and for features that no price names.
+    `mix_rules`: which providers the mix may use.
     """
     with exactly():
         catalog = _catalog(book or Book.shipped(), overlay or NO_OVERLAY, as_of, snapshot, capabilities)
-        return _estimate(workload, catalog, providers, region, months or workload.months, free_tier)
+        months = months or workload.months
+        return _estimate(workload, catalog, providers, region, months, free_tier, mix_rules or MixRules())
 
 
 def _catalog(
@@ -81,7 +97,9 @@ def _estimate(
     region: str | None,
     months: int,
     free_tier: FreeTier,
+    rules: MixRules,
 ) -> Estimate:
+    _check_names((*providers, *rules.only, *rules.exclude), catalog.regions())
     chosen = _providers(workload, catalog, providers, region)
     volumes = {line.name: tuple(line.in_month(month) for month in range(1, months + 1)) for line in workload.lines}
     quotes = {
@@ -89,7 +107,7 @@ def _estimate(
         for name, where in chosen
     }
     options = tuple(_option(name, where[""] or "", quotes[name], months, free_tier) for name, where in chosen)
-    mix, exact = _mix(workload, quotes, months, free_tier)
+    mix, exact = _mix(workload, quotes, months, free_tier, rules)
     return Estimate(
         name=workload.name,
         currency="USD",
@@ -107,9 +125,6 @@ def _providers(
 ) -> list[tuple[str, Regions]]:
     """Providers with their regions: those asked for, or all that price a line."""
     known = catalog.regions()
-    for name in asked:
-        if name not in known and name not in KNOWN_PROVIDERS:
-            raise PlanError(f"unknown provider {name!r}", fix=nearest(name, {*known, *KNOWN_PROVIDERS}))
     pricing = frozenset[str]().union(*(catalog.providers(line.operation) for line in workload.lines))
     found = []
     for name in dict.fromkeys(asked) or sorted(pricing or known):
@@ -121,6 +136,12 @@ def _providers(
     if not found:
         raise _no_region(region or workload.region, "any provider that prices this")
     return found
+
+
+def _check_names(names: Sequence[str], known: Mapping[str, object]) -> None:
+    for name in names:
+        if name not in known and name not in KNOWN_PROVIDERS:
+            raise PlanError(f"unknown provider {name!r}", fix=nearest(name, {*known, *KNOWN_PROVIDERS}))
 
 
 def _no_region(region: str, whose: str) -> PlanError:
@@ -227,27 +248,46 @@ def _by_month(lines: Sequence[LineCost], months: int) -> tuple[Range, ...]:
 
 
 def _mix(
-    workload: Workload, quotes: Mapping[str, Sequence[Quote]], months: int, free_tier: FreeTier
+    workload: Workload, quotes: Mapping[str, Sequence[Quote]], months: int, free_tier: FreeTier, rules: MixRules
 ) -> tuple[Mix | None, bool]:
     """The mix, and whether it is proven least."""
-    if not quotes:
-        return None, True
     able = {
         provider: {quote.line.name: quote.plan for quote in several if quote.plan is not None and not quote.lacks}
         for provider, several in quotes.items()
+        if rules.allows(provider)
     }
-    assignment = assign(able, [line.name for line in workload.lines], months, free_tier)
+    if not able:
+        return None, True
+    names = [line.name for line in workload.lines]
+    most = min(rules.most or len(able), len(able))
+    mixes = []
+    for few in combinations(sorted(able), most):
+        assignment = assign({provider: able[provider] for provider in few}, names, months, free_tier)
+        mixes.append((_mixed(workload, quotes, assignment, months, free_tier), assignment.exact))
+    best, _ = min(mixes, key=lambda one: (sum(not _whole(choice) for choice in one[0].choices), one[0].total.likely))
+    return best, all(exact for _, exact in mixes)
+
+
+def _whole(choice: Choice) -> bool:
+    return choice.line is not None and choice.line.complete
+
+
+def _mixed(
+    workload: Workload,
+    quotes: Mapping[str, Sequence[Quote]],
+    assignment: Assignment,
+    months: int,
+    free_tier: FreeTier,
+) -> Mix:
     placed: dict[str, tuple[str, str, LineCost]] = {}
     for provider, several in quotes.items():
         mine = [quote for quote in several if assignment.providers.get(quote.line.name) == provider]
         for quote, line in zip(mine, _lines(mine, months, free_tier), strict=True):
             placed[line.name] = (provider, quote.region, line)
     choices = tuple(_choice(line, placed.get(line.name), months) for line in workload.lines)
-    lines = [choice.line for choice in choices if choice.line is not None]
-    by_month = _by_month(lines, months)
-    complete = all(choice.line is not None and choice.line.complete for choice in choices)
-    mix = Mix(complete=complete, month=by_month[0], by_month=by_month, total=sum(by_month, NOTHING), choices=choices)
-    return mix, assignment.exact
+    by_month = _by_month([choice.line for choice in choices if choice.line is not None], months)
+    complete = all(_whole(choice) for choice in choices)
+    return Mix(complete=complete, month=by_month[0], by_month=by_month, total=sum(by_month, NOTHING), choices=choices)
 
 
 def _choice(line: Line, placed: tuple[str, str, LineCost] | None, months: int) -> Choice:

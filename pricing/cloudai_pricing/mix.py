@@ -98,6 +98,8 @@ class _Search:
     best: dict[str, str] = field(default_factory=dict)
     best_cost: Cost | None = None
     stopped: bool = False
+    _mixed: bool = False
+    """Ladders that differ share a counter: a line may then make others cheaper, and nothing bounds the rest."""
     _effort: int = 0
     _sums: dict[tuple[str, int, frozenset[str]], Cost] = field(default_factory=dict)
     _rest: list[Decimal] = field(default_factory=list)
@@ -113,12 +115,13 @@ class _Search:
             for number, members in enumerate(groups):
                 mine = [plan for plan in members if plan.line.name in wanted]
                 self._home |= {(provider, plan.line.name): number for plan in mine}
+                self._mixed = self._mixed or _ladders_differ(mine)
                 if mine:
                     self._pools[provider, number] = pool_of(mine, self.months, self.free_tier)
         least = {}
         for name in self.names:
             offers = [provider for provider, lines in self.plans.items() if name in lines]
-            least[name] = min(self._least(self.plans[provider][name]) for provider in offers)
+            least[name] = min(self._least(provider, self.plans[provider][name]) for provider in offers)
         self.names = sorted(self.names, key=lambda name: (-least[name], name))
         for name in self.names:
             offers = [provider for provider, lines in self.plans.items() if name in lines]
@@ -127,10 +130,11 @@ class _Search:
         self._descend(0, {}, {}, (0, ZERO))
 
     def _descend(self, at: int, taken: dict[str, str], sets: dict[tuple[str, int], frozenset[str]], cost: Cost) -> None:
-        if self.best_cost is not None and (cost[0], cost[1] + self._rest[at]) >= self.best_cost:
+        if self.best_cost is not None and not self._mixed and (cost[0], cost[1] + self._rest[at]) >= self.best_cost:
             return
         if at == len(self.names):
-            self.best_cost, self.best = cost, taken
+            if self.best_cost is None or cost < self.best_cost:
+                self.best_cost, self.best = cost, taken
             return
         name = self.names[at]
         for provider in self._choices[at]:
@@ -160,14 +164,31 @@ class _Search:
             self._sums[key] = found
         return found
 
-    def _least(self, plan: Plan) -> Decimal:
-        """The plan alone with all allowances to itself, each ladder flat at its lowest price."""
-        if any(charge.price.commitment is not None for charge in plan.charges):
+    def _least(self, provider: str, plan: Plan) -> Decimal:
+        """The plan alone with all allowances to itself, each ladder flat at its lowest price.
+
+        Nothing, where a fee may be shared or units may pass the end of a ladder (they add no known cost).
+        """
+        number = self._home[provider, plan.line.name]
+        sharers = frozenset(name for name in self.names if self._home.get((provider, name)) == number)
+        committed = any(charge.price.commitment is not None for charge in plan.charges)
+        if committed or self._sum(provider, sharers)[0]:
             return ZERO
         charges = tuple(charge._replace(price=_flat(charge.price)) for charge in plan.charges)
         flat = [replace(plan, charges=charges)]
         pool = pool_of(flat, self.months, self.free_tier)
         return (pool.cost(frozenset({plan.line.name})) if pool else total(flat, self.months, self.free_tier))[1]
+
+
+def _ladders_differ(plans: Sequence[Plan]) -> bool:
+    """Whether entries with different tiers count on one counter."""
+    ladders: dict[tuple[str, str, str], Price] = {}
+    for plan in plans:
+        for charge in plan.charges:
+            first = ladders.setdefault(charge.price.counter, charge.price)
+            if first.tiers != charge.price.tiers or first.unit != charge.price.unit:
+                return True
+    return False
 
 
 def _flat(price: Price) -> Price:

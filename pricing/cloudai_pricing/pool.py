@@ -39,14 +39,25 @@ class Pool:
 
     def cost(self, names: Iterable[str]) -> tuple[int, Decimal]:
         """How many of the lines are not wholly priced, and what all months cost."""
-        chosen = list(names)
-        cost, above = ZERO, False
-        for units, free, weight in zip(self._sums(chosen), self.free, self.weights, strict=True):
+        chosen = sorted(names)
+        unknown = self.unpriced.intersection(chosen)
+        cost = ZERO
+        for month, (units, free, weight) in enumerate(zip(self._sums(chosen), self.free, self.weights, strict=True)):
             one, known = self.ladder.cost(units, free)
             cost += one * weight
-            above = above or not known
-        unknown = len(chosen) if above else sum(1 for name in chosen if name in self.unpriced)
-        return unknown, cost * self.share
+            if not known:
+                unknown |= self._above(chosen, month, free)
+        return len(unknown), cost * self.share
+
+    def _above(self, names: Iterable[str], month: int, free: Decimal) -> set[str]:
+        """Lines that reach above the ladder when they are counted by name."""
+        found, reached = set(), ZERO
+        for name in names:
+            units = self.units[name][month]
+            reached += units
+            if units and not self.ladder.cost(reached, free)[1]:
+                found.add(name)
+        return found
 
     def _sums(self, names: Iterable[str]) -> list[Decimal]:
         return [sum(several, ZERO) for several in zip(*(self.units[name] for name in names), strict=True)]
@@ -71,7 +82,7 @@ class _Ladder:
         """Of so many base units in a month, the first ones free; False: a part of them has no known price."""
         whole, known = self._upto(self.billed(units))
         masked = self._upto(self.billed(min(units, free)))[0] if free else ZERO
-        return whole - masked, known
+        return whole - masked, known or units <= free
 
     def _upto(self, billed: Decimal) -> tuple[Decimal, bool]:
         at = bisect_left(self.bounds, billed)

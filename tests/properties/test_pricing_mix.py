@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 from decimal import Decimal
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from cloudai_pricing.book import Book
 from cloudai_pricing.draft import Draft
 from cloudai_pricing.entry_check import check
 from cloudai_pricing.estimator import estimate
 from cloudai_pricing.workload_file import check as check_workload
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 OPERATIONS = ("vision.detect_labels", "vision.detect_faces", "vision.moderate")
 Tables = list[dict[str, object]]
@@ -78,7 +79,7 @@ def brute_force(book: Book, providers: tuple[str, ...], tables: Tables) -> tuple
     return best
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.data(), workloads())
 def test_the_mix_equals_brute_force(data, tables):
     providers = ("p", "q", "r")[: data.draw(st.integers(1, 3))]

@@ -6,6 +6,9 @@ import random
 from decimal import Decimal
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
 from cloudai_pricing.book import Book
 from cloudai_pricing.draft import Draft
 from cloudai_pricing.entries import build
@@ -15,8 +18,6 @@ from cloudai_pricing.exact import exactly
 from cloudai_pricing.model import Estimate, Option
 from cloudai_pricing.tiers import climb
 from cloudai_pricing.workload_file import check as check_workload
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
 
 PRICES = st.integers(0, 10**6).map(lambda micros: Decimal(micros).scaleb(-6))
 VOLUMES = st.integers(0, 10**9)

@@ -200,6 +200,31 @@ def test_a_budget_for_several_providers_is_held_against_the_mix(capsys):
     assert run(str(EXAMPLE), "--budget", f"{mix - 1:.2f} USD", "--format", "json") == 3
 
 
+def providers_of(found) -> set[str]:
+    return {choice["provider"] for choice in found["mix"]["choices"]}
+
+
+def test_the_mix_keeps_to_the_providers_it_may_use(capsys):
+    _, free = document(capsys, str(EXAMPLE))
+    assert len(providers_of(free)) == 3
+    _, only = document(capsys, str(EXAMPLE), "--only", "aws", "--only", "gcp")
+    assert providers_of(only) <= {"aws", "gcp"}
+    assert {option["provider"] for option in only["options"]} == {"aws", "azure", "gcp"}
+    _, without = document(capsys, str(EXAMPLE), "--exclude", "azure")
+    assert without["mix"] == only["mix"]
+    totals = [Decimal(found["mix"]["total"]["likely"]) for found in (free, only)]
+    assert totals[0] < totals[1]
+
+
+def test_the_mix_of_few_providers_is_the_best_of_few(capsys):
+    _, found = document(capsys, str(EXAMPLE), "--max-providers", "1")
+    best = min(Decimal(option["total"]["likely"]) for option in found["options"])
+    assert Decimal(found["mix"]["total"]["likely"]) == best
+    _, pair = document(capsys, str(EXAMPLE), "--max-providers", "2")
+    assert len(providers_of(pair)) == 2
+    assert Decimal(pair["mix"]["total"]["likely"]) < best
+
+
 def test_months_region_and_set_change_what_they_say(capsys):
     _, found = document(capsys, str(EXAMPLE), "--months", "3", "--set", "product photos.volume=1M images/month")
     assert found["months"] == 3
@@ -293,6 +318,9 @@ def test_explain_shows_every_source(capsys):
         (["vision.detect_labels=3M images", "--region", "us-esat-1"], "Did you mean 'us-east-1'?"),
         (["vision.detect_labels=3M images", "--region", "us-east-1", "--provider", "gcp"], "not a region of gcp"),
         (["vision.detect_labels=3M images", "--months", "0"], "from 1 to 120"),
+        (["vision.detect_labels=3M images", "--only", "amazon"], "unknown provider 'amazon'"),
+        (["vision.detect_labels=3M images", "--max-providers", "-1"], "negative"),
+        ([], "nothing to estimate"),
         (["vision.detect_labels=3M images", "--as-of", "yesterday"], "Write it like 2026-03-01"),
         (["vision.detect_labels=3M images", "--as-of", "1999-01-01"], "It starts on"),
         (["vision.detect_labels=3M images", "--budget", "lots"], "5000 USD/month"),
