@@ -7,16 +7,17 @@ import sys
 from collections.abc import Iterator
 from io import StringIO
 
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
 from cloudai_pricing import words
 from cloudai_pricing.diff import Diff
 from cloudai_pricing.diff_words import to_lines
 from cloudai_pricing.exact import each, grouped, money
 from cloudai_pricing.model import Estimate, LineCost, Option, Range, Slice
 from cloudai_pricing.units import plural
-from rich import box
-from rich.console import Console, Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 
 PIPE_WIDTH = 4000
 """Nothing is wrapped or cut where no terminal is."""
