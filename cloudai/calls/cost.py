@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from decimal import Decimal
-
-from cloudai_pricing.callcost import price_call
+from functools import cache
 
 from cloudai.types.results import Money, PriceRef, Usage
+from cloudai_pricing import callcost
 
 Cost = tuple[Money | None, tuple[PriceRef, ...]]
 UNKNOWN: Cost = (None, ())
@@ -19,7 +19,7 @@ def cost_of(provider: str, region: str | None, usage: tuple[Usage, ...]) -> Cost
     """
     total, refs = Decimal(0), list[PriceRef]()
     for used in usage:
-        priced = price_call(
+        priced = callcost.price_call(
             provider=provider,
             operation=used.meter,
             region=region,
@@ -31,15 +31,18 @@ def cost_of(provider: str, region: str | None, usage: tuple[Usage, ...]) -> Cost
         if priced.amount is None:
             return UNKNOWN
         total += priced.amount
-        refs.extend(
-            PriceRef(
-                sku=ref.sku,
-                service=ref.service,
-                region=ref.region,
-                source=ref.source,
-                as_of=ref.as_of,
-                confidence=ref.confidence,
-            )
-            for ref in priced.refs
-        )
+        refs.extend(_shown(ref) for ref in priced.refs)
     return (Money(amount=total), tuple(refs)) if usage else UNKNOWN
+
+
+@cache
+def _shown(ref: callcost.PriceRef) -> PriceRef:
+    """As a result carries it; there are as many as rows of the price book that calls have used."""
+    return PriceRef(
+        sku=ref.sku,
+        service=ref.service,
+        region=ref.region,
+        source=ref.source,
+        as_of=ref.as_of,
+        confidence=ref.confidence,
+    )

@@ -6,8 +6,8 @@ The order is DESIGN's: media guard -> route -> capability check -> policy -> dri
 
 from __future__ import annotations
 
+import os
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -130,18 +130,16 @@ class Job:
             wrong = TypeError(f"answered {type(answer).__name__} instead of {expected.__name__}")
             raise backend.error(wrong, self.operation) from wrong
         cost, refs = cost_of(backend.provider, backend.region, answer.usage)
-        return answer.model_copy(
-            update={
-                "operation": self.operation,
-                "provider": backend.provider,
-                "backend": backend.name,
-                "region": backend.region,
-                "cost": cost,
-                "price_ref": refs,
-                "latency": time.perf_counter() - self.started,
-                "attempts": self.attempts,
-                "warnings": (*answer.warnings, *step.notices, *step.chosen.notices, *self.failures),
-            }
+        return answer.filled(
+            operation=self.operation,
+            provider=backend.provider,
+            backend=backend.name,
+            region=backend.region,
+            cost=cost,
+            price_ref=refs,
+            latency=time.perf_counter() - self.started,
+            attempts=self.attempts,
+            warnings=(*answer.warnings, *step.notices, *step.chosen.notices, *self.failures),
         )
 
 
@@ -155,7 +153,7 @@ def begin(engine: Engine, operation: str, options: CallOptions) -> Job:
         started=time.perf_counter(),
         ends=time.monotonic() + options.get("deadline", policy.deadline),
         timeout=options.get("timeout", policy.timeout),
-        key=uuid.uuid4().hex,
+        key=os.urandom(16).hex(),
     )
 
 

@@ -15,7 +15,7 @@ from cloudai.types.vision import DetectedObject, Label
 
 
 class PredictRequest(Model):
-    """Named tensors for the graph's inputs, or one `inputs` image that the manifest's pre-processing turns into them."""
+    """Named tensors for the graph's inputs, or images that the manifest says how to read."""
 
     model: str
     """The model's name in the backend's model folder, or the endpoint's name."""

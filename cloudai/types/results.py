@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
@@ -95,6 +95,18 @@ class Result(Model):
     warnings: tuple[Notice, ...] = ()
     raw: JsonValue = None
     """The provider's own answer, when the call asked for `raw=True`."""
+
+    def filled(self, **fields: Any) -> Self:
+        """The same with some fields set, as `model_copy(update=...)` makes it, in a third of its time.
+
+        Nothing is validated: for those who make results, on the path of every call.
+        """
+        made = object.__new__(type(self))
+        object.__setattr__(made, "__dict__", {**self.__dict__, **fields})
+        object.__setattr__(made, "__pydantic_fields_set__", self.__pydantic_fields_set__ | fields.keys())
+        object.__setattr__(made, "__pydantic_extra__", None)
+        object.__setattr__(made, "__pydantic_private__", None)
+        return made
 
 
 class Attributes(Model):

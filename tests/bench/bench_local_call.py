@@ -26,13 +26,14 @@ from statistics import median
 import numpy as np
 import onnx
 import onnxruntime
-from cloudai_local.driver import LocalDriver
-from cloudai_local.settings import LocalSettings
 from onnx import TensorProto, helper, numpy_helper
 
+from cloudai import Client
 from cloudai.driver import Call
 from cloudai.types.custom import PredictRequest
 from cloudai.types.tensor import Tensor
+from cloudai_local.driver import LocalDriver
+from cloudai_local.settings import LocalSettings
 
 CALL = Call(timeout=60)
 
@@ -80,6 +81,17 @@ def in_turns(bare: Callable[[], object], ours: Callable[[], object], times: int)
     )
 
 
+def show(model: str, what: str, bare: float, ours: float, added: float) -> None:
+    print(f"{model:5} bare {bare:9.1f} us   {what} {ours:9.1f} us   added {added:6.1f} us   x{ours / bare:.3f}")
+
+
+def configured(models: Path) -> Path:
+    """A config file beside the models: one thread, as the bare session."""
+    path = models / "cloudai.toml"
+    path.write_text(f'[backends.here]\nprovider = "local"\nmodels = "{models}"\nthreads = 1\n', encoding="utf-8")
+    return path
+
+
 def main() -> None:
     """Print one line per network."""
     with tempfile.TemporaryDirectory() as name:
@@ -101,7 +113,18 @@ def main() -> None:
                 lambda driver=driver, request=request: driver.predict(request, CALL),
                 times,
             )
-            print(f"{model:5} bare {bare:9.1f} us   driver {ours:9.1f} us   added {added:6.1f} us   x{ours / bare:.3f}")
+            show(model, "driver", bare, ours, added)
+            with Client(configured(models)) as client:
+                client.custom.predict(model, tensors={"x": values})
+                figures = in_turns(
+                    lambda session=session, values=values: session.run(None, {"x": values}),
+                    lambda client=client, model=model, values=values: client.custom.predict(
+                        model, tensors={"x": values}
+                    ),
+                    times,
+                )
+            show(model, "client", *figures)
+            driver.close()
 
 
 if __name__ == "__main__":

@@ -39,3 +39,12 @@ def test_an_operation_is_a_method_of_its_service_and_of_one_protocol(name: str) 
     assert callable(getattr(SERVICES[known.service], known.verb))
     protocols = [kind for kind in vars(driver).values() if isinstance(kind, type) and known.verb in vars(kind)]
     assert len(protocols) == 1
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_a_filled_result_is_what_model_copy_makes(name: str) -> None:
+    empty = TYPES[name].result()
+    fields = {"operation": name, "backend": "here", "attempts": 2}
+    assert empty.filled(**fields) == empty.model_copy(update=fields)
+    assert empty.filled(**fields).model_dump_json() == empty.model_copy(update=fields).model_dump_json()
+    assert empty.filled(**fields).model_fields_set == empty.model_copy(update=fields).model_fields_set

@@ -184,7 +184,7 @@ class OnnxModel:
             filled["predictions"] = predictions
         if call.raw:
             filled["raw"] = _json(outputs)
-        return self._blank.model_copy(update=filled)
+        return self._blank.filled(**filled)
 
     # --- at load: the graph against the manifest, and a first run ------------------------------------
 
