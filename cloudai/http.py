@@ -99,10 +99,9 @@ def check_cleartext(url: str, *, backend: str) -> None:
     """Refuses an address that is not https, except on this machine: credentials would be readable on the way."""
     try:
         parts = urlsplit(url)
-        valid = bool(parts.hostname) and parts.scheme in ("http", "https") and not parts.username
     except ValueError:
-        valid = False
-    if not valid:
+        parts = urlsplit("")
+    if not parts.hostname or parts.scheme not in ("http", "https") or parts.username:
         raise ConfigError(f"[backends.{backend}] endpoint_url is no http(s) address without a user in it")
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ConfigError(

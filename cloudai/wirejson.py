@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 
 class Malformed(Exception):
@@ -43,6 +43,10 @@ class JsonNode:
     def _need(self, right: bool, wanted: str) -> None:
         if not right:
             raise Malformed(f"{self.path} is {type(self.value).__name__}, not {wanted}")
+
+    def fail(self, reason: str) -> NoReturn:
+        """Raises `Malformed` with this place and a reason that holds no content."""
+        raise Malformed(f"{self.path}: {reason}")
 
     def __bool__(self) -> bool:
         """Whether it is there."""

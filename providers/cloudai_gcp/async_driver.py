@@ -1,0 +1,135 @@
+"""The async driver: the same plans as the sync one, sent over aiohttp. Its docstrings are the sync driver's."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from cloudai.driver import Call
+from cloudai.errors import Fault
+from cloudai.http import AsyncTransport, OutOfTime
+from cloudai.types import speech as s
+from cloudai.types import translation as t
+from cloudai.types import vision as v
+from cloudai_gcp import codec_document, codec_speech, codec_synthesis, codec_translation, codec_vision
+from cloudai_gcp.auth import Auth
+from cloudai_gcp.driver import speech_model, vision_model
+from cloudai_gcp.errors import fault_of
+from cloudai_gcp.sending import answer_of, request_of, target_of, unavailable
+from cloudai_gcp.settings import GcpSettings
+from cloudai_gcp.wire import Answer, Plan, Target, Wire
+
+if TYPE_CHECKING:
+    import aiohttp
+
+R = TypeVar("R")
+
+
+class AsyncGcpDriver:
+    """One `gcp` backend on an event loop. Tokens are renewed in a thread."""
+
+    asynchronous = True
+
+    def __init__(self, settings: GcpSettings, *, backend: str) -> None:
+        self.settings = settings
+        self.backend = backend
+        self._auth = Auth(settings)
+        self._transport = AsyncTransport(settings)
+
+    @property
+    def client(self) -> aiohttp.ClientSession:
+        """The HTTP session of the running loop; it adds no credentials by itself."""
+        return self._transport.client
+
+    def unavailable(self) -> Mapping[str, str]:
+        return unavailable(self.settings)
+
+    def classify(self, error: Exception) -> Fault | None:
+        return fault_of(error)
+
+    async def close(self) -> None:
+        await self._transport.close()
+        self._auth.close()
+
+    async def detect_labels(self, request: v.DetectLabelsRequest, call: Call) -> v.DetectLabelsResult:
+        model, target = vision_model(call), await self._target()
+        return await self._run(codec_vision.detect_labels(request, target, model=model, raw=call.raw), call)
+
+    async def detect_objects(self, request: v.DetectObjectsRequest, call: Call) -> v.DetectObjectsResult:
+        model, target = vision_model(call), await self._target()
+        return await self._run(codec_vision.detect_objects(request, target, model=model, raw=call.raw), call)
+
+    async def detect_faces(self, request: v.DetectFacesRequest, call: Call) -> v.DetectFacesResult:
+        model, target = vision_model(call), await self._target()
+        return await self._run(codec_vision.detect_faces(request, target, model=model, raw=call.raw), call)
+
+    async def read_text(self, request: v.ReadTextRequest, call: Call) -> v.ReadTextResult:
+        model, target = vision_model(call), await self._target()
+        return await self._run(codec_vision.read_text(request, target, model=model, raw=call.raw), call)
+
+    async def moderate(self, request: v.ModerateRequest, call: Call) -> v.ModerateResult:
+        model, target = vision_model(call), await self._target()
+        return await self._run(codec_vision.moderate(request, target, model=model, raw=call.raw), call)
+
+    async def detect_landmarks(self, request: v.DetectLandmarksRequest, call: Call) -> v.DetectLandmarksResult:
+        model, target = vision_model(call), await self._target()
+        return await self._run(codec_vision.detect_landmarks(request, target, model=model, raw=call.raw), call)
+
+    async def detect_logos(self, request: v.DetectLogosRequest, call: Call) -> v.DetectLogosResult:
+        model, target = vision_model(call), await self._target()
+        return await self._run(codec_vision.detect_logos(request, target, model=model, raw=call.raw), call)
+
+    async def analyze(self, request: v.AnalyzeRequest, call: Call) -> Sequence[v.Analysis]:
+        return await self._run(codec_vision.analyze(request, await self._target(), raw=call.raw), call)
+
+    async def read_document(self, request: v.ReadDocumentRequest, call: Call) -> v.ReadDocumentResult:
+        target = await self._target(with_project=True)
+        return await self._run(codec_document.read_document(request, target, raw=call.raw), call)
+
+    async def transcribe(self, request: s.TranscribeRequest, call: Call) -> s.TranscribeResult:
+        model, target = speech_model(call), await self._target(with_project=True)
+        return await self._run(codec_speech.transcribe(request, target, model=model, raw=call.raw), call)
+
+    async def synthesize(self, request: s.SynthesizeRequest, call: Call) -> s.SynthesizeResult:
+        return await self._run(codec_synthesis.synthesize(request, raw=call.raw), call)
+
+    async def voices(self, request: s.VoicesRequest, call: Call) -> s.VoicesResult:
+        return await self._run(codec_synthesis.voices(request, raw=call.raw), call)
+
+    async def translate(self, request: t.TranslateRequest, call: Call) -> t.TranslateResult:
+        target = await self._target(with_project=True)
+        return await self._run(codec_translation.translate(request, target, raw=call.raw), call)
+
+    async def detect_language(self, request: t.DetectLanguageRequest, call: Call) -> t.DetectLanguageResult:
+        target = await self._target(with_project=True)
+        return await self._run(codec_translation.detect_language(request, target, raw=call.raw), call)
+
+    async def languages(self, request: t.LanguagesRequest, call: Call) -> t.LanguagesResult:
+        target = await self._target(with_project=True)
+        return await self._run(codec_translation.languages(request, target, raw=call.raw), call)
+
+    async def translate_document(self, request: t.TranslateDocumentRequest, call: Call) -> t.TranslateDocumentResult:
+        target = await self._target(with_project=True)
+        return await self._run(codec_translation.translate_document(request, target, raw=call.raw), call)
+
+    async def _target(self, *, with_project: bool = False) -> Target:
+        project = self._auth.known_project
+        if project is None and with_project and not self._auth.by_key:
+            project = await asyncio.to_thread(self._auth.project)
+        return target_of(self.settings, self._auth, project or "")
+
+    async def _run(self, plan: Plan[R], call: Call) -> R:
+        ends = time.monotonic() + call.timeout
+        return plan.decode([await self._send(wire, ends) for wire in plan.wires])
+
+    async def _send(self, wire: Wire, ends: float) -> Answer:
+        headers = self._auth.ready()
+        if headers is None:
+            headers = await asyncio.to_thread(self._auth.headers)
+        request = request_of(wire, headers, self.settings.endpoint_url)
+        left = ends - time.monotonic()
+        if left <= 0:
+            raise OutOfTime
+        return answer_of(await self._transport.send(request, timeout=left), self._auth)

@@ -1,0 +1,284 @@
+"""Document AI `process` with an Enterprise OCR or Form Parser processor. Pure: requests in, results out.
+
+https://cloud.google.com/document-ai/docs/reference/rest/v1/Document
+Text stands once, in `document.text`; everything else points into it by half-open spans of characters.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Final
+
+from cloudai.errors import InvalidInput, TooLarge, Unsupported
+from cloudai.types import vision as v
+from cloudai.types.geometry import Region
+from cloudai.types.results import Notice, Usage
+from cloudai.wirejson import JsonNode
+from cloudai_gcp.values import Frame, from_google, region
+from cloudai_gcp.wire import Answer, JsonObject, Plan, Target, Wire, one
+
+FORM_FEATURES: Final = frozenset({v.DocumentFeature.TABLES, v.DocumentFeature.FORMS})
+PAGES: Final = 15
+"""Of one request: https://cloud.google.com/document-ai/limits"""
+_NAME = re.compile(r"projects/[^/]+/locations/(?P<location>[^/]+)/processors/[^/]+(?:/processorVersions/[^/]+)?")
+
+
+def read_document(request: v.ReadDocumentRequest, target: Target, *, raw: bool = False) -> Plan[v.ReadDocumentResult]:
+    forms = bool(FORM_FEATURES & set(request.features))
+    name, location = processor(target, forms=forms)
+    body: dict[str, object] = {"skipHumanReview": True, "imagelessMode": True, **_source(request)}
+    options = _options(request)
+    if options:
+        body["processOptions"] = options
+    notices = _ignored(request)
+
+    def decode(answer: Answer) -> v.ReadDocumentResult:
+        document = answer.json.at("document")
+        text = document.text("text")
+        found = [_Page(each, text, index) for index, each in enumerate(document.items("pages"), start=1)]
+        return v.ReadDocumentResult(
+            pages=tuple(page.read() for page in found),
+            tables=tuple(table for page in found for table in page.tables()),
+            key_values=tuple(pair for page in found for pair in page.key_values()),
+            usage=(usage_of(request, forms=forms, pages=len(found)),),
+            warnings=notices,
+            request_id=answer.request_id,
+            model=name.rpartition("processors/")[2],
+            raw=answer.json.value if raw else None,
+        )
+
+    return one(Wire(service=f"{location}-documentai", path=f"/v1/{name}:process", body=body), decode)
+
+
+def processor(target: Target, *, forms: bool) -> tuple[str, str]:
+    """The processor's full name and its location. Raises `Unsupported` where none is set."""
+    key = "form_processor" if forms else "processor"
+    found = target.form_processor if forms else target.processor or target.form_processor
+    if found is None:
+        kind = "Form Parser" if forms else "Enterprise Document OCR"
+        raise Unsupported(f"Document AI needs a {kind} processor of yours: create one and set {key} in the backend")
+    full = _NAME.fullmatch(found)
+    if full is not None:
+        return found, full["location"]
+    location = target.location if target.location not in (None, "global") else "us"
+    assert location is not None
+    return f"projects/{target.project}/locations/{location}/processors/{found}", location
+
+
+def _source(request: v.ReadDocumentRequest) -> JsonObject:
+    media = request.document
+    if media.data is None:
+        kind = _TYPES.get(str(media.name).lower().rpartition(".")[2])
+        if kind is None:
+            known = ", ".join(sorted(_TYPES))
+            raise InvalidInput(f"Document AI has to be told the type of {media.name}: its name ends in none of {known}")
+        return {"gcsDocument": {"gcsUri": media.uri, "mimeType": kind}}
+    content = base64.b64encode(media.data).decode("ascii")
+    return {"rawDocument": {"content": content, "mimeType": media.content_type}}
+
+
+_TYPES: Final = {
+    "pdf": "application/pdf",
+    "tif": "image/tiff",
+    "tiff": "image/tiff",
+    "gif": "image/gif",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "png": "image/png",
+    "bmp": "image/bmp",
+    "webp": "image/webp",
+}
+"""By the name, only for an object that was not fetched: https://cloud.google.com/document-ai/docs/file-types"""
+
+
+def _options(request: v.ReadDocumentRequest) -> dict[str, object]:
+    options: dict[str, object] = {}
+    if request.pages is not None:
+        chosen = page_numbers(request.pages)
+        if len(chosen) > PAGES:
+            raise TooLarge(f"{len(chosen)} pages were asked for; Document AI takes {PAGES} in a request")
+        options["individualPageSelector"] = {"pages": chosen}
+    if request.languages:
+        options["ocrConfig"] = {"hints": {"languageHints": list(request.languages)}}
+    return options
+
+
+def page_numbers(pages: str) -> list[int]:
+    """`1-3,7` -> `[1, 2, 3, 7]`. Raises `InvalidInput`."""
+    numbers: set[int] = set()
+    for part in pages.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()) or int(first) < 1:
+            raise InvalidInput(f"pages={pages!r} is not of the form '1-3,7'")
+        numbers.update(range(int(first), min(int(last or first), int(first) + 10_000) + 1))
+    return sorted(numbers)
+
+
+def usage_of(request: v.ReadDocumentRequest, *, forms: bool, pages: int) -> Usage:
+    """Pages of the processor that was called."""
+    features = tuple(sorted(feature.value for feature in request.features if feature in FORM_FEATURES))
+    return Usage(
+        meter="vision.read_document",
+        unit="page",
+        quantity=Decimal(pages),
+        features=features,
+        variant="form-parser" if forms else "ocr",
+    )
+
+
+def _ignored(request: v.ReadDocumentRequest) -> tuple[Notice, ...]:
+    served = FORM_FEATURES
+    missing = [feature.value for feature in request.features if feature not in served]
+    if request.queries and "queries" not in missing:
+        missing.append("queries")
+    return tuple(
+        Notice(code="option_ignored", message=f"this driver gets no {name} from Document AI") for name in missing
+    )
+
+
+class _Page:
+    """One page of the answer."""
+
+    def __init__(self, node: JsonNode, text: str, index: int) -> None:
+        self._node = node
+        self._text = text
+        self._number = node.integer("pageNumber") or index
+        size = node.at("dimension")
+        self._width, self._height = size.number("width"), size.number("height")
+        self._unit = size.text("unit") or "pixels"
+        self._frame = Frame(width=self._width, height=self._height) if self._width and self._height else None
+
+    def read(self) -> v.Page:
+        tokens = [(_span(each), each) for each in self._node.items("tokens")]
+        lines = [(_span(each), self._line(each, tokens)) for each in self._node.items("lines")]
+        languages = (from_google(each.text("languageCode")) for each in self._node.items("detectedLanguages"))
+        return v.Page(
+            number=self._number,
+            width=self._width or None,
+            height=self._height or None,
+            unit="pixel" if self._unit == "pixels" else self._unit,
+            blocks=tuple(self._blocks(lines)),
+            languages=tuple(dict.fromkeys(tag for tag in languages if tag is not None)),
+        )
+
+    def _blocks(self, lines: Sequence[tuple[_Span, v.Line]]) -> list[v.Block]:
+        """Paragraphs with their lines; lines of no paragraph make a block of their own."""
+        blocks: list[v.Block] = []
+        taken: set[int] = set()
+        for each in self._node.items("paragraphs"):
+            span = _span(each)
+            mine = [index for index, (own, _) in enumerate(lines) if index not in taken and _within(own, span)]
+            taken.update(mine)
+            if mine:
+                blocks.append(
+                    v.Block(
+                        lines=tuple(lines[index][1] for index in mine),
+                        region=self._region(each),
+                        confidence=each.at("layout").ratio("confidence"),
+                    )
+                )
+        left = tuple(line for index, (_, line) in enumerate(lines) if index not in taken)
+        return [*blocks, v.Block(lines=left)] if left else blocks
+
+    def _line(self, node: JsonNode, tokens: Sequence[tuple[_Span, JsonNode]]) -> v.Line:
+        span = _span(node)
+        words = tuple(self._word(each) for own, each in tokens if _within(own, span))
+        return v.Line(
+            text=self._said(node.at("layout")),
+            words=words,
+            region=self._region(node),
+            confidence=node.at("layout").ratio("confidence"),
+            language=_first_language(node),
+        )
+
+    def _word(self, node: JsonNode) -> v.Word:
+        return v.Word(
+            text=self._said(node.at("layout")),
+            region=self._region(node),
+            confidence=node.at("layout").ratio("confidence"),
+            language=_first_language(node),
+        )
+
+    def tables(self) -> list[v.Table]:
+        return [self._table(each) for each in self._node.items("tables")]
+
+    def _table(self, node: JsonNode) -> v.Table:
+        """Cells in a grid: one that spans rows pushes those below it to the right."""
+        headers = node.items("headerRows")
+        rows = [*headers, *node.items("bodyRows")]
+        taken: set[tuple[int, int]] = set()
+        cells: list[v.Cell] = []
+        for number, row in enumerate(rows):
+            column = 0
+            for each in row.items("cells"):
+                while (number, column) in taken:
+                    column += 1
+                cell = self._cell(each, number, column, header=number < len(headers))
+                taken.update(
+                    (number + down, column + right)
+                    for down in range(cell.row_span)
+                    for right in range(cell.column_span)
+                )
+                cells.append(cell)
+        return v.Table(
+            rows=max((row for row, _ in taken), default=-1) + 1,
+            columns=max((column for _, column in taken), default=-1) + 1,
+            cells=tuple(cells),
+            page=self._number,
+            region=self._region(node),
+            confidence=node.at("layout").ratio("confidence"),
+        )
+
+    def _cell(self, node: JsonNode, row: int, column: int, *, header: bool) -> v.Cell:
+        return v.Cell(
+            row=row,
+            column=column,
+            row_span=min(1_000, max(1, node.integer("rowSpan"))),
+            column_span=min(1_000, max(1, node.integer("colSpan"))),
+            text=self._said(node.at("layout")),
+            header=header,
+            region=self._region(node),
+            confidence=node.at("layout").ratio("confidence"),
+        )
+
+    def key_values(self) -> list[v.KeyValue]:
+        return [
+            v.KeyValue(
+                key=self._said(each.at("fieldName")).rstrip(":").rstrip(),
+                value=self._said(each.at("fieldValue")),
+                page=self._number,
+                key_region=region(each.at("fieldName").at("boundingPoly"), self._frame),
+                value_region=region(each.at("fieldValue").at("boundingPoly"), self._frame),
+                confidence=each.at("fieldValue").ratio("confidence"),
+            )
+            for each in self._node.items("formFields")
+        ]
+
+    def _region(self, node: JsonNode) -> Region | None:
+        return region(node.at("layout").at("boundingPoly"), self._frame)
+
+    def _said(self, layout: JsonNode) -> str:
+        parts = layout.at("textAnchor").items("textSegments")
+        return "".join(self._text[part.integer("startIndex") : part.integer("endIndex")] for part in parts).strip()
+
+
+_Span = tuple[int, int]
+
+
+def _span(node: JsonNode) -> _Span:
+    """From the first to the last character of a layout; an index of zero is left out."""
+    parts = node.at("layout").at("textAnchor").items("textSegments")
+    if not parts:
+        return (0, 0)
+    return min(part.integer("startIndex") for part in parts), max(part.integer("endIndex") for part in parts)
+
+
+def _within(inner: _Span, outer: _Span) -> bool:
+    return inner[0] < inner[1] and outer[0] <= inner[0] and inner[1] <= outer[1]
+
+
+def _first_language(node: JsonNode) -> str | None:
+    return next((from_google(each.text("languageCode")) for each in node.items("detectedLanguages")), None)

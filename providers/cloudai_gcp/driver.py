@@ -1,0 +1,177 @@
+"""The sync driver: each operation is a plan made by a codec, sent over httpx."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from cloudai.driver import (
+    Analyze,
+    Call,
+    DetectFaces,
+    DetectLabels,
+    DetectLandmarks,
+    DetectLanguage,
+    DetectLogos,
+    DetectObjects,
+    Languages,
+    Moderate,
+    ReadDocument,
+    ReadText,
+    Synthesize,
+    Transcribe,
+    Translate,
+    TranslateDocument,
+    Voices,
+)
+from cloudai.errors import Fault
+from cloudai.http import OutOfTime, Transport
+from cloudai.types import speech as s
+from cloudai.types import translation as t
+from cloudai.types import vision as v
+from cloudai_gcp import codec_document, codec_speech, codec_synthesis, codec_translation, codec_vision
+from cloudai_gcp.auth import Auth
+from cloudai_gcp.errors import fault_of
+from cloudai_gcp.sending import answer_of, request_of, target_of, unavailable
+from cloudai_gcp.settings import GcpSettings, TranscribeOptions, VisionOptions
+from cloudai_gcp.wire import Answer, Plan, Target, Wire
+
+if TYPE_CHECKING:
+    import httpx
+
+R = TypeVar("R")
+
+
+class GcpDriver(
+    DetectLabels,
+    DetectObjects,
+    DetectFaces,
+    ReadText,
+    ReadDocument,
+    Moderate,
+    DetectLandmarks,
+    DetectLogos,
+    Analyze,
+    Transcribe,
+    Synthesize,
+    Voices,
+    Translate,
+    DetectLanguage,
+    Languages,
+    TranslateDocument,
+):
+    """One `gcp` backend. Methods are safe to call from many threads at once."""
+
+    def __init__(self, settings: GcpSettings, *, backend: str) -> None:
+        self.settings = settings
+        self.backend = backend
+        self._auth = Auth(settings)
+        self._transport = Transport(settings)
+
+    @property
+    def client(self) -> httpx.Client:
+        """The HTTP client; it adds no credentials by itself."""
+        return self._transport.client
+
+    def unavailable(self) -> Mapping[str, str]:
+        """What the settings leave out: documents without a processor, what takes no API key."""
+        return unavailable(self.settings)
+
+    def classify(self, error: Exception) -> Fault | None:
+        """From Google's codes, google-auth's classes and the transport's."""
+        return fault_of(error)
+
+    def close(self) -> None:
+        """Closes all connections."""
+        self._transport.close()
+        self._auth.close()
+
+    def detect_labels(self, request: v.DetectLabelsRequest, call: Call) -> v.DetectLabelsResult:
+        model, target = vision_model(call), self._target()
+        return self._run(codec_vision.detect_labels(request, target, model=model, raw=call.raw), call)
+
+    def detect_objects(self, request: v.DetectObjectsRequest, call: Call) -> v.DetectObjectsResult:
+        model, target = vision_model(call), self._target()
+        return self._run(codec_vision.detect_objects(request, target, model=model, raw=call.raw), call)
+
+    def detect_faces(self, request: v.DetectFacesRequest, call: Call) -> v.DetectFacesResult:
+        model, target = vision_model(call), self._target()
+        return self._run(codec_vision.detect_faces(request, target, model=model, raw=call.raw), call)
+
+    def read_text(self, request: v.ReadTextRequest, call: Call) -> v.ReadTextResult:
+        model, target = vision_model(call), self._target()
+        return self._run(codec_vision.read_text(request, target, model=model, raw=call.raw), call)
+
+    def moderate(self, request: v.ModerateRequest, call: Call) -> v.ModerateResult:
+        model, target = vision_model(call), self._target()
+        return self._run(codec_vision.moderate(request, target, model=model, raw=call.raw), call)
+
+    def detect_landmarks(self, request: v.DetectLandmarksRequest, call: Call) -> v.DetectLandmarksResult:
+        model, target = vision_model(call), self._target()
+        return self._run(codec_vision.detect_landmarks(request, target, model=model, raw=call.raw), call)
+
+    def detect_logos(self, request: v.DetectLogosRequest, call: Call) -> v.DetectLogosResult:
+        model, target = vision_model(call), self._target()
+        return self._run(codec_vision.detect_logos(request, target, model=model, raw=call.raw), call)
+
+    def analyze(self, request: v.AnalyzeRequest, call: Call) -> Sequence[v.Analysis]:
+        return self._run(codec_vision.analyze(request, self._target(), raw=call.raw), call)
+
+    def read_document(self, request: v.ReadDocumentRequest, call: Call) -> v.ReadDocumentResult:
+        target = self._target(with_project=True)
+        return self._run(codec_document.read_document(request, target, raw=call.raw), call)
+
+    def transcribe(self, request: s.TranscribeRequest, call: Call) -> s.TranscribeResult:
+        model, target = speech_model(call), self._target(with_project=True)
+        return self._run(codec_speech.transcribe(request, target, model=model, raw=call.raw), call)
+
+    def synthesize(self, request: s.SynthesizeRequest, call: Call) -> s.SynthesizeResult:
+        return self._run(codec_synthesis.synthesize(request, raw=call.raw), call)
+
+    def voices(self, request: s.VoicesRequest, call: Call) -> s.VoicesResult:
+        return self._run(codec_synthesis.voices(request, raw=call.raw), call)
+
+    def translate(self, request: t.TranslateRequest, call: Call) -> t.TranslateResult:
+        target = self._target(with_project=True)
+        return self._run(codec_translation.translate(request, target, raw=call.raw), call)
+
+    def detect_language(self, request: t.DetectLanguageRequest, call: Call) -> t.DetectLanguageResult:
+        target = self._target(with_project=True)
+        return self._run(codec_translation.detect_language(request, target, raw=call.raw), call)
+
+    def languages(self, request: t.LanguagesRequest, call: Call) -> t.LanguagesResult:
+        target = self._target(with_project=True)
+        return self._run(codec_translation.languages(request, target, raw=call.raw), call)
+
+    def translate_document(self, request: t.TranslateDocumentRequest, call: Call) -> t.TranslateDocumentResult:
+        target = self._target(with_project=True)
+        return self._run(codec_translation.translate_document(request, target, raw=call.raw), call)
+
+    def _target(self, *, with_project: bool = False) -> Target:
+        """Vision needs no project; a key has none."""
+        needed = with_project and not self._auth.by_key
+        project = self._auth.project() if needed else self._auth.known_project or ""
+        return target_of(self.settings, self._auth, project)
+
+    def _run(self, plan: Plan[R], call: Call) -> R:
+        ends = time.monotonic() + call.timeout
+        return plan.decode([self._send(wire, ends) for wire in plan.wires])
+
+    def _send(self, wire: Wire, ends: float) -> Answer:
+        headers = self._auth.headers()
+        request = request_of(wire, headers, self.settings.endpoint_url)
+        left = ends - time.monotonic()
+        if left <= 0:
+            raise OutOfTime
+        return answer_of(self._transport.send(request, timeout=left), self._auth)
+
+
+def vision_model(call: Call) -> str | None:
+    """The model that the call's options name."""
+    return call.options.model if isinstance(call.options, VisionOptions) else None
+
+
+def speech_model(call: Call) -> str | None:
+    """The same of a transcription."""
+    return call.options.model if isinstance(call.options, TranscribeOptions) else None

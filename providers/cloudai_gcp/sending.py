@@ -1,0 +1,72 @@
+"""What the sync and the async driver share: addresses, bodies, replies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
+
+from cloudai.errors import ErrorCode, Fault
+from cloudai.http import WireReply, WireRequest
+from cloudai.wirejson import JsonNode, Malformed, dump
+from cloudai_gcp.errors import GoogleError, error_of
+from cloudai_gcp.wire import Answer, Target, Wire
+
+if TYPE_CHECKING:
+    from cloudai_gcp.auth import Auth
+    from cloudai_gcp.settings import GcpSettings
+
+KEYLESS = ("vision.read_document", "translation.translate_document")
+"""Operations that take no API key."""
+
+
+def unavailable(settings: GcpSettings) -> Mapping[str, str]:
+    """What can't be served with these settings, and why."""
+    found: dict[str, str] = {}
+    if settings.processor is None and settings.form_processor is None:
+        found["vision.read_document"] = (
+            "Document AI needs a processor of yours: create one in the console and set processor (OCR) or "
+            "form_processor (tables, forms) in the backend"
+        )
+    if settings.api_key is not None:
+        found |= dict.fromkeys(KEYLESS, "the service takes no API key: use credentials_file or the default credentials")
+    return found
+
+
+def target_of(settings: GcpSettings, auth: Auth, project: str) -> Target:
+    """Where the requests of a backend go."""
+    return Target(
+        project=project,
+        location=settings.location or settings.region,
+        by_key=auth.by_key,
+        recognizer=settings.recognizer,
+        processor=settings.processor,
+        form_processor=settings.form_processor,
+    )
+
+
+def request_of(wire: Wire, headers: Mapping[str, str], endpoint: str | None) -> WireRequest:
+    """The HTTP request of a wire."""
+    base = endpoint.rstrip("/") if endpoint else f"https://{wire.service}.googleapis.com"
+    query = f"?{urlencode(wire.query)}" if wire.query else ""
+    body = b"" if wire.body is None else dump(wire.body)
+    kind = {"content-type": "application/json"} if body else {}
+    return WireRequest(
+        method=wire.method,
+        url=f"{base}{quote(wire.path, safe='/:_-.~@')}{query}",
+        headers={**headers, **kind},
+        body=body,
+    )
+
+
+def answer_of(reply: WireReply, auth: Auth) -> Answer:
+    """A reply's JSON. Raises `GoogleError` for an error, and for a 200 that is not Google's."""
+    if not 200 <= reply.status < 300:
+        raise error_of(reply, auth.secrets)
+    try:
+        node = JsonNode.parse(reply.body)
+    except Malformed as error:
+        kind = reply.headers.get("content-type", "no content type").partition(";")[0]
+        text = f"HTTP {reply.status} with what is no JSON object ({kind}); is endpoint_url right, or a proxy between?"
+        raise GoogleError(Fault(code=ErrorCode.INTERNAL, message=text), status=reply.status) from error
+    return Answer(json=node, request_id=reply.headers.get("x-request-id"))

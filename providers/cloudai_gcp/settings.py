@@ -1,0 +1,45 @@
+"""What `[backends.NAME]` may hold for `provider = "gcp"`, and the options of one call."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from cloudai.http import HttpSettings
+from cloudai.settings import ConfigPath, OptionsModel
+
+
+class GcpSettings(HttpSettings):
+    """With none of them: Application Default Credentials, their project, and Google's own addresses.
+
+    With `api_key` the methods that take no key are not available: documents, and version 2 of Speech-to-Text and
+    version 3 of Translation (their older versions are used). `endpoint_url` is one base for all services.
+    """
+
+    project: str | None = None
+    """Project id or number; otherwise `GOOGLE_CLOUD_PROJECT`, otherwise that of the credentials."""
+    location: str | None = Field(default=None, pattern=r"^[a-z0-9-]+$")
+    """`global`, `us`, `eu`, `europe-west1`...; otherwise `region`, otherwise each service's own default."""
+    credentials_file: ConfigPath | None = None
+    """JSON of a service account, of a user, or of workload identity federation."""
+    quota_project: str | None = None
+    """The project whose quota is used and that is billed, where it is not the credentials' own."""
+    recognizer: str = "_"
+    """Speech-to-Text: a stored recognizer; `_` is none."""
+    processor: str | None = None
+    """Document AI: an Enterprise Document OCR processor, its id or `projects/P/locations/L/processors/ID`."""
+    form_processor: str | None = None
+    """Document AI: a Form Parser processor, for tables and forms."""
+
+
+class VisionOptions(OptionsModel):
+    """`options={"gcp": {...}}` of an image operation."""
+
+    model: str | None = None
+    """`builtin/stable`, `builtin/latest`; for text also `builtin/rc`."""
+
+
+class TranscribeOptions(OptionsModel):
+    """`options={"gcp": {...}}` of `speech.transcribe`."""
+
+    model: str | None = None
+    """`long` where it is not given (v1: the service's default); `short`, `telephony`, `chirp_2`, ..."""
