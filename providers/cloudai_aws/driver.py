@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cloudai.driver import (
@@ -10,21 +10,43 @@ from cloudai.driver import (
     DetectFaces,
     DetectLabels,
     DetectLandmarks,
+    DetectLanguage,
     DetectObjects,
     Driver,
+    FetchesObjects,
+    Languages,
     Moderate,
     ReadDocument,
     ReadText,
+    Synthesize,
+    Transcribe,
+    TranscribeJobs,
+    Translate,
+    TranslateDocument,
+    Voices,
 )
 from cloudai.errors import Fault
+from cloudai.languages import normalise
 from cloudai.settings import OptionsModel
+from cloudai.types import speech as s
+from cloudai.types import translation as t
 from cloudai.types import vision as v
 from cloudai.types.results import Notice, Result
-from cloudai_aws import codec_document, codec_vision
+from cloudai_aws import codec_document, codec_polly, codec_text, codec_vision
 from cloudai_aws.clients import Clients
+from cloudai_aws.codec_languages import engine_of
 from cloudai_aws.faults import fault_of
 from cloudai_aws.reply import Params, Reply, raw, request_id
-from cloudai_aws.settings import AwsSettings, DocumentOptions, LabelOptions, ModerationOptions
+from cloudai_aws.settings import (
+    AwsSettings,
+    DocumentOptions,
+    LabelOptions,
+    ModerationOptions,
+    SynthesizeOptions,
+    TranslateOptions,
+)
+from cloudai_aws.storage import Storage
+from cloudai_aws.transcribing import Transcriber
 from cloudai_aws.wire import within
 
 if TYPE_CHECKING:
@@ -34,11 +56,32 @@ R = TypeVar("R", bound=Result)
 O = TypeVar("O", bound=OptionsModel)  # noqa: E741
 
 
-class AwsDriver(Driver, DetectLabels, DetectObjects, DetectFaces, ReadText, ReadDocument, Moderate, DetectLandmarks):
+class AwsDriver(
+    Driver,
+    DetectLabels,
+    DetectObjects,
+    DetectFaces,
+    ReadText,
+    ReadDocument,
+    Moderate,
+    DetectLandmarks,
+    Translate,
+    DetectLanguage,
+    Languages,
+    TranslateDocument,
+    Synthesize,
+    Voices,
+    Transcribe,
+    TranscribeJobs,
+    FetchesObjects,
+):
     """One AWS account and region."""
 
-    def __init__(self, settings: AwsSettings) -> None:
+    def __init__(self, settings: AwsSettings, *, backend: str) -> None:
         self._clients = Clients(settings)
+        self._storage = Storage(self._clients, settings)
+        self._transcriber = Transcriber(self._clients, settings, backend=backend)
+        self._engines: Mapping[str, str] = {}
 
     @property
     def client(self) -> Callable[[str], Any]:
@@ -104,11 +147,122 @@ class AwsDriver(Driver, DetectLabels, DetectObjects, DetectFaces, ReadText, Read
         result = codec_document.decode_document(reply, codec_document.features_of(request))
         return _told(result, reply, call, codec_document.document_notices(request))
 
+    # --- translation -----------------------------------------------------------------------------
+
+    def translate(self, request: t.TranslateRequest, call: Call) -> t.TranslateResult:
+        """One request for each text; HTML goes as documents."""
+        codec_text.check_model(request.model)
+        html = request.format is t.TextFormat.HTML
+        encode = codec_text.encode_html if html else codec_text.encode_text
+        asked = [encode(text, request, _options(call, TranslateOptions)) for text in request.texts]
+        method = "translate_document" if html else "translate_text"
+        replies = self._ask_each("translate", [(method, params) for params in asked], call)
+        result = t.TranslateResult(
+            translations=tuple(codec_text.decode_text(reply, request) for reply in replies),
+            target=normalise(request.target),
+            usage=codec_text.translate_usage(request, asked),
+        )
+        return _told_all(result, replies, call, codec_text.translate_notices(request, replies))
+
+    def detect_language(self, request: t.DetectLanguageRequest, call: Call) -> t.DetectLanguageResult:
+        asked = list(codec_text.detect_requests(request.texts))
+        replies = self._ask_each("comprehend", [(method, params) for method, params, _ in asked], call)
+        found: dict[int, t.LanguageDetection] = {}
+        for reply, (_, _, indexes) in zip(replies, asked, strict=True):
+            found |= codec_text.decode_detections(reply, indexes)
+        return _told_all(codec_text.detections_in_order(found, request.texts), replies, call)
+
+    def languages(self, request: t.LanguagesRequest, call: Call) -> t.LanguagesResult:
+        params, notices = codec_text.encode_languages(request)
+        replies = self._ask_pages("translate", "list_languages", params, call)
+        return _told_all(codec_text.decode_languages(replies), replies, call, notices)
+
+    def translate_document(self, request: t.TranslateDocumentRequest, call: Call) -> t.TranslateDocumentResult:
+        reply = self._ask("translate", "translate_document", codec_text.encode_document(request), call)
+        return _told(codec_text.decode_document(reply, request), reply, call)
+
+    # --- speech ----------------------------------------------------------------------------------
+
+    def synthesize(self, request: s.SynthesizeRequest, call: Call) -> s.SynthesizeResult:
+        """The audio, and in a second request the speech marks."""
+        options = _options(call, SynthesizeOptions)
+        with within(call.timeout):
+            voice, engine = self._voice(request, options, call)
+            spoken = codec_polly.encode_speech(request, options, voice, engine)
+            polly = self._clients("polly")
+            reply = polly.synthesize_speech(**spoken.params)
+            audio, billed = reply["AudioStream"].read(), codec_polly.billed_characters(reply, spoken)
+            marks = None
+            if request.speech_marks:
+                second = polly.synthesize_speech(**codec_polly.marks_params(spoken))
+                marks = second["AudioStream"].read()
+                billed += codec_polly.billed_characters(second, spoken)
+        return _told(codec_polly.decode_speech(audio, spoken, billed, marks), reply, call)
+
+    def _voice(self, request: s.SynthesizeRequest, options: SynthesizeOptions, call: Call) -> tuple[str, str]:
+        """A voice and its engine. Of a voice that is nobody's default the engines are asked for, once."""
+        if request.voice is None:
+            voice, engine, _ = codec_polly.default_voice(request)
+            return voice, options.engine or engine
+        known = options.engine or engine_of(request.voice) or self._engines.get(request.voice)
+        if known is None:
+            self._engines = codec_polly.engines_by_voice(self._ask_pages("polly", "describe_voices", {}, call))
+            known = codec_polly.check_voice(self._engines.get(request.voice), request.voice)
+        return request.voice, known
+
+    def voices(self, request: s.VoicesRequest, call: Call) -> s.VoicesResult:
+        replies = self._ask_pages("polly", "describe_voices", {"IncludeAdditionalLanguageCodes": True}, call)
+        return _told_all(codec_polly.decode_voices(replies, request), replies, call)
+
+    def transcribe(self, request: s.TranscribeRequest, call: Call) -> s.TranscribeResult:
+        return self._transcriber.transcribe(request, call)
+
+    def submit_transcription(self, request: s.TranscribeRequest, call: Call) -> s.JobRef:
+        return self._transcriber.submit(request, call)
+
+    def transcription_status(self, job: s.JobRef, call: Call) -> s.JobStatus:
+        return self._transcriber.status(job, call)
+
+    def transcription_result(self, job: s.JobRef, call: Call) -> s.TranscribeResult:
+        return self._transcriber.result(job, call)
+
+    def cancel_transcription(self, job: s.JobRef, call: Call) -> None:
+        self._transcriber.cancel(job, call)
+
+    # --- objects ---------------------------------------------------------------------------------
+
+    @property
+    def fetches(self) -> frozenset[str]:
+        """`s3://`, for other backends as well."""
+        return frozenset({"s3"})
+
+    def fetch(self, uri: str, *, max_bytes: int, call: Call) -> bytes:
+        return self._storage.fetch(uri, max_bytes=max_bytes, seconds=call.timeout)
+
+    # --- one request and several -----------------------------------------------------------------
+
     def _ask(self, service: str, method: str, params: Params, call: Call) -> Reply:
         """One request, within the call's seconds."""
         with within(call.timeout):
             reply: Reply = getattr(self._clients(service), method)(**params)
         return reply
+
+    def _ask_each(self, service: str, asked: Sequence[tuple[str, Params]], call: Call) -> list[Reply]:
+        """Several requests, all within the seconds of one attempt."""
+        with within(call.timeout):
+            client = self._clients(service)
+            return [getattr(client, method)(**params) for method, params in asked]
+
+    def _ask_pages(self, service: str, method: str, params: Params, call: Call) -> list[Reply]:
+        """All pages of a list."""
+        replies = list[Reply]()
+        with within(call.timeout):
+            ask = getattr(self._clients(service), method)
+            token: str | None = ""
+            while token is not None:
+                replies.append(ask(**params, **({"NextToken": token} if token else {})))
+                token = replies[-1].get("NextToken") or None
+        return replies
 
 
 def _options(call: Call, kind: type[O]) -> O:
@@ -121,3 +275,9 @@ def _told(result: R, reply: Reply, call: Call, notices: tuple[Notice, ...] = ())
     if call.raw:
         update["raw"] = raw(reply)
     return result.model_copy(update=update)
+
+
+def _told_all(result: R, replies: Sequence[Reply], call: Call, notices: tuple[Notice, ...] = ()) -> R:
+    """Of several requests: the last one's id, all their answers."""
+    told = _told(result, replies[-1], call, notices)
+    return told.model_copy(update={"raw": [raw(reply) for reply in replies]}) if call.raw else told

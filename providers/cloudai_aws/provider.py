@@ -18,6 +18,13 @@ IMPLEMENTS = frozenset(
         "vision.read_document",
         "vision.moderate",
         "vision.detect_landmarks",
+        "speech.transcribe",
+        "speech.synthesize",
+        "speech.voices",
+        "translation.translate",
+        "translation.detect_language",
+        "translation.languages",
+        "translation.translate_document",
     }
 )
 
@@ -73,7 +80,7 @@ class AwsProvider:
             raise MissingDependency("boto3 is not installed", install=line, backend=backend) from error
         from cloudai_aws.driver import AwsDriver
 
-        return AwsDriver(settings)
+        return AwsDriver(settings, backend=backend)
 
 
 PROVIDER = AwsProvider()

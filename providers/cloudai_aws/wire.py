@@ -32,8 +32,9 @@ _ends: ContextVar[float | None] = ContextVar("cloudai_aws_ends", default=None)
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """All requests made inside have to be over by then."""
-    token = _ends.set(time.monotonic() + seconds)
+    """All requests made inside have to be over by then; an outer bound stays."""
+    ends, outer = time.monotonic() + seconds, _ends.get()
+    token = _ends.set(ends if outer is None else min(ends, outer))
     try:
         yield
     finally:

@@ -20,21 +20,7 @@ class AwsHarness(Harness):
     provider = "aws"
     values: ClassVar[dict[str, Any]] = {}
     timeout = 20.0
-    not_yet = frozenset(
-        {
-            "custom.train",
-            "custom.deploy",
-            "custom.predict",
-            "custom.batch_predict",
-            "speech.transcribe",
-            "speech.synthesize",
-            "speech.voices",
-            "translation.translate",
-            "translation.detect_language",
-            "translation.languages",
-            "translation.translate_document",
-        }
-    )
+    not_yet = frozenset({"custom.train", "custom.deploy", "custom.predict", "custom.batch_predict"})
 
 
 @pytest.fixture(autouse=True, scope="module")

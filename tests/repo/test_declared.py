@@ -8,21 +8,7 @@ from cloudai.registry import Registry
 
 CLOUD_ONLY_DECLARED = "the driver is its own issue; planning and comparing work"
 OPERATIONS_NOT_YET: dict[str, frozenset[str]] = {
-    "aws": frozenset(
-        {
-            "custom.train",
-            "custom.deploy",
-            "custom.predict",
-            "custom.batch_predict",
-            "speech.transcribe",
-            "speech.synthesize",
-            "speech.voices",
-            "translation.translate",
-            "translation.detect_language",
-            "translation.languages",
-            "translation.translate_document",
-        }
-    ),
+    "aws": frozenset({"custom.train", "custom.deploy", "custom.predict", "custom.batch_predict"}),
     "gcp": frozenset({"custom.train", "custom.deploy", "custom.predict", "custom.batch_predict"}),
 }
 """Offered, and not in the driver of this version. May only shrink."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from aws_server import ACCESS_KEY, REGION, SECRET_KEY, Params, StrictServer, serving
+from aws_server import ACCESS_KEY, REGION, SECRET_KEY, Failure, Params, StrictServer, serving
 
 Block = dict[str, Any]
 
@@ -160,6 +161,177 @@ ANALYSIS: Params = {
 }
 
 
+VOICES: list[Params] = [
+    {
+        "Id": "Kajal",
+        "Name": "Kajal",
+        "Gender": "Female",
+        "LanguageCode": "en-IN",
+        "LanguageName": "Indian English",
+        "AdditionalLanguageCodes": ["hi-IN"],
+        "SupportedEngines": ["neural", "generative"],
+    },
+    {
+        "Id": "Zeina",
+        "Name": "Zeina",
+        "Gender": "Female",
+        "LanguageCode": "arb",
+        "LanguageName": "Arabic",
+        "SupportedEngines": ["standard"],
+    },
+    {
+        "Id": "Ruth",
+        "Name": "Ruth",
+        "Gender": "Female",
+        "LanguageCode": "en-US",
+        "LanguageName": "US English",
+        "SupportedEngines": ["long-form"],
+    },
+]
+MARKS = b"""{"time":6,"type":"sentence","start":0,"end":13,"value":"Hello, world."}
+{"time":6,"type":"word","start":0,"end":5,"value":"Hello"}
+{"time":6,"type":"viseme","value":"k"}
+{"time":373,"type":"word","start":7,"end":12,"value":"world"}
+"""
+
+
+def voices(params: Params) -> Params:
+    """Two pages."""
+    if "NextToken" not in params:
+        return {"Voices": VOICES[:2], "NextToken": "page-2"}
+    return {"Voices": VOICES[2:]}
+
+
+def speech(params: Params) -> Params:
+    """Half a second of silence at 16 kHz, or the marks."""
+    marks = params["OutputFormat"] == "json"
+    return {
+        "AudioStream": MARKS if marks else bytes(16000),
+        "ContentType": "application/x-json-stream" if marks else f"audio/{params['OutputFormat']}",
+        "RequestCharacters": len(params["Text"]),
+    }
+
+
+def translated(params: Params) -> Params:
+    """`[es] text`, and the settings as they were asked for."""
+    source = "en" if params["SourceLanguageCode"] == "auto" else params["SourceLanguageCode"]
+    answer: Params = {
+        "TranslatedText": f"[{params['TargetLanguageCode']}] {params['Text']}",
+        "SourceLanguageCode": source,
+        "TargetLanguageCode": params["TargetLanguageCode"],
+    }
+    if "Settings" in params:
+        answer["AppliedSettings"] = params["Settings"]
+    if names := params.get("TerminologyNames"):
+        answer["AppliedTerminologies"] = [{"Name": names[0], "Terms": [{"SourceText": "a", "TargetText": "b"}]}]
+    return answer
+
+
+def translated_document(params: Params) -> Params:
+    source = "en" if params["SourceLanguageCode"] == "auto" else params["SourceLanguageCode"]
+    return {
+        "TranslatedDocument": {
+            "Content": b"[" + params["TargetLanguageCode"].encode() + b"] " + params["Document"]["Content"]
+        },
+        "SourceLanguageCode": source,
+        "TargetLanguageCode": params["TargetLanguageCode"],
+    }
+
+
+def languages(params: Params) -> Params:
+    """Two pages; `auto` is among them."""
+    if "NextToken" not in params:
+        listed = [("Auto", "auto"), ("Chinese (Simplified)", "zh"), ("Chinese (Traditional)", "zh-TW")]
+        token: Params = {"NextToken": "more"}
+    else:
+        listed, token = [("Norwegian", "no"), ("Filipino, Tagalog", "tl"), ("Dari", "fa-AF")], {}
+    found = [{"LanguageName": name, "LanguageCode": code} for name, code in listed]
+    return {"Languages": found, "DisplayLanguageCode": params["DisplayLanguageCode"], **token}
+
+
+def guesses(text: str) -> list[Params]:
+    code = "zh-TW" if "\u9ad4" in text else "en"
+    return [{"LanguageCode": "de", "Score": 0.0101}, {"LanguageCode": code, "Score": 0.9793}]
+
+
+def detected_batch(params: Params) -> Params:
+    found = [{"Index": index, "Languages": guesses(text)} for index, text in enumerate(params["TextList"])]
+    return {"ResultList": found, "ErrorList": []}
+
+
+class Jobs:
+    """Transcribe: a job is queued, runs, and is completed at the third look; its transcript is at an open address."""
+
+    def __init__(self, server: StrictServer, transcript: Params | None = None) -> None:
+        self.server = server
+        self.transcript = transcript or TRANSCRIPT
+        self.jobs: dict[str, Params] = {}
+        self.looks: dict[str, int] = {}
+        self.states = ["QUEUED", "IN_PROGRESS", "COMPLETED"]
+
+    def start(self, params: Params) -> Params | Failure:
+        name = params["TranscriptionJobName"]
+        if name in self.jobs:
+            return Failure(code="ConflictException", message="a job of this name exists")
+        bucket, _, key = params["Media"]["MediaFileUri"].removeprefix("s3://").partition("/")
+        if (bucket, key) not in self.server.objects:
+            return Failure(code="BadRequestException", message="the object can't be read")
+        self.jobs[name] = params
+        self.looks[name] = 0
+        return {"TranscriptionJob": {"TranscriptionJobName": name, "TranscriptionJobStatus": "QUEUED"}}
+
+    def get(self, params: Params) -> Params | Failure:
+        name = params["TranscriptionJobName"]
+        if name not in self.jobs:
+            return Failure(code="NotFoundException", message="no such job")
+        state = self.states[min(self.looks[name], len(self.states) - 1)]
+        self.looks[name] += 1
+        job: Params = {"TranscriptionJobName": name, "TranscriptionJobStatus": state}
+        if state == "FAILED":
+            job["FailureReason"] = "The media format is wrong."
+        if state == "COMPLETED":
+            job |= {"Transcript": {"TranscriptFileUri": self.publish(name)}, "LanguageCode": "en-US"}
+            if self.jobs[name].get("IdentifyLanguage"):
+                job |= {"LanguageCode": "zh-TW", "IdentifiedLanguageScore": 0.97}
+        return {"TranscriptionJob": job}
+
+    def publish(self, name: str) -> str:
+        """A presigned address, or the user's bucket."""
+        body = json.dumps(self.transcript).encode()
+        if bucket := self.jobs[name].get("OutputBucketName"):
+            key = self.jobs[name]["OutputKey"]
+            self.server.objects[bucket, key] = body
+            return f"https://s3.{REGION}.amazonaws.com/{bucket}/{key}"
+        self.server.public[f"/transcripts/{name}.json"] = body
+        return f"https://s3.{REGION}.amazonaws.com/transcripts/{name}.json?X-Amz-Signature=abc"
+
+    def delete(self, params: Params) -> Params:
+        self.jobs.pop(params["TranscriptionJobName"], None)
+        return {}
+
+
+def item(start: str, end: str, text: str, confidence: str = "1.0", **more: Any) -> Params:
+    """One word of a transcript."""
+    reading = {"confidence": confidence, "content": text}
+    return {"type": "pronunciation", "start_time": start, "end_time": end, "alternatives": [reading], **more}
+
+
+def mark(text: str) -> Params:
+    """Punctuation: without times."""
+    return {"type": "punctuation", "alternatives": [{"confidence": "0.0", "content": text}]}
+
+
+TRANSCRIPT: Params = {
+    "jobName": "job",
+    "accountId": "111122223333",
+    "status": "COMPLETED",
+    "results": {
+        "transcripts": [{"transcript": "Hello world."}],
+        "items": [item("0.04", "0.41", "Hello", "0.998"), item("0.42", "0.9", "world", "0.89"), mark(".")],
+    },
+}
+
+
 def scripted(server: StrictServer) -> None:
     """Fills in the answers of all operations that the driver uses."""
     server.answers |= {
@@ -169,7 +341,25 @@ def scripted(server: StrictServer) -> None:
         "DetectModerationLabels": lambda _: MODERATION,
         "DetectDocumentText": lambda _: DOCUMENT,
         "AnalyzeDocument": lambda _: ANALYSIS,
+        "TranslateText": translated,
+        "TranslateDocument": translated_document,
+        "ListLanguages": languages,
+        "DetectDominantLanguage": lambda params: {"Languages": guesses(params["Text"])},
+        "BatchDetectDominantLanguage": detected_batch,
+        "DescribeVoices": voices,
+        "SynthesizeSpeech": speech,
     }
+    transcribing(server, Jobs(server))
+
+
+def transcribing(server: StrictServer, jobs: Jobs) -> Jobs:
+    """Answers Transcribe's operations with these jobs."""
+    server.answers |= {
+        "StartTranscriptionJob": jobs.start,
+        "GetTranscriptionJob": jobs.get,
+        "DeleteTranscriptionJob": jobs.delete,
+    }
+    return jobs
 
 
 def settings(server: StrictServer, **more: Any) -> dict[str, Any]:

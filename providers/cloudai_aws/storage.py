@@ -1,0 +1,81 @@
+"""Objects in S3: audio on its way to Transcribe, transcripts, and inputs that are addressed by `s3://`."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from cloudai.errors import TooLarge, Unsupported
+from cloudai_aws.faults import code_of
+from cloudai_aws.reply import s3_address
+from cloudai_aws.wire import within
+
+if TYPE_CHECKING:
+    from cloudai_aws.clients import Clients
+    from cloudai_aws.settings import AwsSettings
+
+_LOG = logging.getLogger(__name__)
+CLEANUP_SECONDS = 2.0
+"""For deleting what a call leaves behind, after its own time is over."""
+
+
+class Storage:
+    """S3 as this backend uses it."""
+
+    def __init__(self, clients: Clients, settings: AwsSettings) -> None:
+        self._clients = clients
+        self._settings = settings
+
+    def stage(self, data: bytes, name: str) -> tuple[str, str]:
+        """Puts an object into the staging bucket: its bucket and key. Raises `Unsupported` without a bucket."""
+        bucket = self._settings.staging_bucket
+        if bucket is None:
+            raise Unsupported(
+                "Transcribe reads audio from S3: set staging_bucket in the backend, or pass an s3:// address"
+            )
+        key = f"{self._settings.staging_prefix}{name}"
+        self._clients("s3").put_object(Bucket=bucket, Key=key, Body=data)
+        return bucket, key
+
+    def read(self, bucket: str, key: str) -> bytes:
+        """A whole object."""
+        body: bytes = self._clients("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+        return body
+
+    def fetch(self, uri: str, *, max_bytes: int, seconds: float) -> bytes:
+        """At most `max_bytes`; one more is asked for, to see whether there is more. Raises `TooLarge`."""
+        from botocore.exceptions import ClientError
+
+        bucket, key = s3_address(uri)
+        try:
+            with within(seconds):
+                reply = self._clients("s3").get_object(Bucket=bucket, Key=key, Range=f"bytes=0-{max_bytes}")
+                body: bytes = reply["Body"].read()
+        except ClientError as error:
+            if code_of(error) == "InvalidRange":  # an empty object has no first byte
+                return b""
+            raise
+        if len(body) > max_bytes:
+            raise TooLarge(f"the object has more than {max_bytes:,} bytes, the bound on inputs (max_bytes)")
+        return body
+
+    def remove(self, bucket: str, key: str) -> None:
+        """Deletes an object. Never raises: what is left behind is logged, by its key alone."""
+        from botocore.exceptions import BotoCoreError, ClientError
+        from urllib3.exceptions import HTTPError
+
+        try:
+            with within(CLEANUP_SECONDS):
+                self._clients("s3").delete_object(Bucket=bucket, Key=key)
+        except (BotoCoreError, ClientError, HTTPError, TimeoutError) as error:
+            _LOG.warning("the staging object %s was not deleted: %s", key, type(error).__name__)
+
+
+def quietly_delete_job(clients: Clients, name: str) -> None:
+    """Deletes a transcription job; one that is gone, or was never made, is as good."""
+    from botocore.exceptions import BotoCoreError, ClientError
+    from urllib3.exceptions import HTTPError
+
+    with suppress(BotoCoreError, ClientError, HTTPError, TimeoutError), within(CLEANUP_SECONDS):
+        clients("transcribe").delete_transcription_job(TranscriptionJobName=name)
