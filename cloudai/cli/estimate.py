@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from cloudai_pricing.asjson import schema, to_json
 from cloudai_pricing.draft import Draft, quick, read_file
 from cloudai_pricing.errors import PlanError
-from cloudai_pricing.estimator import MixRules, estimate
+from cloudai_pricing.estimator import KNOWN_PROVIDERS, MixRules, estimate
 from cloudai_pricing.exact import money
 from cloudai_pricing.model import Estimate, Mix, Option
 from cloudai_pricing.workload_file import check
@@ -220,9 +220,7 @@ class _Declared(Mapping[str, Mapping[str, Mapping[str, str]]]):
         return found
 
     def __iter__(self) -> Iterator[str]:
-        from cloudai.capabilities import BUILTIN
-
-        return (name for name in BUILTIN if self.get(name) is not None)
+        return (name for name in KNOWN_PROVIDERS if self.get(name) is not None)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -230,11 +228,11 @@ class _Declared(Mapping[str, Mapping[str, Mapping[str, str]]]):
 
 def _declared(provider: str) -> Mapping[str, Mapping[str, str]] | None:
     """Operation -> feature (`""`: the operation itself) -> support; None: nothing is declared."""
-    from cloudai.capabilities import BUILTIN, find_capabilities, load_capabilities
+    if provider not in KNOWN_PROVIDERS:
+        return None
+    from cloudai.capabilities import find_capabilities, load_capabilities
     from cloudai.errors import ConfigError
 
-    if provider not in BUILTIN:
-        return None
     try:
         declared = load_capabilities(find_capabilities(f"cloudai_{provider}"))
     except ConfigError:  # a broken declaration is for `cloudai operations` to show; prices don't hang on it

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
-from cloudai_pricing.entries import ALWAYS_FREE, Price
+from cloudai_pricing.entries import ALWAYS_FREE, Commitment, Price
 from cloudai_pricing.exact import ONE, PRICE_PLACES, ZERO, cut
 from cloudai_pricing.selection import Charge
 from cloudai_pricing.tiers import Piece, climb, multiplier, next_price, rounded
@@ -19,10 +19,9 @@ FreeTier = Literal["none", "always", "all"]
 Counter = tuple[str, str, str]
 Volumes = tuple[tuple[Decimal, Decimal, Decimal], ...]
 """Base units of a line in each month: low, likely, high."""
-_FIRST_MONTHS = re.compile(r"first_([0-9]+)_months")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """A line on a provider with the prices that bill it; `nodes` machines run where the line's volume says one."""
 
@@ -45,11 +44,12 @@ class Plan:
     def units(self, charge: Charge, volume: Decimal) -> Decimal:
         """Base units that a volume is billed as at one price."""
         price, line = charge.price, self.line
+        units = volume if price.rounding is None else rounded(price, volume, line.request)
         times = multiplier(price, line.channels, line.targets) * self.nodes
-        return rounded(price, volume, line.request) * times
+        return units if times == 1 else units * times
 
 
-@dataclass(kw_only=True, slots=True)
+@dataclass(kw_only=True)
 class Bill:
     """What one plan comes to over all months. Lists have one number per month."""
 
@@ -66,7 +66,7 @@ class Bill:
     next_at: Decimal | None = None
 
 
-@dataclass(slots=True)
+@dataclass
 class _Month:
     """One month in one case: per plan its pieces; the counters as they stand at the end."""
 
@@ -119,19 +119,21 @@ def month_of(plans: Sequence[Plan], amounts: Mapping[str, Decimal], month: int, 
             price = charge.price
             units = plan.units(charge, amounts[plan.line.name])
             if price.commitment is not None and price.counter not in state.positions:
-                fee = Piece(
-                    start=ZERO, end=price.commitment.included, quantity=ONE, price=price.commitment.fee, fee=True
-                )
-                found.append((number, fee))
+                found.append((number, _fee(price.commitment)))
             position = state.positions.get(price.counter, ZERO)
-            used = state.used.get(price.free_counter, ZERO)
-            allowed = allowance(price, month, free_tier)
-            free = min(units, max(allowed - used, ZERO))
-            masked = allowed / factor(price.unit) if price.free_counter == price.counter else ZERO
+            free = masked = ZERO
+            if price.free is not None and (allowed := allowance(price, month, free_tier)):
+                used = state.used.get(price.free_counter, ZERO)
+                free = min(units, max(allowed - used, ZERO))
+                masked = allowed / factor(price.unit) if price.free_counter == price.counter else ZERO
+                state.used[price.free_counter] = used + free
             found.extend((number, piece) for piece in climb(price, position, units, free, masked=masked))
             state.positions[price.counter] = position + units
-            state.used[price.free_counter] = used + free
     return state
+
+
+def _fee(terms: Commitment) -> Piece:
+    return Piece(start=ZERO, end=terms.included, quantity=ONE, price=terms.fee, fee=True)
 
 
 def allowance(price: Price, month: int, free_tier: FreeTier) -> Decimal:
@@ -139,7 +141,7 @@ def allowance(price: Price, month: int, free_tier: FreeTier) -> Decimal:
     free = price.free
     if free is None or free_tier == "none" or (free_tier == "always" and free.kind not in ALWAYS_FREE):
         return ZERO
-    first = _FIRST_MONTHS.match(free.kind)
+    first = re.match(r"first_([0-9]+)_months", free.kind)
     if first is not None and month > int(first.group(1)):
         return ZERO
     return free.quantity * factor(price.unit)

@@ -13,7 +13,7 @@ from cloudai_pricing.units import parse_number
 _FORM = re.compile(r"\s*\$?\s*([0-9][0-9_,.]*)\s*(USD|usd)?\s*(/\s*month)?\s*")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Budget:
     """A limit in USD."""
 

@@ -20,7 +20,7 @@ from cloudai_pricing.tiers import billed_of
 from cloudai_pricing.units import UNITS, convertible, factor
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class PriceRef:
     """Which row of the price book a cost comes from."""
 
@@ -32,7 +32,7 @@ class PriceRef:
     confidence: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class CallPrice:
     """The cost of one call in `currency`; `amount` None: unknown, and `reason` says why."""
 
@@ -42,7 +42,7 @@ class CallPrice:
     reason: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class UnitPrice:
     """The list price of one unit: the first paid tier of the SKU that a call without features is billed by."""
 
@@ -54,7 +54,7 @@ class UnitPrice:
     confidence: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Rate:
     """What a key comes to. `charges`: the entry, base units per billed unit, the price of one billed unit.
 

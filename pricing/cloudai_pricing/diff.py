@@ -37,7 +37,7 @@ class Effects(NamedTuple):
         return Effects(*(one + more for one, more in zip(self, other, strict=True)))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Change:
     """A line, an option or the mix, before and after (likely, all months); None: not there, or not priced."""
 
@@ -59,7 +59,7 @@ class Change:
         return (self.after or ZERO) - (self.before or ZERO)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class OptionChange:
     """One provider: its total and its lines."""
 
@@ -67,7 +67,7 @@ class OptionChange:
     lines: tuple[Change, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Diff:
     """What changed; `since` is the old estimate's snapshot date."""
 

@@ -20,7 +20,7 @@ LINE_KEYS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Draft:
     """A workload as plain data with the places of its keys, before it is checked; `with_set` changes one key."""
 

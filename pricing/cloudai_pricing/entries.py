@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import Literal, NamedTuple, cast
 
 from cloudai_pricing.exact import ZERO, cut, plain
@@ -53,7 +54,7 @@ class Commitment(NamedTuple):
     overage: Decimal | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Price:
     """One SKU in one region from one day on. Prices are USD per `unit`; `where` is the file and line it stands on."""
 
@@ -96,19 +97,19 @@ class Price:
         committed = plain(self.commitment.included) if self.commitment else ""
         return (self.provider, self.service, self.sku, self.region, committed)
 
-    @property
+    @cached_property
     def counter(self) -> tuple[str, str, str]:
         """Entries of one counter add up to one place on their ladders each month."""
         return (self.provider, self.region, self.pool or f"{self.service}/{self.sku}")
 
-    @property
+    @cached_property
     def free_counter(self) -> tuple[str, str, str]:
         """Entries of one free counter use up one allowance."""
         if self.free is not None and self.free.pool:
             return (self.provider, "", f"free/{self.free.pool}")
         return self.counter
 
-    @property
+    @cached_property
     def first_price(self) -> Decimal:
         """The list price of the first paid unit (the overage where a commitment is bought)."""
         if self.commitment is not None:

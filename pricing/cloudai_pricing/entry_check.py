@@ -68,8 +68,8 @@ def _checked(key: str, value: object) -> object:
 
 
 def _text(key: str, value: object) -> object:
-    if not isinstance(value, str) or not value.strip():
-        raise PlanError(f"{key} = {value!r} is not a text", fix=f'Write {key} = "..."')
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        raise PlanError(f"{key} = {value!r} is not a text of one line", fix=f'Write {key} = "..."')
     return value
 
 

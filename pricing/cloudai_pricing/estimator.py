@@ -181,7 +181,8 @@ def _quote(catalog: Catalog, provider: str, line: Line, region: str | None, volu
     try:
         plan, more, candidates = _plan(catalog, provider, line, region, volumes)
     except Unpriced as reason:
-        offered = catalog.supports(provider, line.operation) != "no"
+        priced = provider in catalog.providers(line.operation)
+        offered = priced or catalog.supports(provider, line.operation) != "no"
         return Quote(line=line, region=region, plan=None, notes=(*notes, str(reason)), offered=offered, lacks=lacks)
     return Quote(line=line, region=region, plan=plan, notes=(*notes, *more), candidates=candidates, lacks=lacks)
 

@@ -86,7 +86,7 @@ def _separate(plans: Sequence[Plan], months: int, free_tier: FreeTier) -> bool:
     return True
 
 
-@dataclass(kw_only=True, slots=True)
+@dataclass(kw_only=True)
 class _Search:
     """Branch and bound over one group. What a line must at least add, whatever else is there, bounds the rest."""
 
@@ -127,7 +127,20 @@ class _Search:
             offers = [provider for provider, lines in self.plans.items() if name in lines]
             self._choices.append(sorted(offers, key=lambda one: (self._sum(one, frozenset({name})), one)))
         self._rest = [sum((least[name] for name in self.names[at:]), ZERO) for at in range(len(self.names) + 1)]
+        for provider in sorted(self.plans):
+            self._try_alone(provider)
         self._descend(0, {}, {}, (0, ZERO))
+
+    def _try_alone(self, provider: str) -> None:
+        """All lines on one provider: the mix is never dearer than that, however soon the search must stop."""
+        if all(name in self.plans[provider] for name in self.names):
+            homes: dict[int, set[str]] = {}
+            for name in self.names:
+                homes.setdefault(self._home[provider, name], set()).add(name)
+            sums = [self._sum(provider, frozenset(names)) for names in homes.values()]
+            cost = (sum(unknown for unknown, _ in sums), sum((one for _, one in sums), ZERO))
+            if self.best_cost is None or cost < self.best_cost:
+                self.best_cost, self.best = cost, dict.fromkeys(self.names, provider)
 
     def _descend(self, at: int, taken: dict[str, str], sets: dict[tuple[str, int], frozenset[str]], cost: Cost) -> None:
         if self.best_cost is not None and not self._mixed and (cost[0], cost[1] + self._rest[at]) >= self.best_cost:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from cloudai_pricing.exact import ZERO
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Range:
     """A cost in three cases; where the inputs have no range the three are equal."""
 
@@ -28,7 +28,7 @@ class Range:
 NOTHING = Range(low=ZERO, likely=ZERO, high=ZERO)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Slice:
     """Units billed at one price over all months. `start`, `end`: the tier's bounds (None: no end), in `unit`."""
 
@@ -50,7 +50,7 @@ class Slice:
     free: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Candidate:
     """An instance that satisfies a compute line; `hourly` is for all its nodes."""
 
@@ -60,7 +60,7 @@ class Candidate:
     chosen: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class LineCost:
     """One line on one provider, over all months. `cost` None: nothing of it is priced; not complete: a lower bound.
 
@@ -88,7 +88,7 @@ class LineCost:
     candidates: tuple[Candidate, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Option:
     """The whole workload on one provider."""
 
@@ -106,7 +106,7 @@ class Option:
         return max((month.likely for month in self.by_month), default=ZERO)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Choice:
     """Where the mix puts a line; `provider` None: nobody prices it."""
 
@@ -117,7 +117,7 @@ class Choice:
     line: LineCost | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Mix:
     """The assignment of lines to providers with the least total, pools and free allowances counted."""
 
@@ -133,7 +133,7 @@ class Mix:
         return max((month.likely for month in self.by_month), default=ZERO)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Estimate:
     """The answer: every option, the mix, and what was assumed."""
 

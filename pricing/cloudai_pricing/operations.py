@@ -10,7 +10,7 @@ from pathlib import Path
 from cloudai_pricing.tomlfile import TomlFile
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Operation:
     """One operation: `unit` is what a workload states it in, `free` says that no provider bills it."""
 

@@ -23,7 +23,7 @@ class Discount(NamedTuple):
         return ONE - self.percent / 100
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Overlay:
     """Own prices, which take the place of the book's, and discounts on the book's."""
 

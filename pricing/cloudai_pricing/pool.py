@@ -16,7 +16,7 @@ from cloudai_pricing.exact import ONE, ZERO, cut
 from cloudai_pricing.units import factor
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Pool:
     """Plans of one entry. Months of equal volume are one, `weights` says how many."""
 

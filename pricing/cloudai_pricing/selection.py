@@ -60,7 +60,7 @@ class Selection(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Catalog:
     """The prices an estimate sees: own prices over the book's."""
 

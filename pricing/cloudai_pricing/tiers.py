@@ -102,6 +102,8 @@ def rounded(price: Price, quantity: Decimal, request: Decimal | None) -> Decimal
     return quantity if billed == request else cut(quantity * billed / request)
 
 
-def multiplier(price: Price, channels: int, targets: int) -> Decimal:
+def multiplier(price: Price, channels: int, targets: int) -> int:
     """How often each unit is billed: per channel of audio, per target language."""
-    return {"channel": Decimal(channels), "target": Decimal(targets)}.get(price.per or "", ONE)
+    if price.per is None:
+        return 1
+    return channels if price.per == "channel" else targets

@@ -17,14 +17,6 @@ KeyPath = tuple[str | int, ...]
 
 MAX_BYTES = 8 * 1024 * 1024
 
-_PART = re.compile(r"""[ \t]*(?:([A-Za-z0-9_-]+)|"((?:[^"\\]|\\.)*)"|'([^']*)')[ \t]*""")
-_HEADER = re.compile(r"[ \t]*(\[\[?)")
-_AT = re.compile(r"\(at line (\d+), column \d+\)")
-# What may stand in a value, longest first: strings (which may hold brackets, hashes, newlines), comments, brackets.
-_TOKEN = re.compile(
-    r'"""(?:[^\\]|\\.)*?"{3,5}|\'\'\'.*?\'{3,5}|"(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\'|#[^\n]*|[\[\]{}\n]', re.DOTALL
-)
-
 
 class TomlError(ValueError):
     """The file can't be read as TOML. `str()` is `NAME:LINE: reason`; `line` is None where there is none."""
@@ -36,7 +28,7 @@ class TomlError(ValueError):
         super().__init__(f"{name}:{line}: {reason}" if line is not None else f"{name}: {reason}")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class TomlFile:
     """`data` as `tomllib` gives it, `name` for messages, `line_of(path)` for places."""
 
@@ -75,7 +67,9 @@ class TomlFile:
     def line_of(self, path: KeyPath) -> int | None:
         """The line (from 1) of a key or table; of the nearest table or key that holds it where it has none."""
         if not self._lines:
-            self._lines.update(_scan(self.text))
+            from cloudai_pricing.tomllines import lines_of  # only mistakes ask for lines
+
+            self._lines.update(lines_of(self.text))
         for length in range(len(path), 0, -1):
             if (found := self._lines.get(path[:length])) is not None:
                 return found
@@ -96,67 +90,7 @@ def _decode(raw: bytes, name: str) -> str:
 
 def _syntax_error(name: str, text: str, reason: str) -> TomlError:
     """`tomllib` has the place only in its message (an attribute from Python 3.14 on)."""
-    if match := _AT.search(reason):
+    if match := re.search(r"\(at line (\d+), column \d+\)", reason):
         return TomlError(name, int(match.group(1)), f"is not valid TOML: {reason[: match.start()].strip()}")
     line = text.count("\n") + 1 if "end of document" in reason else None
     return TomlError(name, line, f"is not valid TOML: {reason}")
-
-
-def _scan(text: str) -> dict[KeyPath, int]:
-    """Lines of all keys that start a line, of tables and of tables in arrays. Keys of inline tables are not kept."""
-    lines: dict[KeyPath, int] = {}
-    counts: dict[KeyPath, int] = {}
-    table: KeyPath = ()
-    position, line = 0, 1
-    while position < len(text):
-        start = position
-        header = _HEADER.match(text, position)
-        if header:
-            keys, position = _keys(text, header.end())
-            table = _place(keys, counts, array=header.group(1) == "[[")
-            for length in range(1, len(table) + 1):
-                lines.setdefault(table[:length], line)
-        elif (pair := _keys(text, position))[0] and text.startswith("=", pair[1]):
-            position = pair[1] + 1
-            for length in range(1, len(pair[0]) + 1):
-                lines.setdefault(table + pair[0][:length], line)
-        position = _skip_value(text, position)
-        line += text.count("\n", start, position)
-    return lines
-
-
-def _keys(text: str, position: int) -> tuple[tuple[str, ...], int]:
-    """The dotted key at a position and where it ends."""
-    keys: list[str] = []
-    while match := _PART.match(text, position):
-        bare, basic, literal = match.groups()
-        keys.append(bare or (tomllib.loads(f'k = "{basic}"')["k"] if basic is not None else literal or ""))
-        position = match.end()
-        if not text.startswith(".", position):
-            break
-        position += 1
-    return tuple(keys), position
-
-
-def _place(keys: tuple[str, ...], counts: dict[KeyPath, int], *, array: bool) -> KeyPath:
-    """The path of a table header: parts that are arrays of tables get the index of their latest table."""
-    path: KeyPath = ()
-    for number, key in enumerate(keys):
-        path += (key,)
-        if array and number == len(keys) - 1:
-            counts[path] = counts.get(path, -1) + 1
-        if path in counts:
-            path += (counts[path],)
-    return path
-
-
-def _skip_value(text: str, position: int) -> int:
-    """The start of the next statement: past the newline that no string or bracket holds."""
-    depth = 0
-    while match := _TOKEN.search(text, position):
-        position = match.end()
-        piece = match.group()
-        if piece == "\n" and depth <= 0:
-            return position
-        depth += (piece in "[{") - (piece in "]}")
-    return len(text)

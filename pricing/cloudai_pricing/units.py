@@ -85,7 +85,7 @@ _PER = re.compile(r"(?:\s*/\s*|\s+(?:per|a|an|each)\s+)([A-Za-z]+)$")
 _PERCENT = re.compile(rf"\s*([+-]?{_NUMBER})\s*%\s*")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Quantity:
     """An amount of a unit, as read; `period` is None where none was written."""
 

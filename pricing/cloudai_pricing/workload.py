@@ -28,7 +28,7 @@ MOST_LINES = 500
 MOST_MONTHS = 120
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Machine:
     """What a compute line runs on: an instance by name, or any that has the accelerators."""
 
@@ -38,7 +38,7 @@ class Machine:
     spot: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Line:
     """One thing to buy. Volumes are per month in base units (`factor(unit)` of them make one stated unit)."""
 
@@ -85,7 +85,7 @@ class Line:
         return cut(base_units / factor(self.unit))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Workload:
     """Lines over a number of months in a region (neutral, or one provider's own; or one per provider)."""
 

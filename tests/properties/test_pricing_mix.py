@@ -105,6 +105,25 @@ def test_the_mix_is_never_dearer_than_one_provider_for_all(data, tables):
             assert result.mix.total.likely <= option.total.likely
 
 
+def test_a_search_that_must_stop_says_so_and_is_not_dearer_than_one_provider(monkeypatch):
+    monkeypatch.setattr("cloudai_pricing.mix.MOST_SUMS", 3)
+    base: dict[str, object] = {
+        "service": "Vision", "sku": "all", "kind": "usage", "operations": list(OPERATIONS), "region": "global",
+        "unit": "image", "effective_from": "2026-01-01", "as_of": "2026-01-01", "source": "https://example.com",
+        "confidence": "official_page",
+    }  # fmt: skip
+    ladders = {"p": [{"up_to": "5000", "price": "2"}, {"price": "0.1"}], "q": [{"price": "1.5"}]}
+    entry = {name: base | {"provider": name, "tiers": tiers} for name, tiers in ladders.items()}
+    book = Book.of([dict(check(table, where=f"{name}:1")) for name, table in entry.items()])
+    tables: Tables = [
+        {"name": f"line {at}", "operation": OPERATIONS[at % 3], "volume": "1000 images"} for at in range(20)
+    ]
+    result = estimate(check_workload(Draft(name="test", data={"months": 1, "line": tables})), book=book)
+    assert result.mix is not None
+    assert result.mix.total.likely <= min(option.total.likely for option in result.options)
+    assert any("not proven" in text for text in result.assumptions)
+
+
 def test_an_unknown_price_never_wins():
     """A ladder that ends costs nothing above its end only because nobody knows; the known provider is taken."""
     base: dict[str, object] = {

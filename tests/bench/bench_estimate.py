@@ -1,0 +1,134 @@
+"""What an estimate costs: CPU of the whole process, one call's price, the sums themselves.
+
+    python tests/bench/bench_estimate.py
+
+Run it beside nothing else. Peers (genai-prices, litellm) are measured where they are installed: put them into the
+bench's own environment. They price one call of one language model; we price a workload of 20 lines.
+
+2 cores of a shared cloud machine, Python 3.11.7, 2026-11-21:
+
+    bare python                          12.5 ms CPU
+    estimate --help                      90.7 ms CPU
+    20 lines, 4 providers, JSON         164.7 ms CPU
+    20 lines, 4 providers, table        214.9 ms CPU
+    quick form, one line, JSON           99.9 ms CPU
+    price of one call, warm               1.4 us
+    the sums of 20 lines, warm           31.8 ms
+
+The 20 lines have each its own growth and range, so that no two months are alike. In the same hour one call of
+genai-prices took 230 ms CPU in an environment of its own.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import timeit
+from decimal import Decimal
+from pathlib import Path
+
+ROUNDS = 15
+OPERATIONS = (
+    ("vision.detect_labels", "3M images"),
+    ("vision.detect_faces", "1M images"),
+    ("vision.read_text", "2M images"),
+    ("vision.moderate", "500k images"),
+    ("speech.transcribe", "1500 hours"),
+    ("speech.synthesize", "20M characters"),
+    ("translation.translate", "50M characters"),
+    ("vision.detect_objects", "100k images"),
+    ("vision.read_document", "40k pages"),
+    ("translation.detect_language", "5M characters"),
+)
+OWN = """
+[[price]]
+provider = "acme"
+operations = ["vision.detect_labels", "vision.detect_faces", "vision.read_text", "vision.moderate"]
+region = "global"
+unit = "image"
+tiers = [{ up_to = "1000000", price = "0.0012" }, { price = "0.0005" }]
+"""
+PEERS = {
+    "genai-prices, one call": "from genai_prices import Usage, calc_price; "
+    "calc_price(Usage(input_tokens=1000, output_tokens=100), model_ref='gpt-4o', provider_id='openai')",
+    "litellm, one call": "import litellm; litellm.cost_per_token(model='gpt-4o', prompt_tokens=1000)",
+}
+
+
+def workload(folder: Path) -> tuple[str, str]:
+    """20 lines, each with a growth and a range of its own: no month and no case is like another."""
+    lines = [
+        f'[[line]]\nname = "line {at}"\noperation = "{OPERATIONS[at % 10][0]}"\nvolume = "{OPERATIONS[at % 10][1]}"\n'
+        f'growth = "{at}%/month"\nrange = "±20%"\n'
+        for at in range(20)
+    ]
+    paths = folder / "twenty.toml", folder / "own.toml"
+    paths[0].write_text("\n".join(lines), encoding="utf-8")
+    paths[1].write_text(OWN, encoding="utf-8")
+    return str(paths[0]), str(paths[1])
+
+
+def cpu(command: list[str]) -> float:
+    """Milliseconds of user and system time of one process."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime) * 1000
+
+
+def processes(folder: Path) -> None:
+    path, own = workload(folder)
+    base = [sys.executable, "-m", "cloudai", "estimate"]
+    cases = {
+        "bare python": [sys.executable, "-c", "pass"],
+        "estimate --help": [*base, "--help"],
+        "20 lines, 4 providers, JSON": [*base, path, "--prices", own, "--format", "json"],
+        "20 lines, 4 providers, table": [*base, path, "--prices", own],
+        "quick form, one line, JSON": [*base, "vision.detect_labels=3M images", "--format", "json"],
+    }
+    installed = {name: code for name, code in PEERS.items() if importlib.util.find_spec(code.split()[1].rstrip(";"))}
+    cases |= {name: [sys.executable, "-c", code] for name, code in installed.items()}
+    taken: dict[str, list[float]] = {name: [] for name in cases}
+    for _ in range(ROUNDS):
+        for name, command in cases.items():
+            taken[name].append(cpu(command))
+    for name, times in taken.items():
+        print(f"{name:32} {statistics.median(times):8.1f} ms CPU")
+
+
+def calls() -> None:
+    from cloudai_pricing import price_call
+
+    def one() -> object:
+        return price_call(
+            provider="aws", operation="vision.detect_labels", region="us-east-1", quantity=Decimal(1), unit="image"
+        )
+
+    assert one() == one()
+    best = min(timeit.repeat(one, number=20_000, repeat=7)) / 20_000
+    print(f"{'price of one call, warm':32} {best * 1e6:8.1f} us")
+
+
+def sums(folder: Path) -> None:
+    from cloudai_pricing.estimator import estimate
+    from cloudai_pricing.workload_file import load
+
+    plan = load(workload(folder)[0])
+    estimate(plan)
+    best = min(timeit.repeat(lambda: estimate(plan), number=1, repeat=7))
+    print(f"{'the sums of 20 lines, warm':32} {best * 1e3:8.1f} ms")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        processes(Path(folder))
+        calls()
+        sums(Path(folder))
+
+
+if __name__ == "__main__":
+    main()
