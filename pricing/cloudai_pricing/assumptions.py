@@ -69,8 +69,6 @@ def _size(line: Line) -> str:
     """`4 minutes`: in the largest unit of time that has no fraction, else in the unit of the line."""
     assert line.request is not None
     units = ("hour", "minute", "second") if base_of(line.unit) == "second" else (line.unit,)
-    for unit in units:
-        size = cut(line.request / factor(unit))
-        if size == size.to_integral_value():
-            break
-    return f"{grouped(size)} {plural(unit, size)}"
+    sizes = {unit: cut(line.request / factor(unit)) for unit in units}
+    unit = next((name for name, size in sizes.items() if size == size.to_integral_value()), units[-1])
+    return f"{grouped(sizes[unit])} {plural(unit, sizes[unit])}"
