@@ -79,6 +79,8 @@ def _configure_refresh(commands: argparse._SubParsersAction[argparse.ArgumentPar
     refresh.add_argument("--region", action="append", default=[], metavar="R",
                          help="only this region of a provider's own (repeatable)")  # fmt: skip
     refresh.add_argument("--yes", action="store_true", help="write the snapshot without asking")
+    refresh.add_argument("--trust-feed", action="store_true",
+                         help="take a feed's price also where it is dated before the one that is there")  # fmt: skip
     workload = refresh.add_argument("--workload", metavar="FILE", help="say what the changes do to this workload")
     completes_files(workload)
     refresh.add_argument("--unmapped", action="store_true", help="list the prices that are no SKU of the book")

@@ -85,6 +85,7 @@ def _request(args: argparse.Namespace) -> Request:
         regions=frozenset(args.region) or None,
         bases={name: url for name, url in given.items() if url},
         google_api_key=key,
+        trusted=args.trust_feed,
         aws_api=args.api,
     )
 

@@ -1,9 +1,10 @@
 """AWS Price List: https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/price-changes.html
 
 Bulk: public offer files without credentials, an index of services, one of the service's regions, then one file per
-region. Query: the same products one by one as JSON in text, by boto3 with the user's own credentials. Only prices on
-demand are read; tiers are the price dimensions of one term. Range ends are named `beginRange`/`endRange` in what the
-feed sends and `startingRange`/`endingRange` in its documentation: both are taken.
+region, all current on the day that the index was published. Query: the same products one by one as JSON in text, by
+boto3 with the user's own credentials. Only prices on demand are read; tiers are the price dimensions of one term.
+Range ends are named `beginRange`/`endRange` in what the feed sends and `startingRange`/`endingRange` in its
+documentation: both are taken.
 """
 
 from __future__ import annotations
@@ -41,12 +42,15 @@ def read(request: Request, meters: Meters, today: str, step: Step) -> Iterator[F
         address = transport.url(INDEX)
         index = transport.get(address)
         step()
+        with transport.reading(address):
+            as_of = min(today, day(table(index, "the index"), "publicationDate"))
         for code in dict.fromkeys(product for group in meters.groups for product in group.products):
             with transport.reading(address):
                 offers = table(table(index, "the index").get("offers"), "offers")
                 offer = table(offers.get(code), f"offer {code!r}")
                 regions = transport.follow(text(offer, "currentRegionIndexUrl"), address)
-            yield from _service(transport, regions, _regions(request, meters.groups, code), today, step)
+            wanted = _regions(request, meters.groups, code)
+            yield from _service(transport, regions, wanted, as_of=as_of, today=today, step=step)
 
 
 def _regions(request: Request, groups: Iterable[Group], code: str) -> frozenset[str] | None:
@@ -60,7 +64,7 @@ def _regions(request: Request, groups: Iterable[Group], code: str) -> frozenset[
 
 
 def _service(
-    transport: Transport, address: str, wanted: frozenset[str] | None, today: str, step: Step
+    transport: Transport, address: str, wanted: frozenset[str] | None, *, as_of: str, today: str, step: Step
 ) -> Iterator[FeedPrice]:
     index = transport.get(address)
     step()
@@ -75,7 +79,8 @@ def _service(
         document = transport.get(file)
         step()
         with transport.reading(file):
-            yield from offer_file(document, region=region, source=file, today=today)
+            found = offer_file(document, region=region, source=file, as_of=as_of, today=today)
+        yield from found
 
 
 def _known(region: str) -> bool:
@@ -88,10 +93,10 @@ def _known(region: str) -> bool:
 # Shapes
 
 
-def offer_file(document: object, *, region: str, source: str, today: str) -> list[FeedPrice]:
+def offer_file(document: object, *, region: str, source: str, as_of: str, today: str) -> list[FeedPrice]:
     """The prices of one offer file: `products` and `terms` apart, terms one level deeper than in a query's element."""
     file = table(document, "the offer file")
-    code, as_of = text(file, "offerCode"), day(file, "publicationDate")
+    code = text(file, "offerCode")
     on_demand = table(table(file.get("terms"), "terms").get("OnDemand", {}), "OnDemand")
     found: list[FeedPrice] = []
     for sku, product in table(file.get("products"), "products").items():
@@ -107,12 +112,8 @@ def element(listed: str, *, source: str, today: str) -> list[FeedPrice]:
     product = table(row.get("product"), "product")
     attributes = table(product.get("attributes", {}), "attributes")
     terms = table(table(row.get("terms"), "terms").get("OnDemand", {}), "OnDemand")
-    region = text(attributes, "regionCode", "")
-    as_of = day(row, "publicationDate")
-    sku = text(product, "sku")
-    return _prices(
-        text(row, "serviceCode"), sku, attributes, terms, region=region, as_of=as_of, source=source, today=today
-    )
+    code, sku, region = text(row, "serviceCode"), text(product, "sku"), text(attributes, "regionCode", "")
+    return _prices(code, sku, attributes, terms, region=region, as_of=today, source=source, today=today)
 
 
 def _prices(

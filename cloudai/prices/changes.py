@@ -8,10 +8,12 @@ from typing import Literal, NamedTuple
 
 from cloudai.prices.entry import Remark
 from cloudai_pricing.book import Book
-from cloudai_pricing.entries import Price, Row, Tier, build
+from cloudai_pricing.entries import Price, Row, build
 from cloudai_pricing.exact import exactly, plain
 
 Key = tuple[str, ...]
+_COSTS = ("tiers", "commitment", "free")
+"""Keys of an entry that say what it costs."""
 
 
 def in_force(book: Book) -> list[Row]:
@@ -39,11 +41,12 @@ def key_of(row: Row) -> Key:
 # Newer or older
 
 
-def newer(rows: Iterable[Row], known: Sequence[Row]) -> tuple[list[Row], list[Remark]]:
+def newer(rows: Iterable[Row], known: Sequence[Row], *, trusted: bool = False) -> tuple[list[Row], list[Remark]]:
     """The rows that may stand over `known`, those in force, and remarks: a newer price is never replaced by an older.
 
-    What was read later is the newer. A later reading that the feed dates to an earlier day counts from the day it was
-    read on: when it came into force is then not known. An equal price keeps its date and is only read anew.
+    Newer is what came into force later and was read no earlier; of one day, what was read later. A book entry whose
+    day is not known stands on the day it was read, so a feed may be right with an earlier day: that is for the user
+    to say (`trusted`), and such a price then counts from the day it was read. An equal price is only read anew.
     """
     current = {key_of(row): row for row in known}
     taken: list[Row] = []
@@ -53,39 +56,36 @@ def newer(rows: Iterable[Row], known: Sequence[Row]) -> tuple[list[Row], list[Re
         if before is None:
             taken.append(row)
         elif _same(row, before):
-            if str(row["as_of"]) > str(before["as_of"]):
+            if _read(row) > _read(before):
                 taken.append({**row, "effective_from": before["effective_from"]})
-        elif (dated := _after(row, before)) is not None:
-            taken.append(dated)
+        elif _read(row) >= _read(before) and _since(row) >= _since(before):
+            taken.append(row)
+        elif trusted and _read(row) >= _read(before):
+            taken.append({**row, "effective_from": row["as_of"]})
         else:
             held.append(_older(row, before))
     return taken, held
 
 
+def _since(row: Row) -> str:
+    return str(row["effective_from"])
+
+
+def _read(row: Row) -> str:
+    return str(row["as_of"])
+
+
 def _same(row: Row, before: Row) -> bool:
-    return _costs(row) == _costs(before)
-
-
-def _costs(row: Row) -> tuple[tuple[Tier, ...], Decimal]:
-    price = price_of(row)
-    return price.tiers, price.free.quantity if price.free else Decimal(0)
-
-
-def _after(row: Row, before: Row) -> Row | None:
-    """The row with a date after the one before; None: it is no newer."""
-    since, read = str(row["effective_from"]), str(row["as_of"])
-    if read < str(before["as_of"]):
-        return None
-    if since > str(before["effective_from"]):
-        return row
-    return {**row, "effective_from": read} if read > str(before["effective_from"]) else None
+    one, other = price_of(row), price_of(before)
+    free, allowed = (price.free.quantity if price.free else None for price in (one, other))
+    return (one.tiers, free) == (other.tiers, allowed)
 
 
 def _older(row: Row, before: Row) -> Remark:
-    name = f"{row['provider']} {row['service']} {row['sku']!r} in {row['region']}"
+    old, new = ladder_text(price_of(before)), ladder_text(price_of(row))
     return Remark(
-        f"{name}: the price of the feed (since {row['effective_from']}, read {row['as_of']}) is older than the one "
-        f"there (since {before['effective_from']}, read {before['as_of']}), which stays"
+        f"{row['provider']} {row['service']} {row['sku']!r} in {row['region']}: the feed's {new} "
+        f"(since {_since(row)}, read {_read(row)}) is older than {old} (since {_since(before)}, read {_read(before)})"
     )
 
 
@@ -118,15 +118,10 @@ def compare(old: Iterable[Row], new: Iterable[Row]) -> tuple[Change, ...]:
             changes.append(Change("+", None, price_of(after[key])))
         elif key not in after:
             changes.append(Change("-", price_of(before[key]), None))
-        elif before[key] is not after[key]:
-            changes += _changed(price_of(before[key]), price_of(after[key]))
+        elif any(before[key].get(part) != after[key].get(part) for part in _COSTS):
+            old_price, new_price = price_of(before[key]), price_of(after[key])
+            changes.append(Change("~", old_price, new_price, _percent(old_price, new_price)))
     return tuple(changes)
-
-
-def _changed(old: Price, new: Price) -> list[Change]:
-    if (old.tiers, old.commitment, old.free) == (new.tiers, new.commitment, new.free):
-        return []
-    return [Change("~", old, new, _percent(old, new))]
 
 
 def _percent(old: Price, new: Price) -> Decimal | None:

@@ -27,6 +27,8 @@ class Request:
     bases: Mapping[str, str] = field(default_factory=dict)
     """Provider -> another address of its feed."""
     google_api_key: str | None = field(default=None, repr=False)
+    trusted: bool = False
+    """Take a feed's price also where it is dated before the one that is there."""
     aws_api: Literal["bulk", "query"] = "bulk"
     sleep: Callable[[float], None] = time.sleep
 

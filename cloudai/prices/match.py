@@ -7,7 +7,7 @@ the book does not have is never made up, and what is doubtful is left out with i
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from cloudai.prices.entry import Found, Remark, entry
@@ -37,38 +37,60 @@ def match(
 ) -> Matched:
     """Entries for all feed prices that are a SKU of `known`, the rows in force. `regions`: only these."""
     book = _by_sku(known)
-    sku: Sku
-    found: dict[tuple[Sku, str], list[Found]] = {}
-    unmapped: list[FeedPrice] = []
-    remarks: list[Remark] = []
-    unused = 0
+    sorting = _Sorting(book=book, meters=meters, regions=regions)
     for price in prices:
-        targets = meters.targets(price.provider, price.product, price.meter)
-        fit = [target for target in targets if target.unit in (None, price.unit)]
-        mine = [target for target in fit if (price.provider, target.service, target.sku) in book]
-        if targets and not fit:
-            remarks.append(_other_unit(price, {str(target.unit) for target in targets}))
-        elif not mine and not any(target.sku == "" for target in fit):
-            unmapped.append(price)
-        elif not mine or not _wanted(price, regions):
-            unused += 1
-        else:
-            for target in mine:
-                sku = (price.provider, target.service, target.sku)
-                everywhere = _everywhere(book[sku])
-                if price.region == GLOBAL and not everywhere:  # a SKU by region never becomes one for all
-                    unused += 1
-                    continue
-                found.setdefault((sku, GLOBAL if everywhere else price.region), []).append((price, target))
+        sorting.take(price)
     rows: list[Row] = []
-    for (sku, region), group in found.items():
+    remarks = sorting.remarks
+    for (sku, region), group in sorting.found.items():
         made = _entry(sku, region, group, book[sku])
         if isinstance(made, Remark):
             remarks.append(made)
         else:
             rows.append(made)
     whole, lacking = _with_defaults(rows, known)
-    return Matched(rows=tuple(whole), remarks=(*remarks, *lacking), unmapped=tuple(unmapped), unused=unused)
+    return Matched(
+        rows=tuple(whole), remarks=(*remarks, *lacking), unmapped=tuple(sorting.unmapped), unused=sorting.unused
+    )
+
+
+@dataclass(kw_only=True, slots=True)
+class _Sorting:
+    """Feed prices by what they are: found for a SKU and region, of no SKU, not used, or at odds with the mapping."""
+
+    book: Mapping[Sku, Sequence[Row]]
+    meters: Meters
+    regions: frozenset[str] | None
+    found: dict[tuple[Sku, str], list[Found]] = field(default_factory=dict)
+    unmapped: list[FeedPrice] = field(default_factory=list)
+    remarks: list[Remark] = field(default_factory=list)
+    unused: int = 0
+
+    def take(self, price: FeedPrice) -> None:
+        """Sorts one price in."""
+        targets = self.meters.targets(price.provider, price.product, price.meter)
+        fit = [target for target in targets if target.unit in (None, price.unit)]
+        skus = [((price.provider, target.service, target.sku), target) for target in fit]
+        mine = [(sku, target) for sku, target in skus if sku in self.book]
+        if targets and not fit:
+            self.remarks.append(_other_unit(price, {str(target.unit) for target in targets}))
+        elif not mine and all(target.sku for target in fit):
+            self.unmapped.append(price)
+        elif not mine or not _wanted(price, self.regions):
+            self.unused += 1
+        else:
+            for sku, target in mine:
+                self._find(sku, (price, target))
+
+    def _find(self, sku: Sku, found: Found) -> None:
+        """A SKU that the book has by region never becomes one for all regions; one for all stays one."""
+        region = found[0].region
+        if all(row["region"] == GLOBAL for row in self.book[sku]):
+            self.found.setdefault((sku, GLOBAL), []).append(found)
+        elif region == GLOBAL:
+            self.unused += 1
+        else:
+            self.found.setdefault((sku, region), []).append(found)
 
 
 def _by_sku(known: Sequence[Row]) -> dict[Sku, list[Row]]:
@@ -76,10 +98,6 @@ def _by_sku(known: Sequence[Row]) -> dict[Sku, list[Row]]:
     for row in known:
         book.setdefault((str(row["provider"]), str(row["service"]), str(row["sku"])), []).append(row)
     return book
-
-
-def _everywhere(known: Sequence[Row]) -> bool:
-    return all(row["region"] == GLOBAL for row in known)
 
 
 def _wanted(price: FeedPrice, regions: frozenset[str] | None) -> bool:

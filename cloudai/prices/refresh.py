@@ -62,7 +62,7 @@ def refresh(request: Request, meters: Meters, previous: Sequence[Row], *, today:
         read += found
         missing += _missing(Meters(groups=groups), found)
     matched = match(read, meters, known, regions=request.regions)
-    taken, held = newer(matched.rows, known)
+    taken, held = newer(matched.rows, known, trusted=request.trusted)
     return _outcome(before, previous, matched, taken, held, missing, failures)
 
 

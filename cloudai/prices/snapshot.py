@@ -91,8 +91,11 @@ def over(book: Book, rows: Iterable[Row]) -> Book:
 
     Of two entries for one SKU, region and day the one that was read later counts.
     """
+    further = list(rows)
+    if not further:
+        return book
     merged: dict[tuple[Key, str], Row] = {}
-    for row in (*book.rows(), *rows):
+    for row in (*book.rows(), *further):
         key = (key_of(row), str(row["effective_from"]))
         if key not in merged or str(row["as_of"]) >= str(merged[key]["as_of"]):
             merged[key] = row

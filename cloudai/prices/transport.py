@@ -84,11 +84,11 @@ class Transport:
 
     def follow(self, link: str, page: str) -> str:
         """The address that a document of `page` names. Raises `ServiceError` where it leaves the origin."""
-        address = urljoin(page, link)
         try:
+            address = urljoin(page, link)
             same = _origin(address) == self._origin
-        except InvalidInput:
-            same = False
+        except (InvalidInput, ValueError):
+            address, same = "", False
         if not same:
             raise self._error(page, f"its next address is on another host: {link[:120]!r} is not followed")
         return address
@@ -154,10 +154,11 @@ def _origin(address: str) -> tuple[str, str, int]:
     try:
         parts = urlsplit(address)
         host, port = parts.hostname, parts.port or _DEFAULT_PORTS.get(parts.scheme)
-    except ValueError as error:
-        raise InvalidInput(f"{address[:120]!r} is not an address") from error
-    if parts.scheme not in _DEFAULT_PORTS or not host or port is None or parts.username is not None:
-        raise InvalidInput(f"{address[:120]!r} is not an address: write it like https://prices.azure.com")
+    except ValueError:
+        host = port = None
+    if not host or port is None or parts.scheme not in _DEFAULT_PORTS or parts.username is not None:
+        shown = address[:120] if "@" not in address else "that with a name or password"
+        raise InvalidInput(f"{shown!r} is no address of a feed: write it like https://prices.azure.com")
     if parts.scheme == "http" and not _loopback(host):
         raise InvalidInput(f"{address[:120]!r}: plain http is for this machine only, use https")
     return parts.scheme, host.lower(), port
