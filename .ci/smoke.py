@@ -5,9 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import cloudai_pricing
-
 import cloudai
+import cloudai_pricing
 from cloudai.testing import FakeBackend
 
 home = Path(sys.prefix).resolve()

@@ -11,10 +11,6 @@ from datetime import date
 from pathlib import Path
 from typing import TypeVar, cast
 
-from cloudai_pricing.errors import nearest
-from cloudai_pricing.operations import operations
-from cloudai_pricing.tomlfile import KeyPath, TomlError, TomlFile
-
 from cloudai.capabilities import (
     EVENTS,
     EVIDENCE,
@@ -38,6 +34,9 @@ from cloudai.capabilities import (
     Semantics,
     Support,
 )
+from cloudai_pricing.errors import nearest
+from cloudai_pricing.operations import operations
+from cloudai_pricing.tomlfile import KeyPath, TomlError, TomlFile
 
 T = TypeVar("T")
 _ISO = re.compile(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?")

@@ -14,8 +14,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from cloudai_pricing.operations import operations
-
 from cloudai.capabilities import (
     EVENTS,
     EVIDENCE,
@@ -28,6 +26,7 @@ from cloudai.capabilities import (
     Operation,
     builtin_capabilities,
 )
+from cloudai_pricing.operations import operations
 
 Declared = Mapping[str, Capabilities]
 """Provider name -> declaration, in the order of the columns."""

@@ -10,17 +10,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from cloudai_pricing.operations import operations
-
 from cloudai.backends import Backend, Opener, open_backends, plan
 from cloudai.calls.run import AsyncRunner, Engine, Runner
 from cloudai.config import Config, load_config
 from cloudai.registry import ProviderEntry, Registry
+from cloudai_pricing.operations import operations
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-    from cloudai_pricing import UnitPrice
 
     from cloudai.driver import Driver, Provider
     from cloudai.services.custom import Custom
@@ -32,6 +29,7 @@ if TYPE_CHECKING:
     from cloudai.services.vision import Vision
     from cloudai.services.vision_async import AsyncVision
     from cloudai.settings import BackendSettings
+    from cloudai_pricing import UnitPrice
 
 
 class ConfigWarning(UserWarning):

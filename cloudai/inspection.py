@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cloudai_pricing.operations import operations
-
 from cloudai.backends import Backend, open_backend
 from cloudai.client import Choice, Explanation, choice_of, open_sync
 from cloudai.config import Config
 from cloudai.errors import CloudAIError
 from cloudai.registry import Registry
+from cloudai_pricing.operations import operations
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

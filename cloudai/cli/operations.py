@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 from cloudai.cli.terminal import Grid, Shown, listed, show, warn
 
 if TYPE_CHECKING:
-    from cloudai_pricing.operations import Operation as Vocabulary
-
     from cloudai.capabilities import Capabilities, Operation
+    from cloudai_pricing.operations import Operation as Vocabulary
 
 SCHEMA = "cloudai.operations/1"
 OWN = "cloudai"

@@ -23,7 +23,6 @@ from itertools import product
 from typing import Any, ClassVar
 
 import pytest
-from cloudai_pricing.operations import operations
 from pydantic import BaseModel, ValidationError
 
 from cloudai.client import AsyncClient, Client
@@ -34,6 +33,7 @@ from cloudai.registry import ProviderEntry, Registry
 from cloudai.testing.samples import SAMPLES, Sample
 from cloudai.types.geometry import Box
 from cloudai.types.results import Result
+from cloudai_pricing.operations import operations
 
 BACKEND = "under-test"
 NOT_MEDIA = (b"", b"\x00" * 64, b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR")

@@ -12,14 +12,14 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from cloudai_local.driver import LocalDriver
-from cloudai_local.settings import LocalSettings
 from onnx import TensorProto, helper, numpy_helper
 
 from cloudai.driver import Call
 from cloudai.errors import Unsupported
 from cloudai.types.custom import PredictRequest, PredictResult
 from cloudai.types.tensor import Tensor
+from cloudai_local.driver import LocalDriver
+from cloudai_local.settings import LocalSettings
 
 pytestmark = pytest.mark.gpu
 

@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
-from cloudai_pricing.operations import operations
 
 from cloudai.capabilities import SUPPORT, builtin_capabilities
 from cloudai.capability_table import FILES, SYMBOLS, TABLES, main, operations_table, refreshed
+from cloudai_pricing.operations import operations
 
 ROOT = Path(__file__).parents[2]
 MARK = re.compile(r"<!-- table: (\S+) -->\n(.*?)\n?<!-- /table -->", re.DOTALL)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from cloudai_pricing.operations import operations
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,6 +27,7 @@ from cloudai.capabilities import (
     load_capabilities,
 )
 from cloudai.errors import CloudAIError, ErrorCode
+from cloudai_pricing.operations import operations
 
 SMALL = """\
 schema = "cloudai.capabilities/1"

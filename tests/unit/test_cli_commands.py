@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from cloudai_pricing.operations import operations
 
 from cloudai.cli import custom, main, speech, translation, vision
 from cloudai.cli.commands import TABLE, expand_alias, full_parser
 from cloudai.cli.parser import subcommands
 from cloudai.cli.verbs import Verb
 from cloudai.operations import TYPES
+from cloudai_pricing.operations import operations
 
 VERBS: dict[str, Verb] = {
     verb.operation: verb for module in (vision, speech, translation, custom) for verb in module.VERBS

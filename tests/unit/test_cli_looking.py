@@ -8,13 +8,13 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from cloudai_pricing.operations import operations
 
 from cloudai.capabilities import builtin_capabilities
 from cloudai.cli import main
 from cloudai.cli.config import TEMPLATE
 from cloudai.cli.reference import updated
 from cloudai.config import load_config
+from cloudai_pricing.operations import operations
 
 DOCS = Path(__file__).parents[2] / "docs" / "cli.md"
 

@@ -13,9 +13,6 @@ import numpy.typing as npt
 import onnx
 import pytest
 import skimage.data
-from cloudai_local.engine import choose
-from cloudai_local.faces import CascadeEngine, YuNetEngine, engines
-from cloudai_local.settings import LocalOptions, LocalSettings
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
@@ -23,6 +20,9 @@ from cloudai.driver import Call
 from cloudai.errors import InvalidInput, MissingDependency
 from cloudai.types.media import Media, MediaKind
 from cloudai.types.vision import DetectFacesRequest, DetectFacesResult, Face
+from cloudai_local.engine import choose
+from cloudai_local.faces import CascadeEngine, YuNetEngine, engines
+from cloudai_local.settings import LocalOptions, LocalSettings
 
 CALL = Call(timeout=60)
 FACE = (170, 60, 110, 110)

@@ -4,13 +4,13 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from cloudai_local import languages
-from cloudai_local.settings import LocalOptions, LocalSettings
 
 from cloudai.driver import Call
 from cloudai.errors import InvalidInput
 from cloudai.languages import normalise
 from cloudai.types.translation import DetectLanguageRequest, DetectLanguageResult
+from cloudai_local import languages
+from cloudai_local.settings import LocalOptions, LocalSettings
 
 SENTENCES = {
     "en": "Where is the nearest railway station, and when does the next train leave?",

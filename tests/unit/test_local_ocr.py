@@ -12,10 +12,6 @@ from decimal import Decimal
 import numpy as np
 import pytest
 import skimage.data
-from cloudai_local import ocr_layout
-from cloudai_local.ocr import RapidOcr, engines
-from cloudai_local.pages import page_numbers
-from cloudai_local.settings import LocalSettings
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
@@ -26,6 +22,10 @@ from cloudai.driver import Call
 from cloudai.errors import ErrorCode, InvalidInput, ServiceError, Unsupported
 from cloudai.types.media import Media, MediaKind
 from cloudai.types.vision import DocumentFeature, Page, ReadDocumentRequest, ReadTextRequest, ReadTextResult
+from cloudai_local import ocr_layout
+from cloudai_local.ocr import RapidOcr, engines
+from cloudai_local.pages import page_numbers
+from cloudai_local.settings import LocalSettings
 
 CALL = Call(timeout=120)
 

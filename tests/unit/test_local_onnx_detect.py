@@ -8,12 +8,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from cloudai_local.driver import LocalDriver
-from cloudai_local.folders import read_folder
-from cloudai_local.onnx.manifest import Detect
-from cloudai_local.onnx.model import OnnxModel
-from cloudai_local.onnx.postprocess import Candidates, suppress
-from cloudai_local.settings import LocalSettings
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
@@ -26,6 +20,12 @@ from cloudai.types.custom import PredictRequest
 from cloudai.types.media import Media, MediaKind
 from cloudai.types.tensor import Tensor
 from cloudai.types.vision import DetectedObject, DetectObjectsRequest
+from cloudai_local.driver import LocalDriver
+from cloudai_local.folders import read_folder
+from cloudai_local.onnx.manifest import Detect
+from cloudai_local.onnx.model import OnnxModel
+from cloudai_local.onnx.postprocess import Candidates, suppress
+from cloudai_local.settings import LocalSettings
 
 CALL = Call(timeout=60)
 HEAD = 'task = "detect"\nlabels = ["Alley_Cat", { name = "dog", id = "n02084071", parents = ["Domestic Animal"] }]\n'

@@ -13,8 +13,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from cloudai_local.driver import LocalDriver
-from cloudai_local.settings import LocalSettings
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from sklearn.datasets import load_digits
@@ -26,6 +24,8 @@ from cloudai.types.custom import PredictRequest, PredictResult
 from cloudai.types.media import Media, MediaKind
 from cloudai.types.tensor import Tensor
 from cloudai.types.vision import DetectLabelsRequest
+from cloudai_local.driver import LocalDriver
+from cloudai_local.settings import LocalSettings
 
 CALL = Call(timeout=60)
 MANIFEST = """

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import onnxruntime
 import pytest
-from cloudai_local.driver import LocalDriver
-from cloudai_local.provider import PROVIDER
-from cloudai_local.settings import LocalOptions, LocalSettings
 
 from cloudai.driver import Call
 from cloudai.errors import ErrorCode, InvalidInput
 from cloudai.operations import TYPES
 from cloudai.types.translation import DetectLanguageRequest
+from cloudai_local.driver import LocalDriver
+from cloudai_local.provider import PROVIDER
+from cloudai_local.settings import LocalOptions, LocalSettings
 
 
 def driver(**settings: object) -> LocalDriver:

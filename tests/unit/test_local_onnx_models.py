@@ -15,11 +15,6 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from cloudai_local.driver import LocalDriver
-from cloudai_local.onnx import execution
-from cloudai_local.onnx.manifest import Detect, Embed, ImageInput, Manifest, Output
-from cloudai_local.onnx.session import run_bound
-from cloudai_local.settings import LocalOptions, LocalSettings
 from onnx import TensorProto, helper
 from PIL import Image
 
@@ -30,6 +25,11 @@ from cloudai.types.custom import PredictRequest, PredictResult
 from cloudai.types.media import Media, MediaKind
 from cloudai.types.tensor import Tensor
 from cloudai.types.vision import DetectLabelsRequest, DetectObjectsRequest
+from cloudai_local.driver import LocalDriver
+from cloudai_local.onnx import execution
+from cloudai_local.onnx.manifest import Detect, Embed, ImageInput, Manifest, Output
+from cloudai_local.onnx.session import run_bound
+from cloudai_local.settings import LocalOptions, LocalSettings
 
 CALL = Call(timeout=60)
 FLOAT, INT64, TEXT = TensorProto.FLOAT, TensorProto.INT64, TensorProto.STRING

@@ -6,8 +6,6 @@ import io
 
 import numpy as np
 import pytest
-from cloudai_local.onnx.manifest import ImageInput
-from cloudai_local.onnx.preprocess import prepare
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -15,6 +13,8 @@ from PIL import Image
 from cloudai.calls.media import InputGuard, load
 from cloudai.errors import InvalidInput
 from cloudai.types.media import Media, MediaKind
+from cloudai_local.onnx.manifest import ImageInput
+from cloudai_local.onnx.preprocess import prepare
 
 
 def media(image: Image.Image, kind: str = "PNG", **options: object) -> Media:

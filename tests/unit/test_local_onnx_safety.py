@@ -12,10 +12,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from cloudai_local.folders import read_folder
-from cloudai_local.onnx import graph_scan, safety
-from cloudai_local.onnx.model import OnnxModel
-from cloudai_local.settings import LocalSettings
 from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,6 +22,10 @@ from cloudai.driver import Call
 from cloudai.errors import ErrorCode, InvalidInput, TooLarge
 from cloudai.types.custom import PredictRequest
 from cloudai.types.tensor import Tensor
+from cloudai_local.folders import read_folder
+from cloudai_local.onnx import graph_scan, safety
+from cloudai_local.onnx.model import OnnxModel
+from cloudai_local.settings import LocalSettings
 
 SETTINGS = LocalSettings(provider="local")
 WEIGHTS = np.arange(12, dtype=np.float32).reshape(4, 3)

@@ -22,11 +22,6 @@ import onnxruntime
 import pytest
 import soundfile
 import soxr
-from cloudai_local.asr_windows import RATE, windows
-from cloudai_local.engine import choose
-from cloudai_local.recognition import OnnxAsrEngine, PocketSphinxEngine, engines
-from cloudai_local.settings import LocalOptions, LocalSettings
-from cloudai_local.sphinx import grammar_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
@@ -35,6 +30,11 @@ from cloudai.driver import Call
 from cloudai.errors import ErrorCode, InvalidInput, MissingDependency, ServiceError, TooLarge, Unsupported
 from cloudai.types.media import Media, MediaKind
 from cloudai.types.speech import TranscribeRequest, TranscribeResult
+from cloudai_local.asr_windows import RATE, windows
+from cloudai_local.engine import choose
+from cloudai_local.recognition import OnnxAsrEngine, PocketSphinxEngine, engines
+from cloudai_local.settings import LocalOptions, LocalSettings
+from cloudai_local.sphinx import grammar_of
 
 CALL = Call(timeout=120)
 Floats = npt.NDArray[np.float32]

@@ -8,13 +8,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+
+from cloudai.errors import CloudAIError, ErrorCode, InvalidInput, ServiceError
 from cloudai_local import store
 from cloudai_local.catalogue import catalogue
 from cloudai_local.download import require_safe
 from cloudai_local.folders import Task, model_folders, read_folder
 from cloudai_local.settings import LocalSettings
-
-from cloudai.errors import CloudAIError, ErrorCode, InvalidInput, ServiceError
 
 WEIGHTS = bytes(range(256)) * 4096
 WORDS = b"hello\nworld\n"

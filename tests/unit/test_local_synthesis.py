@@ -17,12 +17,6 @@ import numpy.typing as npt
 import onnx
 import pytest
 import soundfile
-from cloudai_local import espeak
-from cloudai_local.espeak_ssml import check_ssml
-from cloudai_local.settings import LocalOptions, LocalSettings
-from cloudai_local.spoken import bcp47
-from cloudai_local.synthesis import EspeakEngine, engines
-from cloudai_local.vits import VitsEngine
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
@@ -30,6 +24,12 @@ from onnx import TensorProto, helper
 from cloudai.driver import Call
 from cloudai.errors import ErrorCode, InvalidInput, ServiceError, TooLarge, Unsupported
 from cloudai.types.speech import AudioFormat, SynthesizeRequest, SynthesizeResult, VoicesRequest
+from cloudai_local import espeak
+from cloudai_local.espeak_ssml import check_ssml
+from cloudai_local.settings import LocalOptions, LocalSettings
+from cloudai_local.spoken import bcp47
+from cloudai_local.synthesis import EspeakEngine, engines
+from cloudai_local.vits import VitsEngine
 
 CALL = Call(timeout=30)
 SENTENCE = "The quick brown fox jumps over the lazy dog and runs away."
@@ -428,7 +428,9 @@ def test_a_wrong_file_is_named(vits: VitsEngine, folder: Path, file: str, conten
 
 
 def test_external_data_outside_the_folder_is_refused(vits: VitsEngine, folder: Path) -> None:
-    onnx.save(vits_graph(), folder / "model.onnx", save_as_external_data=True, location="weights.bin", size_threshold=1024)
+    onnx.save(
+        vits_graph(), folder / "model.onnx", save_as_external_data=True, location="weights.bin", size_threshold=1024
+    )
     assert say(vits, "abc").voice == "tiny"
     vits.close()
     (folder / "weights.bin").rename(folder.parent / "weights.bin")
