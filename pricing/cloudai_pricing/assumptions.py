@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from cloudai_pricing.billing import FreeTier
 from cloudai_pricing.exact import cut, grouped
-from cloudai_pricing.selection import Catalog
+from cloudai_pricing.overlay import Overlay
+from cloudai_pricing.selection import Catalog, Charge
 from cloudai_pricing.units import base_of, factor, plural
 from cloudai_pricing.workload import Line, Workload
 
@@ -44,6 +45,18 @@ def of(
         found.append("The mix is the best found; so many lines share ladders that it is not proven to be the least.")
     found.extend(f"{line.name}: {_reading(line)}." for line in workload.lines)
     return tuple(found)
+
+
+def unused(overlay: Overlay, charges: Sequence[Charge]) -> Iterator[str]:
+    """Own prices and discounts that no line uses: a slip in a region or a name would pass unseen otherwise."""
+    used = {charge.price.where for charge in charges if charge.price.own}
+    for price in overlay.prices:
+        if price.where not in used:
+            yield f"Not used by any line: own price {price.sku} of {price.provider} in {price.region} ({price.where})."
+    taken = {(charge.price.provider, service) for charge in charges for service in (charge.price.service, "*")}
+    for discount in overlay.discounts:
+        if (discount.provider, discount.service) not in taken:
+            yield f"Not used by any line: the discount of {discount.provider}, {discount.service}."
 
 
 def _reading(line: Line) -> str:

@@ -21,7 +21,7 @@ from cloudai_pricing.model import NOTHING, Candidate, Choice, Estimate, LineCost
 from cloudai_pricing.operations import billable
 from cloudai_pricing.overlay import NO_OVERLAY, Overlay
 from cloudai_pricing.regions import region_of
-from cloudai_pricing.selection import OFFERED, Capabilities, Catalog, Unpriced, Wanted, select
+from cloudai_pricing.selection import OFFERED, Capabilities, Catalog, Charge, Unpriced, Wanted, select
 from cloudai_pricing.workload import Line, Workload
 
 Regions = Mapping[str, str | None]
@@ -114,10 +114,18 @@ def _estimate(
         months=months,
         snapshot_id=catalog.book.snapshot.id,
         snapshot_date=catalog.book.snapshot.date,
-        assumptions=assumptions.of(workload, catalog, chosen, free_tier, exact_mix=exact),
+        assumptions=(
+            *assumptions.of(workload, catalog, chosen, free_tier, exact_mix=exact),
+            *assumptions.unused(catalog.overlay, _charges(quotes)),
+        ),
         options=options,
         mix=mix,
     )
+
+
+def _charges(quotes: Mapping[str, Sequence[Quote]]) -> list[Charge]:
+    plans = (quote.plan for several in quotes.values() for quote in several if quote.plan is not None)
+    return [charge for plan in plans for charge in plan.charges]
 
 
 def _providers(

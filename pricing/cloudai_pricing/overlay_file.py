@@ -7,11 +7,12 @@ from decimal import Decimal
 from pathlib import Path
 
 from cloudai_pricing.book import with_ends
-from cloudai_pricing.entries import build
+from cloudai_pricing.entries import Row, build
 from cloudai_pricing.entry_check import check
 from cloudai_pricing.errors import PlanError, nearest
 from cloudai_pricing.exact import ZERO
 from cloudai_pricing.overlay import Discount, Overlay
+from cloudai_pricing.regions import neutral_regions, region_of
 from cloudai_pricing.tomlfile import TomlError, TomlFile
 
 
@@ -39,8 +40,16 @@ def parse_overlay(file: TomlFile) -> Overlay:
         except PlanError as error:
             raise error.at(file.name, file.line_of(("price", number, *error.path))) from error
     ended = with_ends(rows)
-    prices = tuple(build({key: value for key, value in row.items() if key != "until"}) for row in ended)
+    prices = tuple(build({key: value for key, value in row.items() if key != "until"}) for row in map(_placed, ended))
     return Overlay(name=Path(file.name).name, prices=prices, discounts=_discounts(file))
+
+
+def _placed(row: Row) -> Row:
+    """With the provider's own region for a neutral one."""
+    region = str(row["region"])
+    if region not in neutral_regions():
+        return row
+    return {**row, "region": region_of(region, str(row["provider"])) or region}
 
 
 def _tables(file: TomlFile, key: str) -> Sequence[tuple[int, object]]:

@@ -267,6 +267,34 @@ def test_own_prices_are_tagged(capsys, overlay):
     assert any("own.toml" in text for text in found["assumptions"])
 
 
+def test_an_own_price_may_name_a_neutral_region(capsys, tmp_path):
+    path = tmp_path / "own.toml"
+    path.write_text(OVERLAY.replace("acme", "aws").replace('"global"', '"us"'), encoding="utf-8")
+    _, found = document(capsys, "vision.detect_labels=2M images", "--provider", "aws", "--prices", str(path))
+    assert found["options"][0]["lines"][0]["slices"][0]["overridden"]
+
+
+def test_an_own_price_that_no_line_uses_is_said(capsys, tmp_path):
+    path = tmp_path / "own.toml"
+    discount = '[[discount]]\nprovider = "aws"\nservice = "Recognition"\npercent = "5"\n'
+    path.write_text(OVERLAY.replace("acme", "aws").replace('"global"', '"eu-west-1"') + discount, encoding="utf-8")
+    _, found = document(capsys, "vision.detect_labels=2M images", "--provider", "aws", "--prices", str(path))
+    unused = [text for text in found["assumptions"] if text.startswith("Not used by any line")]
+    assert len(unused) == 2
+    assert "own price labels of aws in eu-west-1" in unused[0]
+    assert "aws, Recognition" in unused[1]
+
+
+def test_what_a_provider_does_not_offer_is_no_unknown_price(capsys):
+    """AWS has no captions; Azure has: nothing is unknown, and the mix is whole."""
+    items = ["vision.caption=1k images", "vision.detect_labels=2M images"]
+    code, found = document(capsys, *items, "--provider", "aws", "--provider", "azure")
+    assert (code, found["mix"]["complete"], found["options"][0]["complete"]) == (0, True, False)
+    assert run(*items, "--provider", "aws", "--provider", "azure") == 0
+    assert "not offered" in capsys.readouterr().out
+    assert run(*items, "--provider", "aws") == 4
+
+
 def test_a_discount_is_taken_off_list_prices_and_tagged(capsys, tmp_path):
     path = tmp_path / "deal.toml"
     path.write_text('[[discount]]\nprovider = "aws"\nservice = "*"\npercent = "12"\n', encoding="utf-8")
