@@ -17,7 +17,7 @@ from decimal import Decimal
 from itertools import accumulate
 from xml.sax.saxutils import escape
 
-from cloudai.errors import InvalidInput, Unsupported
+from cloudai.errors import ErrorCode, InvalidInput, ServiceError, Unsupported
 from cloudai.languages import language_of, matches, normalise
 from cloudai.types import speech as s
 from cloudai.types.results import Notice, Usage
@@ -151,6 +151,15 @@ def decode_speech(audio: bytes, spoken: Spoken, billed: int, marks: bytes | None
         usage=(usage,),
         warnings=spoken.notices,
     )
+
+
+def check_stream(reply: Reply) -> None:
+    """Raises `ServiceError` when what came is no sound and no speech marks: a proxy's page is not audio."""
+    found = str(reply.get("ContentType", ""))
+    if not found.startswith(("audio/", "application/x-json-stream")):
+        raise ServiceError(
+            f"Polly answered {found or 'something without a type'}, not audio", code=ErrorCode.UNAVAILABLE
+        )
 
 
 def billed_characters(reply: Reply, spoken: Spoken) -> int:

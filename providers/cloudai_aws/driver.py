@@ -191,6 +191,7 @@ class AwsDriver(
             spoken = codec_polly.encode_speech(request, options, voice, engine)
             polly = self._clients("polly")
             reply = polly.synthesize_speech(**spoken.params)
+            codec_polly.check_stream(reply)
             audio, billed = reply["AudioStream"].read(), codec_polly.billed_characters(reply, spoken)
             marks = None
             if request.speech_marks:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeAlias
-from urllib.parse import unquote
 
 from cloudai.errors import InvalidInput
 from cloudai.types.geometry import Box, Point, Polygon, Region
@@ -55,12 +54,12 @@ def plain(name: str) -> str:
 
 
 def s3_address(uri: str) -> tuple[str, str]:
-    """Bucket and key of `s3://bucket/key`."""
+    """Bucket and key of `s3://bucket/key`; the key as it is, as in AWS's own tools: no percent-encoding."""
     scheme, _, rest = uri.partition("://")
     bucket, _, key = rest.partition("/")
     if scheme.lower() != "s3" or not bucket or not key:
         raise InvalidInput("an object's address is s3://bucket/key")
-    return bucket, unquote(key) if "%" in key else key
+    return bucket, key
 
 
 def document(media: Media) -> Params:

@@ -9,6 +9,7 @@ of one call (`within`) bound everything together: connecting, headers and body. 
 from __future__ import annotations
 
 import io
+import json
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,7 @@ from urllib.parse import urlsplit
 import urllib3
 from botocore.awsrequest import AWSResponse
 from botocore.httpsession import get_cert_path
+from botocore.parsers import ResponseParserError
 from botocore.utils import get_environ_proxies
 from urllib3.exceptions import ReadTimeoutError
 from urllib3.util import Timeout
@@ -85,6 +87,8 @@ class Wire:
         response, body = self._exchange(request.method, request.url, request.headers, request.body, chunked=chunked)
         if response.status >= 300:
             body = self._redacted(body, request)
+        else:
+            _check_json(request, response.headers.get("Content-Type", ""), body)
         return AWSResponse(request.url, response.status, response.headers, _Body(body))
 
     def get(self, url: str) -> tuple[int, bytes]:
@@ -152,6 +156,21 @@ class Wire:
                 cert_reqs="CERT_REQUIRED",
             )
         return self._proxies[proxy], url if parts.scheme == "http" else path
+
+
+def _check_json(request: Prepared, content_type: str, body: bytes) -> None:
+    """botocore takes a body that is no JSON for an answer without members, which would be "nothing found"."""
+    target = _text(request.headers.get("X-Amz-Target", ""))
+    if not target and "json" not in content_type.replace("x-json-stream", ""):
+        return
+    if not body and ".Delete" in target:
+        return
+    try:
+        whole = isinstance(json.loads(body), dict)
+    except ValueError:
+        whole = False
+    if not whole:
+        raise ResponseParserError(f"the answer ({len(body)} bytes of {content_type}) is no JSON object")
 
 
 def _read(response: urllib3.BaseHTTPResponse, pool: Any, target: str, ends: float) -> bytes:

@@ -44,7 +44,7 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True)
 class Broken:
-    """Something that is no answer: `reset`, `hang`, `truncated`, `html`, `drip`."""
+    """Something that is no answer: see `_break`."""
 
     kind: str
     seconds: float = 30.0
@@ -291,8 +291,11 @@ class _Exchange(BaseHTTPRequestHandler):
         self.close_connection = True
         if broken.kind == "hang":
             self.server.stopping.wait(broken.seconds)
-        elif broken.kind == "html":
-            self.reply(502, b"<html><body>Bad Gateway</body></html>", "text/html")
+        elif broken.kind in ("html", "html-200"):
+            status = 502 if broken.kind == "html" else 200
+            self.reply(status, b"<html><body>Bad Gateway</body></html>", "text/html")
+        elif broken.kind == "empty":
+            self.reply(200, b"", JSON_1_1)
         elif broken.kind == "reset-after-headers":
             self._headers_for(100)
         elif broken.kind == "truncated":

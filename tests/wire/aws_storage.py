@@ -53,4 +53,13 @@ def _act(exchange: _Exchange, server: StrictServer, place: tuple[str, str], body
     if place not in server.objects:
         text = b"<Error><Code>NoSuchKey</Code><Message>no such key</Message></Error>"
         return exchange.reply(404, b"" if exchange.command == "HEAD" else text, "application/xml")
-    return exchange.reply(200, server.objects[place], "application/octet-stream")
+    found, wanted = server.objects[place], exchange.headers.get("Range", "")
+    if not wanted:
+        return exchange.reply(200, found, "application/octet-stream")
+    first, _, last = wanted.removeprefix("bytes=").partition("-")
+    if int(first) >= len(found):
+        text = b"<Error><Code>InvalidRange</Code><Message>not that long</Message></Error>"
+        return exchange.reply(416, text, "application/xml")
+    part = found[int(first) : int(last) + 1]
+    place_in_all = {"Content-Range": f"bytes {first}-{int(first) + len(part) - 1}/{len(found)}"}
+    return exchange.reply(206, part, "application/octet-stream", place_in_all)
