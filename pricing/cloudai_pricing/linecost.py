@@ -31,7 +31,7 @@ def line_cost(plan: Plan, one: Bill, notes: tuple[str, ...], candidates: tuple[C
         billed_quantity=billed,
         billed_unit=base.unit,
         free_quantity=free,
-        cost=cost,
+        cost=cost if slices or not one.unknown else None,
         by_month=by_month,
         effective_unit_price=cut(cost.likely / billed, PRICE_PLACES) if billed else None,
         marginal_unit_price=one.marginal,

@@ -77,11 +77,13 @@ def cost(tiers, volume: int, **more) -> Decimal:
     return only(run([row(tiers=tiers, **more)], lines(("vision.detect_labels", volume)))).total.likely
 
 
+@settings(deadline=None)
 @given(ladders(), VOLUMES, VOLUMES)
 def test_more_units_never_cost_less(tiers, one, other):
     assert cost(tiers, min(one, other)) <= cost(tiers, max(one, other))
 
 
+@settings(deadline=None)
 @given(ladders(), st.data())
 def test_tier_price_is_continuous_at_the_edge(tiers, data):
     """One unit across an edge costs that unit's own price and nothing else."""
@@ -93,6 +95,7 @@ def test_tier_price_is_continuous_at_the_edge(tiers, data):
         assert step == Decimal(owner["price"])
 
 
+@settings(deadline=None)
 @given(ladders(), VOLUMES, st.integers(1, 10**7), st.integers(1, 4), st.integers(-20, 60))
 def test_slices_add_up_to_the_line_and_lines_to_the_total(tiers, volume, free, months, growth):
     rows = [
@@ -112,6 +115,7 @@ def test_slices_add_up_to_the_line_and_lines_to_the_total(tiers, volume, free, m
         assert sum((month.likely for month in option.by_month), Decimal(0)) == option.total.likely
 
 
+@settings(deadline=None)
 @given(ladders(), st.lists(VOLUMES, min_size=1, max_size=5))
 def test_splitting_a_pooled_volume_changes_nothing(tiers, volumes):
     pooled = [row(tiers=tiers, pool="p", operations=["vision.detect_labels", "vision.moderate"])]
@@ -121,6 +125,7 @@ def test_splitting_a_pooled_volume_changes_nothing(tiers, volumes):
     assert only(run(pooled, split)).total == only(run(pooled, whole)).total
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 10**7), min_size=2, max_size=5))
 def test_splitting_seconds_of_an_hourly_price_changes_nothing(seconds):
     """The number of hours has no end; the pieces still add up to the whole."""
@@ -134,6 +139,7 @@ def test_splitting_seconds_of_an_hourly_price_changes_nothing(seconds):
     assert only(run(hourly, split)).total == only(run(hourly, whole)).total
 
 
+@settings(deadline=None)
 @given(ladders(), st.lists(VOLUMES, min_size=2, max_size=5), st.randoms(use_true_random=False))
 def test_the_order_of_lines_changes_nothing(tiers, volumes, rng):
     rows = [
@@ -149,6 +155,7 @@ def test_the_order_of_lines_changes_nothing(tiers, volumes, rng):
     assert {line.name: line for line in first.lines} == {line.name: line for line in second.lines}
 
 
+@settings(deadline=None)
 @given(ladders(falling=True), VOLUMES, st.integers(1, 10**8))
 def test_an_allowance_masks_the_first_units(tiers, volume, free):
     """It costs what the whole costs less what the masked units alone would."""
@@ -156,6 +163,7 @@ def test_an_allowance_masks_the_first_units(tiers, volume, free):
     assert cost(tiers, volume, **allowance(tiers, free)) == cost(tiers, volume) - cost(tiers, min(volume, free))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 10**6), st.integers(1, 500), st.integers(0, 500), st.integers(1, 2000))
 def test_each_request_is_rounded_by_itself(requests, increment, minimum, size):
     rounding = {"increment": str(increment), "minimum": str(minimum)}
@@ -166,6 +174,7 @@ def test_each_request_is_rounded_by_itself(requests, increment, minimum, size):
     assert billed == requests * each
 
 
+@settings(deadline=None)
 @given(ladders(), st.integers(0, 10**8), st.integers(0, 100))
 def test_a_range_holds_the_likely_case(tiers, volume, percent):
     tables = lines(("vision.detect_labels", volume), range=f"±{percent}%")
@@ -201,7 +210,7 @@ def test_ten_thousand_random_schedules_agree_with_an_integer_oracle():
         )
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.integers(1, 10**6), st.integers(2, 24), st.integers(-50, 100))
 def test_growth_compounds_monthly_from_the_first_month(volume, months, percent):
     rows = [row(tiers=[{"price": "1"}])]

@@ -158,6 +158,15 @@ def test_units_are_billed_per_channel_or_target_language(per, key):
     assert line([BASE], **{key: 3}).billed_quantity == 100
 
 
+def test_a_line_that_lies_wholly_above_a_ladder_has_no_cost_rather_than_none_to_pay():
+    ends = row("ends", tiers=[{"up_to": "100", "price": "1"}])
+    tables = [{"name": name, "operation": "speech.transcribe", "volume": "100 minutes"} for name in ("a", "b")]
+    workload = check_workload(Draft(name="test", data={"months": 1, "line": tables}))
+    first, second = estimate(workload, book=Book.of([ends])).options[0].lines
+    assert first.complete
+    assert (second.complete, second.cost) == (False, None)
+
+
 def test_minimum_and_increment_count_per_request():
     found = line([row("base", rounding={"increment": "1", "minimum": "15", "unit": "second"})], request="4 seconds")
     assert found.billed_quantity == Decimal(375)
