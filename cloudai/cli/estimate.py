@@ -7,6 +7,7 @@ a total is a lower bound.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -58,6 +59,7 @@ exit codes: 0 fine, 2 bad input, 3 over budget, 4 a price is unknown (totals are
     parser.add_argument("--exclude", action="append", default=[], metavar="NAME",
                         help="the mix may not use this provider (repeatable)")  # fmt: skip
     parser.add_argument("--max-providers", type=int, default=0, metavar="N", help="the mix may use at most N providers")
+    parser.add_argument("--junit", metavar="FILE", help="also write a JUnit file: a failure per unknown price or limit")
     parser.add_argument("--set", action="append", default=[], metavar="LINE.KEY=VALUE", dest="changes",
                         help="change one key of the workload (repeatable)")  # fmt: skip
     parser.add_argument("--schema", action="store_true", help="print the JSON Schema of --format json")
@@ -78,7 +80,15 @@ def run(args: argparse.Namespace) -> int:
     except PlanError as error:
         raise error.at(*draft.place(error.path)) if error.path else error from error
     _write(_text(args, result), args.output)
-    return _verdict(result, budget, asked=len(set(args.provider)))
+    over = _over(result, budget, asked=len(set(args.provider)))
+    _report(args, result, over)
+    if over is not None:
+        _say(over)
+        return OVER_BUDGET
+    if not result.complete:
+        _say("incomplete: a price is unknown, so totals with >= are lower bounds")
+        return INCOMPLETE
+    return 0
 
 
 def _budget(text: str | None) -> Budget | None:
@@ -186,18 +196,23 @@ def _write(text: str, output: str | None) -> None:
         raise PlanError(f"{output} can't be written: {error.strerror or error}") from error
 
 
-def _verdict(result: Estimate, budget: Budget | None, *, asked: int) -> int:
-    """The exit code, and one line on stderr that says why it is not 0."""
+def _over(result: Estimate, budget: Budget | None, *, asked: int) -> str | None:
+    """Why the budget is not kept; None: it is, as far as prices are known."""
     answer: Option | Mix | None = result.options[0] if asked == 1 and result.options else result.mix
-    if budget is not None and answer is not None and budget.over(answer):
-        known = "" if answer.complete else "at least "
-        what = "the dearest month" if budget.monthly else "the total"
-        _say(f"over budget: {what} is {known}{money(budget.spent(answer))}, the limit {money(budget.limit)}")
-        return OVER_BUDGET
-    if not result.complete:
-        _say("incomplete: a price is unknown, so totals with >= are lower bounds")
-        return INCOMPLETE
-    return 0
+    if budget is None or answer is None or not budget.over(answer):
+        return None
+    known = "" if answer.complete else "at least "
+    what = "the dearest month" if budget.monthly else "the total"
+    return f"over budget: {what} is {known}{money(budget.spent(answer))}, the limit {money(budget.limit)}"
+
+
+def _report(args: argparse.Namespace, result: Estimate, over: str | None) -> None:
+    if args.junit or "GITHUB_STEP_SUMMARY" in os.environ:
+        from cloudai.cli.estimate_gate import junit, summarise
+
+        if args.junit:
+            _write(junit(result, over), args.junit)
+        summarise(result)
 
 
 def _say(text: str) -> None:
