@@ -53,12 +53,19 @@ def entry(name: str, region: str, found: Sequence[Found], known: Sequence[Row]) 
         "as_of": dated.as_of,
         "source": dated.source,
         "confidence": CONFIDENCE,
-        "note": f"{dated.product} / {dated.meter}" + (f" ({dated.description})" if dated.description else ""),
+        "note": _one_line(
+            f"{dated.product} / {dated.meter}" + (f" ({dated.description})" if dated.description else "")
+        ),
     }
     try:
         return check(row, where=WHERE)
     except PlanError as error:
         return Remark(f"{name}: {error} ({price})", wrong=True)
+
+
+def _one_line(text: str) -> str:
+    """A feed's own words, with nothing in them that a terminal would obey."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
 def in_book_units(tiers: Ladder, size: Decimal) -> Ladder:

@@ -106,7 +106,7 @@ def _group(file: TomlFile, number: int, table: object) -> Group:
         raise _wrong(file, (*place, "provider"), f"unknown provider {provider!r}", nearest(provider, PROVIDERS))
     service = _text(row, "service", file, place)
     meters: dict[str, tuple[Target, ...]] = {}
-    for entry in _list(row, "meters", file, place):
+    for entry in _list(row, "meters", file, place) if row.get("meters") != [] else ():
         meter = _only(entry, _METER_KEYS, "a meter", file, (*place, "meters"))
         name = _text(meter, "meter", file, place).casefold()
         unit = _text(meter, "unit", file, place) if "unit" in meter else None

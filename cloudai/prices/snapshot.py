@@ -147,7 +147,8 @@ def write(rows: Sequence[Row], *, day: str, title: str) -> Stored:
 
 
 def _named(part: Path, home: Path, day: str) -> Stored:
-    """Gives the finished file the day's next free name. A link fails where the name is taken, a rename would not."""
+    """Gives the finished file the day's next free name. A link fails where the name is taken, a rename would not: it
+    is used only where the file system has no links."""
     number = 1
     while True:
         name = day if number == 1 else f"{day}.{number}"
@@ -157,6 +158,11 @@ def _named(part: Path, home: Path, day: str) -> Stored:
         except FileExistsError:
             number += 1
             continue
+        except OSError:
+            if target.exists():
+                number += 1
+                continue
+            part.replace(target)
         return Stored(id=name, path=target)
 
 

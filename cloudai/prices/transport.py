@@ -151,17 +151,17 @@ class Transport:
 
 def _origin(address: str) -> tuple[str, str, int]:
     """Scheme, host and port. Plain http only to this machine: prices and keys don't travel in the clear."""
+    shown = "an address with a name or password" if "@" in address else repr(address[:120])
     try:
         parts = urlsplit(address)
-        host, port = parts.hostname, parts.port or _DEFAULT_PORTS.get(parts.scheme)
+        scheme, host, port = parts.scheme, parts.hostname, parts.port or _DEFAULT_PORTS.get(parts.scheme)
     except ValueError:
-        host = port = None
-    if not host or port is None or parts.scheme not in _DEFAULT_PORTS or parts.username is not None:
-        shown = address[:120] if "@" not in address else "that with a name or password"
-        raise InvalidInput(f"{shown!r} is no address of a feed: write it like https://prices.azure.com")
-    if parts.scheme == "http" and not _loopback(host):
-        raise InvalidInput(f"{address[:120]!r}: plain http is for this machine only, use https")
-    return parts.scheme, host.lower(), port
+        scheme, host, port = "", None, None
+    if not host or port is None or scheme not in _DEFAULT_PORTS or "@" in address.partition("?")[0]:
+        raise InvalidInput(f"{shown} is no address of a feed: write it like https://prices.azure.com")
+    if scheme == "http" and not _loopback(host):
+        raise InvalidInput(f"{shown}: plain http is for this machine only, use https")
+    return scheme, host.lower(), port
 
 
 def _loopback(host: str) -> bool:

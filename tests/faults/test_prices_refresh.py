@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import socket
+import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -407,3 +411,28 @@ def test_the_google_key_is_shown_nowhere(capsys: pytest.CaptureFixture[str]) -> 
         assert main([*argv, "--debug"]) == 1
     out, err = capsys.readouterr()
     assert "s3cr3t" not in out + err
+
+
+def test_on_a_terminal_it_counts_documents_and_asks_before_it_writes(home: Path) -> None:
+    with serving(azure([BATCH])) as feed:
+        argv = ["prices", "refresh", "--provider", "azure", "--service", "Speech", "--azure-url", feed.url]
+        said = [at_a_terminal(argv, answer) for answer in ("n", "y")]
+    assert all("documents read" in text and "[y/N]" in text for text in said)
+    assert len(contents(home)) == 1
+
+
+def at_a_terminal(argv: list[str], answer: str) -> str:
+    """Runs the command with a terminal for its input and errors, types an answer, and returns what it said there."""
+    ours, theirs = pty.openpty()
+    code = f"import sys; from cloudai.cli import main; sys.exit(main({argv!r}))"
+    child = subprocess.Popen([sys.executable, "-c", code], stdin=theirs, stderr=theirs, stdout=subprocess.DEVNULL)
+    os.close(theirs)
+    said = b""
+    with suppress(OSError):  # EIO: the other end of a terminal was closed
+        while chunk := os.read(ours, 1000):
+            said += chunk
+            if b"[y/N]" in chunk:
+                os.write(ours, f"{answer}\n".encode())
+    os.close(ours)
+    assert child.wait() == 0
+    return said.decode()
