@@ -22,7 +22,7 @@ from cloudai.languages import language_of, matches, normalise
 from cloudai.types import speech as s
 from cloudai.types.results import Notice, Usage
 from cloudai_aws.codec_languages import from_aws, to_aws, voice_for
-from cloudai_aws.reply import Params, Reply, ignored
+from cloudai_aws.reply import Params, Reply, ignored, requests
 from cloudai_aws.settings import SynthesizeOptions
 
 SERVICE = "polly"
@@ -227,7 +227,7 @@ def decode_voices(replies: Sequence[Reply], request: s.VoicesRequest) -> s.Voice
     found = [_voice(each) for reply in replies for each in reply.get("Voices", ())]
     if request.language is not None:
         found = [voice for voice in found if _speaks(voice, request.language)]
-    return s.VoicesResult(voices=tuple(found))
+    return s.VoicesResult(voices=tuple(found), usage=requests("speech.voices", len(replies)))
 
 
 def _voice(found: Reply) -> s.Voice:

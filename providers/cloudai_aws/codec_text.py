@@ -12,7 +12,7 @@ from cloudai.types.results import Notice, Usage
 from cloudai.types.speech import ProfanityMode
 from cloudai_aws.codec_languages import AUTO, display_code, from_aws, to_aws
 from cloudai_aws.faults import fault_of_reply
-from cloudai_aws.reply import Params, Reply, ignored
+from cloudai_aws.reply import Params, Reply, ignored, requests
 from cloudai_aws.settings import TranslateOptions
 
 SERVICE = "translate"
@@ -150,7 +150,7 @@ def decode_languages(replies: Sequence[Reply]) -> t.LanguagesResult:
         for each in found
         if each["LanguageCode"] != AUTO
     )
-    return t.LanguagesResult(languages=languages)
+    return t.LanguagesResult(languages=languages, usage=requests("translation.languages", len(replies)))
 
 
 # --- which language ------------------------------------------------------------------------------

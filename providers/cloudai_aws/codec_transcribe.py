@@ -209,7 +209,7 @@ def _items(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     channels = results.get("channel_labels", {}).get("channels", ())
     if not channels:
         return _labelled(results.get("items", ()))
-    apart = [({**item, "channel_label": channel["channel_label"]} for item in channel["items"]) for channel in channels]
+    apart = [[{**item, "channel_label": channel["channel_label"]} for item in channel["items"]] for channel in channels]
     return [item for channel in apart for item in _labelled(channel)]
 
 

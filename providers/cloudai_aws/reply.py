@@ -75,6 +75,11 @@ def images(meter: str) -> tuple[Usage, ...]:
     return (Usage(meter=meter, unit="image", quantity=Decimal(1)),)
 
 
+def requests(meter: str, count: int) -> tuple[Usage, ...]:
+    """Of a list that is free."""
+    return (Usage(meter=meter, unit="request", quantity=Decimal(count)),)
+
+
 def ignored(message: str) -> Notice:
     """Something asked for that AWS has no parameter for."""
     return Notice(code="option_ignored", message=message)

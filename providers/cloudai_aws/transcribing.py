@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from cloudai.driver import Call
-from cloudai.errors import ErrorCode, ServiceError
+from cloudai.errors import RETRYABLE, ErrorCode, ServiceError
 from cloudai.types.results import Notice
 from cloudai.types.speech import JobRef, JobState, JobStatus, TranscribeRequest, TranscribeResult
 from cloudai_aws import codec_transcribe as codec
-from cloudai_aws.faults import code_of
+from cloudai_aws.faults import code_of, fault_of
 from cloudai_aws.reply import Reply, raw, request_id
 from cloudai_aws.settings import AwsSettings, TranscribeOptions
 from cloudai_aws.storage import CLEANUP_SECONDS, Storage, quietly_delete_job
@@ -131,21 +131,32 @@ class Transcriber:
         )
 
     def _await(self, job: JobRef, ends: float, call: Call) -> None:
-        while True:
-            with within(max(0.0, ends - time.monotonic())):
-                found = codec.decode_status(self._get(job))
-            if found.state is JobState.SUCCEEDED:
+        """Looks until the job has ended. A look that fails for the moment is followed by the next one: for that the
+        job must not be deleted, begun again and billed twice."""
+        while (left := ends - time.monotonic()) > 0:
+            found = self._look(job, left)
+            if found is not None and found.state is JobState.SUCCEEDED:
                 return
-            if found.state is JobState.FAILED:
+            if found is not None and found.state is JobState.FAILED:
                 raise ServiceError(f"Transcribe: {found.message or 'the job failed'}", code=ErrorCode.INVALID_INPUT)
-            if time.monotonic() + self._settings.poll_seconds >= ends:
-                raise ServiceError(
-                    f"the job has not ended within {call.timeout:g} s and was deleted: give a longer timeout, "
-                    "or use transcribe_job()",
-                    code=ErrorCode.DEADLINE_EXCEEDED,
-                    retryable=False,
-                )
-            time.sleep(self._settings.poll_seconds)
+            time.sleep(min(self._settings.poll_seconds, max(0.0, ends - time.monotonic())))
+        raise ServiceError(
+            f"the job has not ended within {call.timeout:g} s and was deleted: give a longer timeout, "
+            "or use transcribe_job()",
+            code=ErrorCode.DEADLINE_EXCEEDED,
+            retryable=False,
+        )
+
+    def _look(self, job: JobRef, seconds: float) -> JobStatus | None:
+        """`None`: not now."""
+        try:
+            with within(seconds):
+                return codec.decode_status(self._get(job))
+        except Exception as error:
+            fault = fault_of(error)
+            if fault is None or fault.code not in RETRYABLE:
+                raise
+            return None
 
     def _get(self, job: JobRef) -> Reply:
         reply: Reply = self._clients("transcribe").get_transcription_job(TranscriptionJobName=job.id)

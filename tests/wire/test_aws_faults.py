@@ -15,25 +15,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from aws_answers import Jobs, aws, settings, transcribing
+from aws_answers import Jobs, aws, transcribing
+from aws_client import config
 from aws_server import ACCESS_KEY, SECRET_KEY, Broken, Failure, StrictServer
 
 from cloudai import AsyncClient, Client
-from cloudai.config import BackendConfig, Config, Origin, Policy, Route
 from cloudai.errors import CloudAIError, ConfigError, ErrorCode
 from cloudai.testing.samples import picture, tone
-
-
-def config(server: StrictServer, *, attempts: int = 1, timeout: float = 5.0, **more: Any) -> Config:
-    """One backend, with little backoff."""
-    origin = Origin(place="test")
-    backend = BackendConfig(name="aws", provider="aws", values=settings(server, **more), origin=origin)
-    return Config(
-        source=None,
-        backends={"aws": backend},
-        routes=(Route(pattern="*", backends=("aws",), origin=origin),),
-        policy=Policy(timeout=timeout, deadline=3 * timeout, max_attempts=attempts, backoff=0.01, max_backoff=0.02),
-    )
 
 
 @pytest.fixture
@@ -146,11 +134,7 @@ def test_no_credentials_at_all_are_said_without_a_request(
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
-    without = config(server)
-    values = {key: value for key, value in without.backends["aws"].values.items() if not key.endswith("_key")}
-    values.pop("access_key_id", None)
-    backend = BackendConfig(name="aws", provider="aws", values=values, origin=Origin(place="test"))
-    chained = Config(source=None, backends={"aws": backend}, routes=without.routes, policy=without.policy)
+    chained = config(server, access_key_id=None, secret_access_key=None)
     with Client(chained) as client, pytest.raises(CloudAIError) as caught:
         client.vision.detect_labels(picture())
     assert caught.value.code is ErrorCode.UNAUTHENTICATED
@@ -205,12 +189,8 @@ def test_the_role_is_assumed_once_and_signs_what_follows(server: StrictServer) -
 def test_a_setting_that_can_not_be_is_refused_when_the_client_opens(
     server: StrictServer, values: dict[str, Any], words: str
 ) -> None:
-    given = {name: value for name, value in settings(server, **values).items() if value is not None}
-    origin = Origin(place="test")
-    backend = BackendConfig(name="aws", provider="aws", values=given, origin=origin)
-    routes = (Route(pattern="*", backends=("aws",), origin=origin),)
     with pytest.raises(ConfigError, match=words):
-        Client(Config(source=None, backends={"aws": backend}, routes=routes))
+        Client(config(server, **values))
 
 
 # --- transcription: nothing stays ----------------------------------------------------------------
@@ -245,6 +225,18 @@ def test_a_job_that_takes_too_long_is_deleted_and_not_begun_again(server: Strict
     assert "transcribe_job" in caught.value.message
     assert left(server, jobs) == (0, 0)
     assert server.operations().count("StartTranscriptionJob") == 1
+
+
+def test_a_look_that_is_throttled_is_followed_by_the_next(server: StrictServer) -> None:
+    jobs = transcribing(server, Jobs(server))
+    looked, refused = jobs.get, iter([True, True])
+    server.answers["GetTranscriptionJob"] = lambda params: (
+        Failure(code="LimitExceededException") if next(refused, False) else looked(params)
+    )
+    with Client(config(server)) as client:
+        assert client.speech.transcribe(tone(), language="en-US").attempts == 1
+    assert server.operations().count("StartTranscriptionJob") == 1
+    assert left(server, jobs) == (0, 0)
 
 
 def test_a_start_that_is_refused_leaves_no_staged_audio(server: StrictServer) -> None:

@@ -11,11 +11,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from aws_answers import ANALYSIS, DOCUMENT, FACES, LABELS, MODERATION, TEXT, aws, block, settings
+from aws_answers import ANALYSIS, DOCUMENT, FACES, LABELS, MODERATION, TEXT, aws, block
+from aws_client import opened
 from aws_server import StrictServer
 
 from cloudai import Client
-from cloudai.config import BackendConfig, Config, Origin, Route
 from cloudai.errors import CloudAIError, InvalidInput, TooLarge
 from cloudai.testing.samples import picture
 from cloudai.types.vision import DocumentFeature, ModerationCategory
@@ -30,11 +30,8 @@ def server() -> Iterator[StrictServer]:
 
 @pytest.fixture
 def client(server: StrictServer) -> Iterator[Client]:
-    origin = Origin(place="test")
-    backend = BackendConfig(name="aws", provider="aws", values=settings(server), origin=origin)
-    routes = (Route(pattern="*", backends=("aws",), origin=origin),)
-    with Client(Config(source=None, backends={"aws": backend}, routes=routes)) as opened:
-        yield opened
+    with opened(server) as one:
+        yield one
 
 
 # --- labels, objects, landmarks ------------------------------------------------------------------
