@@ -15,20 +15,9 @@ def _own_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyte
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
     monkeypatch.setenv("CLOUDAI_CACHE", str(home / "cache"))
-    for name in ("CLOUDAI_CONFIG", "CLOUDAI_ROUTES", "CLOUDAI_MODEL_HUB"):
-        monkeypatch.delenv(name, raising=False)
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """A GPU test is deselected, not skipped, where ONNX Runtime has no CUDA: it can't be run there."""
-    import onnxruntime
-
-    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
-        return
-    left_out = [item for item in items if item.get_closest_marker("gpu")]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if not item.get_closest_marker("gpu")]
+    for name in [name for name in os.environ if name.startswith(("CLOUDAI_", "AWS_", "GOOGLE_", "AZURE_"))]:
+        if name != "CLOUDAI_CACHE":
+            monkeypatch.delenv(name)
 
 
 PROGRAMS = {
