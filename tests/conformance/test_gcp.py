@@ -1,4 +1,4 @@
-"""The Google Cloud provider passes the kit over a server that holds each request and answer to Google's descriptions."""
+"""The Google Cloud provider passes the kit over a server that holds it to Google's own descriptions."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class GcpByKeyHarness(GcpHarness):
             name
             for name in super().implements
             if name not in ("vision.read_document", "translation.translate_document")
-        )  # noqa: E501
+        )
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -65,7 +65,14 @@ LANDMARKS = [
         "locations": [{"latLng": {"latitude": 55.752912, "longitude": 37.622315883636475}}],
     }
 ]
-LOGOS = [{"mid": "/m/045c7b", "description": "Google", "score": 0.35, "boundingPoly": {"vertices": [{"x": 240}, {"x": 480}, {"x": 480, "y": 160}, {"x": 240, "y": 160}]}}]  # fmt: skip
+LOGOS = [
+    {
+        "mid": "/m/045c7b",
+        "description": "Google",
+        "score": 0.35,
+        "boundingPoly": {"vertices": [{"x": 240}, {"x": 480}, {"x": 480, "y": 160}, {"x": 240, "y": 160}]},
+    }
+]
 
 
 def symbols(text: str, ending: str = "") -> list[dict[str, Any]]:
@@ -96,7 +103,9 @@ def full_text(width: int = 480, height: int = 160) -> dict[str, Any]:
     box = {"vertices": [{}, {"x": 200}, {"x": 200, "y": 90}, {"y": 90}]}
     paragraph = {"boundingBox": box, "words": words, "confidence": 0.97}
     block = {"boundingBox": box, "paragraphs": [paragraph], "blockType": "TEXT", "confidence": 0.97}
-    languages = {"detectedLanguages": [{"languageCode": "iw", "confidence": 0.2}, {"languageCode": "en", "confidence": 0.8}]}  # fmt: skip
+    languages = {
+        "detectedLanguages": [{"languageCode": "iw", "confidence": 0.2}, {"languageCode": "en", "confidence": 0.8}]
+    }
     page = {"property": languages, "width": width, "height": height, "blocks": [block], "confidence": 0.97}
     return {"pages": [page], "text": "Hello World\nfor-\never\n"}
 
@@ -136,9 +145,11 @@ def translate_v2(body: Any, _: Mapping[str, str]) -> Any:
 
 
 def detect(body: Any, _: Mapping[str, str]) -> Any:
-    return {"languages": [{"languageCode": "zh-TW", "confidence": 1}]} if "漢" in body["content"] else {
-        "languages": [{"languageCode": "en", "confidence": 0.875}]
-    }  # fmt: skip
+    return (
+        {"languages": [{"languageCode": "zh-TW", "confidence": 1}]}
+        if "漢" in body["content"]
+        else {"languages": [{"languageCode": "en", "confidence": 0.875}]}
+    )
 
 
 def detect_v2(body: Any, _: Mapping[str, str]) -> Any:
@@ -146,8 +157,16 @@ def detect_v2(body: Any, _: Mapping[str, str]) -> Any:
 
 
 def languages(_: Any, __: Mapping[str, str]) -> Any:
-    known = (("iw", "Hebrew"), ("he", "Hebrew"), ("zh-CN", "Chinese (Simplified)"), ("zh-TW", "Chinese (Traditional)"),
-             ("no", "Norwegian"), ("tl", "Filipino"), ("pt-PT", "Portuguese (Portugal)"), ("sr-Latn", "Serbian"))  # fmt: skip
+    known = (
+        ("iw", "Hebrew"),
+        ("he", "Hebrew"),
+        ("zh-CN", "Chinese (Simplified)"),
+        ("zh-TW", "Chinese (Traditional)"),
+        ("no", "Norwegian"),
+        ("tl", "Filipino"),
+        ("pt-PT", "Portuguese (Portugal)"),
+        ("sr-Latn", "Serbian"),
+    )
     both = {"supportSource": True, "supportTarget": True}
     return {"languages": [{"languageCode": code, "displayName": name, **both} for code, name in known]}
 
@@ -207,15 +226,23 @@ def recognize(body: Any, _: Mapping[str, str]) -> Any:
     if not features.get("enableWordTimeOffsets"):
         words = [{"word": each["word"], "confidence": each["confidence"]} for each in words]
     best = {"transcript": "hello there", "confidence": 0.93, "words": words}
-    result = {"alternatives": [best, {"transcript": "hello bear", "confidence": 0}], "resultEndOffset": "1s", "languageCode": "en-us"}  # fmt: skip
+    result = {
+        "alternatives": [best, {"transcript": "hello bear", "confidence": 0}],
+        "resultEndOffset": "1s",
+        "languageCode": "en-us",
+    }
     if features.get("multiChannelMode"):
         result["channelTag"] = 1
     return {"results": [result], "metadata": {"requestId": "r-1", "totalBilledDuration": "1s"}}
 
 
 def recognize_v1(body: Any, _: Mapping[str, str]) -> Any:
-    words = [{"startTime": "0s", "endTime": "0.400s", "word": "hello"}, {"startTime": "0.400s", "endTime": "1s", "word": "there"}]  # fmt: skip
-    first = {"alternatives": [{"transcript": "hello there", "confidence": 0.5, "words": words}], "languageCode": "en-us", "resultEndTime": "1s"}  # fmt: skip
+    words = [
+        {"startTime": "0s", "endTime": "0.400s", "word": "hello"},
+        {"startTime": "0.400s", "endTime": "1s", "word": "there"},
+    ]
+    best = {"transcript": "hello there", "confidence": 0.5, "words": words}
+    first = {"alternatives": [best], "languageCode": "en-us", "resultEndTime": "1s"}
     results: list[dict[str, Any]] = [first]
     if "diarizationConfig" in body["config"]:
         spoke = [{**each, "speakerTag": tag} for each, tag in zip(words, (2, 1), strict=True)]
@@ -234,6 +261,10 @@ def _layout(text: str, left: float = 0.0, top: float = 0.0) -> dict[str, Any]:
     return {"textAnchor": {"textSegments": [segment]}, "confidence": 0.9, "boundingPoly": {"normalizedVertices": poly}}
 
 
+def _row(*texts: str) -> dict[str, Any]:
+    return {"cells": [{"layout": _layout(text), "rowSpan": 1, "colSpan": 1} for text in texts]}
+
+
 def process(_: Any, path: Mapping[str, str]) -> Any:
     forms = "form" in path["name"]
     page: dict[str, Any] = {
@@ -249,10 +280,10 @@ def process(_: Any, path: Mapping[str, str]) -> Any:
         page["tables"] = [
             {
                 "layout": _layout("Qty Price\n2 5\n"),
-                "headerRows": [{"cells": [{"layout": _layout("Qty "), "rowSpan": 1, "colSpan": 1}, {"layout": _layout("Price\n"), "rowSpan": 1, "colSpan": 1}]}],
-                "bodyRows": [{"cells": [{"layout": _layout("2 "), "rowSpan": 1, "colSpan": 1}, {"layout": _layout("5\n"), "rowSpan": 1, "colSpan": 1}]}],
+                "headerRows": [_row("Qty ", "Price\n")],
+                "bodyRows": [_row("2 ", "5\n")],
             }
-        ]  # fmt: skip
+        ]
     return {"document": {"text": DOCUMENT, "mimeType": "application/pdf", "pages": [page]}}
 
 

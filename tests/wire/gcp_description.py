@@ -37,11 +37,14 @@ REQUIRED: Mapping[tuple[str, str], tuple[tuple[str, ...], str]] = {
     ("vision.v1", "AnnotateImageRequest"): (("image", "features"), VISION),
     ("vision.v1", "Feature"): (("type",), VISION),
     ("translate.v2", "TranslateTextRequest"): (("q", "target"), V2),
-    ("translate.v2", "DetectLanguageRequest"): (("q",), "https://cloud.google.com/translate/docs/reference/rest/v2/detect"),
+    ("translate.v2", "DetectLanguageRequest"): (
+        ("q",),
+        "https://cloud.google.com/translate/docs/reference/rest/v2/detect",
+    ),
     ("translate.v3", "GcsSource"): (("inputUri",), V3),
     ("documentai.v1", "GoogleCloudDocumentaiV1RawDocument"): (("content", "mimeType"), DOCAI),
     ("documentai.v1", "GoogleCloudDocumentaiV1GcsDocument"): (("gcsUri", "mimeType"), DOCAI),
-}  # fmt: skip
+}
 """Members that the documentation demands and no description marks. Requests only."""
 
 ONE_OF: Mapping[tuple[str, str], tuple[tuple[str, ...], str]] = {
@@ -53,13 +56,16 @@ ONE_OF: Mapping[tuple[str, str], tuple[tuple[str, ...], str]] = {
     ),
     ("translate.v3", "DocumentInputConfig"): (("content", "gcsSource"), V3),
     ("translate.v3", "DetectLanguageRequest"): (("content", "documentInputConfig"), V3),
-    ("documentai.v1", "GoogleCloudDocumentaiV1ProcessRequest"): (("inlineDocument", "rawDocument", "gcsDocument"), DOCAI),
+    ("documentai.v1", "GoogleCloudDocumentaiV1ProcessRequest"): (
+        ("inlineDocument", "rawDocument", "gcsDocument"),
+        DOCAI,
+    ),
     ("speech.v2", "RecognizeRequest"): (("content", "uri"), "google/cloud/speech/v2/cloud_speech.proto"),
     ("speech.v2", "RecognitionConfig"): (
         ("autoDecodingConfig", "explicitDecodingConfig"),
         "google/cloud/speech/v2/cloud_speech.proto",
     ),
-}  # fmt: skip
+}
 """Exactly one of these."""
 
 ANSWERS: Mapping[tuple[str, str], tuple[str, ...]] = {

@@ -97,6 +97,7 @@ class GoogleServer:
         self.refused: list[str] = []
         self.tokens: set[str] = {TOKEN}
         self.token_life = 3600
+        self.token_down = False
         self.token_requests: list[Mapping[str, str]] = []
         self.lenient = False
         """Wrong requests are refused and not noted: for tests of the server itself, and of official clients."""
@@ -104,7 +105,7 @@ class GoogleServer:
         self.stopping = threading.Event()
         self._http = _Http(("127.0.0.1", 0), _Talk)
         self._http.google = self
-        threading.Thread(target=self._http.serve_forever, daemon=True).start()
+        threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True).start()
 
     @property
     def url(self) -> str:
@@ -119,19 +120,29 @@ class GoogleServer:
         """A credentials file of a service account that this server knows."""
         path = folder / "service-account.json"
         known = {
-            "type": "service_account", "project_id": PROJECT, "private_key_id": "1", "private_key": _pem()[0],
-            "client_email": EMAIL, "client_id": "1", "token_uri": f"{self.url}/token",
-        }  # fmt: skip
+            "type": "service_account",
+            "project_id": PROJECT,
+            "private_key_id": "1",
+            "private_key": _pem()[0],
+            "client_email": EMAIL,
+            "client_id": "1",
+            "token_uri": f"{self.url}/token",
+        }
         path.write_text(json.dumps(known))
         return path
 
     def user_account(self, folder: Path) -> Path:
-        """A credentials file of a user, whose token is got from this server."""
+        """A credentials file of a (federated) user, whose token is got from this server."""
         path = folder / "user.json"
         known = {
-            "type": "authorized_user", "client_id": "c", "client_secret": "s", "refresh_token": "r",
-            "token_uri": f"{self.url}/token", "quota_project_id": PROJECT,
-        }  # fmt: skip
+            "type": "external_account_authorized_user",
+            "audience": "//iam.googleapis.com/locations/global/workforcePools/pool/providers/one",
+            "client_id": "c",
+            "client_secret": "s",
+            "refresh_token": "r",
+            "token_url": f"{self.url}/token",
+            "quota_project_id": PROJECT,
+        }
         path.write_text(json.dumps(known))
         return path
 
@@ -297,11 +308,14 @@ class _Talk(BaseHTTPRequestHandler):
 
     def _token(self, raw: bytes) -> None:
         google = self.server.google
+        if google.token_down:
+            self.close_connection = True
+            return self._reset()
         google.token_requests.append({name: values[0] for name, values in parse_qs(raw.decode()).items()})
         token = f"ya29.issued-{len(google.token_requests)}"
         google.tokens.add(token)
         made = {"access_token": token, "expires_in": google.token_life, "token_type": "Bearer"}
-        self._send(200, json.dumps(made).encode())
+        return self._send(200, json.dumps(made).encode())
 
 
 def _signed(token: str) -> bool:
