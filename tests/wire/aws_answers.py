@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -370,8 +371,8 @@ def settings(server: StrictServer, **more: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def aws(*, strict: bool = True) -> Iterator[StrictServer]:
+def aws(*, strict: bool = True, context: ssl.SSLContext | None = None) -> Iterator[StrictServer]:
     """A strict server with all its answers."""
-    with serving(strict=strict) as server:
+    with serving(strict=strict, context=context) as server:
         scripted(server)
         yield server

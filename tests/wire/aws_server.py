@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import ssl
 import threading
 import time
 import uuid
@@ -74,8 +75,13 @@ class StrictServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Exchange)
+        self.scheme = "https" if context else "http"
+        if context:
+            self.socket = context.wrap_socket(self.socket, server_side=True)
+        self.whole_addresses: list[str] = []
+        """What was asked of it as a proxy."""
         self.answers: dict[str, Handler] = {}
         self.next_faults: deque[Failure | Broken] = deque()
         self.received: list[Received] = []
@@ -90,7 +96,7 @@ class StrictServer(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
+        return f"{self.scheme}://127.0.0.1:{self.server_port}"
 
     def operations(self) -> list[str]:
         """What was asked, in order."""
@@ -116,6 +122,9 @@ class _Exchange(BaseHTTPRequestHandler):
 
     def answer_any(self) -> None:
         body = self._body()
+        if self.path.startswith("http://"):
+            self.server.whole_addresses.append(self.path)
+            self.path = "/" + self.path.split("/", 3)[3]
         url = urlsplit(self.path)
         with self.server.lock:
             self.server.requests += 1
@@ -373,9 +382,9 @@ def to_wire(shape: Any, value: Any) -> Any:
 
 
 @contextmanager
-def serving(*, strict: bool = True) -> Iterator[StrictServer]:
+def serving(*, strict: bool = True, context: ssl.SSLContext | None = None) -> Iterator[StrictServer]:
     """A server for the time of a test; at its end nothing may have been violated."""
-    server = StrictServer()
+    server = StrictServer(context)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
