@@ -14,6 +14,8 @@ import pytest
 from cloudai.testing.samples import picture
 from cloudai.types.vision import ReadTextResult
 
+pytestmark = pytest.mark.program("tesseract")
+
 
 def run(*command: str | Path, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(

@@ -308,6 +308,7 @@ def test_a_file_outside_its_folder_is_refused(models: Path, tmp_path: Path) -> N
 # --- the engine for whatever pair --------------------------------------------------------------------
 
 
+@pytest.mark.program("apertium")
 def test_each_call_goes_to_the_engine_that_has_its_pair(models: Path) -> None:
     by_pair, *_ = translation.engines(LocalSettings(provider="local", models=models))
     assert by_pair.missing() is None
@@ -318,6 +319,7 @@ def test_each_call_goes_to_the_engine_that_has_its_pair(models: Path) -> None:
     assert languages["en"].targets == ("de", "es", "zh-Hant-TW")
 
 
+@pytest.mark.program("apertium")
 def test_when_no_engine_has_the_pair_each_says_what_it_has(models: Path) -> None:
     by_pair, *_ = translation.engines(LocalSettings(provider="local", models=models))
     with pytest.raises(MissingDependency) as caught:

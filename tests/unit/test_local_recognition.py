@@ -36,6 +36,8 @@ from cloudai_local.recognition import OnnxAsrEngine, PocketSphinxEngine, engines
 from cloudai_local.settings import LocalOptions, LocalSettings
 from cloudai_local.sphinx import grammar_of
 
+pytestmark = pytest.mark.program("espeak-ng")
+
 CALL = Call(timeout=120)
 Floats = npt.NDArray[np.float32]
 

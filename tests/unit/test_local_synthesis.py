@@ -31,6 +31,8 @@ from cloudai_local.spoken import bcp47
 from cloudai_local.synthesis import EspeakEngine, engines
 from cloudai_local.vits import VitsEngine
 
+pytestmark = pytest.mark.program("espeak-ng")
+
 CALL = Call(timeout=30)
 SENTENCE = "The quick brown fox jumps over the lazy dog and runs away."
 

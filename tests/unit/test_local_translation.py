@@ -19,6 +19,8 @@ from cloudai_local.apertium import Apertium, _mode_of
 from cloudai_local.apertium_stream import LostMarkup, Stream, batches
 from cloudai_local.settings import LocalOptions, LocalSettings
 
+pytestmark = pytest.mark.program("apertium")
+
 SETTINGS = LocalSettings(provider="local")
 
 
