@@ -1,8 +1,124 @@
-"""The entry point of the `azure` provider."""
+"""The entry point of `azure`: what it implements, its settings and options. Imports no SDK and no pydantic."""
 
 from __future__ import annotations
 
-from cloudai.declared import DeclaredProvider
-from cloudai.driver import Provider
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-PROVIDER: Provider = DeclaredProvider(name="azure")
+if TYPE_CHECKING:
+    from cloudai.settings import BackendSettings, OptionsModel
+    from cloudai_azure.async_driver import AsyncAzureDriver
+    from cloudai_azure.driver import AzureDriver
+    from cloudai_azure.settings import AzureSettings
+
+IMPLEMENTS = frozenset(
+    {
+        "vision.detect_labels",
+        "vision.detect_objects",
+        "vision.detect_faces",
+        "vision.read_text",
+        "vision.read_document",
+        "vision.moderate",
+        "vision.detect_landmarks",
+        "vision.detect_logos",
+        "vision.caption",
+        "speech.transcribe",
+        "speech.synthesize",
+        "speech.voices",
+        "translation.translate",
+        "translation.detect_language",
+        "translation.languages",
+        "translation.translate_document",
+    }
+)
+
+
+class AzureProvider:
+    """`provider = "azure"`: Vision, Face, Content Safety, Document Intelligence, Speech, Translator over REST."""
+
+    @property
+    def name(self) -> str:
+        return "azure"
+
+    @property
+    def implements(self) -> frozenset[str]:
+        """The operations the drivers have code for."""
+        return IMPLEMENTS
+
+    @property
+    def settings(self) -> type[BackendSettings]:
+        from cloudai_azure.settings import AzureSettings
+
+        return AzureSettings
+
+    @property
+    def options(self) -> Mapping[str, type[OptionsModel]]:
+        """Operation -> its options."""
+        from cloudai_azure import settings
+
+        return {
+            "vision.detect_labels": settings.ImageOptions,
+            "vision.detect_objects": settings.ImageOptions,
+            "vision.read_text": settings.ImageOptions,
+            "vision.caption": settings.ImageOptions,
+            "vision.detect_faces": settings.FaceOptions,
+            "vision.moderate": settings.ModerationOptions,
+            "vision.read_document": settings.DocumentOptions,
+            "translation.translate": settings.TranslateOptions,
+            "speech.transcribe": settings.TranscribeOptions,
+            "speech.synthesize": settings.SynthesizeOptions,
+        }
+
+    def open(self, settings: BackendSettings, *, backend: str) -> AzureDriver:
+        """A driver for one backend. Credentials are looked for by the first call, not here."""
+        from cloudai_azure.driver import AzureDriver
+
+        return AzureDriver(_checked(settings, backend), backend=backend)
+
+    def open_async(self, settings: BackendSettings, *, backend: str) -> AsyncAzureDriver:
+        """The same for an event loop."""
+        checked = _checked(settings, backend)
+        _needs("aiohttp", backend)
+        from cloudai_azure.async_driver import AsyncAzureDriver
+
+        return AsyncAzureDriver(checked, backend=backend)
+
+
+def _checked(settings: BackendSettings, backend: str) -> AzureSettings:
+    """Raises `ConfigError` for settings that contradict each other, `MissingDependency` without azure-identity where
+    no key is set."""
+    from cloudai.errors import ConfigError
+    from cloudai.http import check_cleartext
+    from cloudai_azure.auth import key_of
+    from cloudai_azure.settings import AzureSettings
+
+    if not isinstance(settings, AzureSettings):
+        settings = AzureSettings.model_validate(settings.model_dump())
+    for address in settings.endpoints.values():
+        check_cleartext(address, backend=backend)
+    if settings.api_key is not None and settings.client_secret is not None:
+        raise ConfigError(f"[backends.{backend}] has api_key and client_secret: keep one of them")
+    if settings.client_secret is not None and None in (settings.tenant_id, settings.client_id):
+        raise ConfigError(f"[backends.{backend}] client_secret needs tenant_id and client_id")
+    if settings.region is None and not settings.endpoints:
+        raise ConfigError(f"[backends.{backend}] azure needs endpoint_url (the resource's address) or region")
+    if key_of(settings) is None:
+        _needs("azure.identity", backend)
+    return settings
+
+
+def _needs(module: str, backend: str) -> None:
+    from importlib.util import find_spec
+
+    from cloudai.errors import MissingDependency
+
+    try:
+        found = find_spec(module) is not None
+    except ModuleNotFoundError:  # its parent package is not there
+        found = False
+    if not found:
+        text = f"the azure driver needs the package {module.replace('.', '-')}"
+        raise MissingDependency(text, install="pip install 'cloudai[azure]'", provider="azure", backend=backend)
+
+
+PROVIDER = AzureProvider()

@@ -6,16 +6,12 @@ import pytest
 
 from cloudai.registry import Registry
 
-CLOUD_ONLY_DECLARED = "the driver is its own issue; planning and comparing work"
 OPERATIONS_NOT_YET: dict[str, frozenset[str]] = {
     "aws": frozenset({"custom.train", "custom.deploy", "custom.predict", "custom.batch_predict"}),
     "gcp": frozenset({"custom.train", "custom.deploy", "custom.predict", "custom.batch_predict"}),
+    "azure": frozenset({"custom.train", "custom.deploy", "custom.predict", "custom.batch_predict"}),
 }
 """Offered, and not in the driver of this version. May only shrink."""
-NOT_YET = {
-    "azure": CLOUD_ONLY_DECLARED,
-}
-"""Providers whose whole driver is not in this version. May only shrink."""
 
 
 @pytest.mark.parametrize("name", ["aws", "gcp", "azure", "local", "fake"])
@@ -23,10 +19,7 @@ def test_implemented_is_within_declared(name: str) -> None:
     entry = Registry.installed().get(name)
     offered = {operation.name for operation in entry.capabilities.operations.values() if operation.support != "no"}
     assert entry.provider.implements <= offered
-    if name in NOT_YET:
-        assert not entry.provider.implements
-    else:
-        assert offered - entry.provider.implements == OPERATIONS_NOT_YET.get(name, frozenset())
+    assert offered - entry.provider.implements == OPERATIONS_NOT_YET.get(name, frozenset())
 
 
 def test_no_other_provider_is_registered_by_this_distribution() -> None:

@@ -1,0 +1,149 @@
+"""The async driver: the same flows, sent over aiohttp."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from cloudai.driver import Call
+from cloudai.errors import Fault
+from cloudai.http import AsyncTransport, OutOfTime
+from cloudai.types import speech as s
+from cloudai.types import translation as t
+from cloudai.types import vision as v
+from cloudai_azure.auth import Auth
+from cloudai_azure.errors import fault_of
+from cloudai_azure.flows import Flows
+from cloudai_azure.sending import answer_of, request_of, too_late, unavailable
+from cloudai_azure.settings import AzureSettings
+from cloudai_azure.wire import Answer, Flow, Pause, Wire
+
+if TYPE_CHECKING:
+    import aiohttp
+
+R = TypeVar("R")
+
+
+class AsyncAzureDriver:
+    """One `azure` backend for an event loop."""
+
+    asynchronous: Final = True
+
+    def __init__(self, settings: AzureSettings, *, backend: str) -> None:
+        self._settings = settings
+        self._auth = Auth(settings)
+        self._flows = Flows(settings, backend=backend)
+        self._transport = AsyncTransport(settings)
+
+    @property
+    def client(self) -> aiohttp.ClientSession:
+        """The HTTP session of the running loop; it adds no credentials by itself."""
+        return self._transport.client
+
+    def unavailable(self) -> Mapping[str, str]:
+        """What has no address with these settings."""
+        return unavailable(self._settings)
+
+    def classify(self, error: Exception) -> Fault | None:
+        """From Azure's codes, azure-identity's classes and the transport's."""
+        return fault_of(error)
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        await self._transport.close()
+        await asyncio.to_thread(self._auth.close)
+
+    async def _run(self, flow: Flow[R], call: Call) -> R:
+        """Sends what the flow yields, and throws at it what goes wrong, until it returns."""
+        ends = time.monotonic() + call.timeout
+        try:
+            step = next(flow)
+            while True:
+                try:
+                    answer = await self._step(step, ends - time.monotonic())
+                except Exception as error:  # noqa: BLE001  # the flow raises it again, or knows what to do
+                    step = flow.throw(error)
+                else:
+                    step = flow.send(answer)
+        except StopIteration as done:
+            result: R = done.value
+            return result
+
+    async def _step(self, step: Wire | Pause, left: float) -> Answer:
+        if isinstance(step, Pause):
+            if step.seconds >= left:
+                raise too_late(step, left)
+            await asyncio.sleep(step.seconds)
+            return Answer()
+        if left <= 0:
+            raise OutOfTime
+        credentials: Mapping[str, str] | None = {}
+        if not step.url:
+            credentials = self._auth.ready() or await asyncio.to_thread(self._auth.headers)
+        request = request_of(step, credentials or {}, self._settings)
+        return answer_of(await self._transport.send(request, timeout=left), self._auth)
+
+    async def detect_labels(self, request: v.DetectLabelsRequest, call: Call) -> v.DetectLabelsResult:
+        return await self._run(self._flows.detect_labels(request, call), call)
+
+    async def detect_objects(self, request: v.DetectObjectsRequest, call: Call) -> v.DetectObjectsResult:
+        return await self._run(self._flows.detect_objects(request, call), call)
+
+    async def detect_faces(self, request: v.DetectFacesRequest, call: Call) -> v.DetectFacesResult:
+        return await self._run(self._flows.detect_faces(request, call), call)
+
+    async def read_text(self, request: v.ReadTextRequest, call: Call) -> v.ReadTextResult:
+        return await self._run(self._flows.read_text(request, call), call)
+
+    async def read_document(self, request: v.ReadDocumentRequest, call: Call) -> v.ReadDocumentResult:
+        return await self._run(self._flows.read_document(request, call), call)
+
+    async def moderate(self, request: v.ModerateRequest, call: Call) -> v.ModerateResult:
+        return await self._run(self._flows.moderate(request, call), call)
+
+    async def detect_landmarks(self, request: v.DetectLandmarksRequest, call: Call) -> v.DetectLandmarksResult:
+        return await self._run(self._flows.detect_landmarks(request, call), call)
+
+    async def detect_logos(self, request: v.DetectLogosRequest, call: Call) -> v.DetectLogosResult:
+        return await self._run(self._flows.detect_logos(request, call), call)
+
+    async def caption(self, request: v.CaptionRequest, call: Call) -> v.CaptionResult:
+        return await self._run(self._flows.caption(request, call), call)
+
+    async def analyze(self, request: v.AnalyzeRequest, call: Call) -> Sequence[v.Analysis]:
+        return await self._run(self._flows.analyze(request, call), call)
+
+    async def transcribe(self, request: s.TranscribeRequest, call: Call) -> s.TranscribeResult:
+        return await self._run(self._flows.transcribe(request, call), call)
+
+    async def submit_transcription(self, request: s.TranscribeRequest, call: Call) -> s.JobRef:
+        return await self._run(self._flows.submit_transcription(request, call), call)
+
+    async def transcription_status(self, job: s.JobRef, call: Call) -> s.JobStatus:
+        return await self._run(self._flows.transcription_status(job, call), call)
+
+    async def transcription_result(self, job: s.JobRef, call: Call) -> s.TranscribeResult:
+        return await self._run(self._flows.transcription_result(job, call), call)
+
+    async def cancel_transcription(self, job: s.JobRef, call: Call) -> None:
+        await self._run(self._flows.cancel_transcription(job, call), call)
+
+    async def synthesize(self, request: s.SynthesizeRequest, call: Call) -> s.SynthesizeResult:
+        return await self._run(self._flows.synthesize(request, call), call)
+
+    async def voices(self, request: s.VoicesRequest, call: Call) -> s.VoicesResult:
+        return await self._run(self._flows.voices(request, call), call)
+
+    async def translate(self, request: t.TranslateRequest, call: Call) -> t.TranslateResult:
+        return await self._run(self._flows.translate(request, call), call)
+
+    async def detect_language(self, request: t.DetectLanguageRequest, call: Call) -> t.DetectLanguageResult:
+        return await self._run(self._flows.detect_language(request, call), call)
+
+    async def languages(self, request: t.LanguagesRequest, call: Call) -> t.LanguagesResult:
+        return await self._run(self._flows.languages(request, call), call)
+
+    async def translate_document(self, request: t.TranslateDocumentRequest, call: Call) -> t.TranslateDocumentResult:
+        return await self._run(self._flows.translate_document(request, call), call)

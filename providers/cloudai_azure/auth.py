@@ -1,0 +1,124 @@
+"""Who asks: a key, or a token of Microsoft Entra ID that is renewed before it ends.
+
+azure-identity is imported by the first call that needs a token. It reads the environment, a managed identity, the
+Azure CLI... in its own order; an application's secret in the settings goes before that.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from cloudai_azure.wire import KEY_HEADER
+
+if TYPE_CHECKING:
+    from azure.core.credentials import AccessToken, TokenCredential
+
+    from cloudai_azure.settings import AzureSettings
+
+SCOPE: Final = "https://cognitiveservices.azure.com/.default"
+EARLY: Final = 300.0
+"""Seconds before its end that a token is renewed."""
+
+
+class Auth:
+    """Headers for one backend. Safe for many threads: one renews, the others go on with a token that is still good."""
+
+    def __init__(self, settings: AzureSettings) -> None:
+        self._settings = settings
+        self._key = key_of(settings)
+        self._lock = threading.Lock()
+        self._credential: TokenCredential | None = None
+        self._token: AccessToken | None = None
+
+    @property
+    def by_key(self) -> bool:
+        """Whether a key is used."""
+        return self._key is not None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must be in no message: the key, the application's secret, the token."""
+        secret = self._settings.client_secret
+        known = (self._key, secret.get_secret_value() if secret else None, self._token.token if self._token else None)
+        return tuple(each for each in known if each)
+
+    def ready(self) -> Mapping[str, str] | None:
+        """The headers where nothing has to be waited for; `None`: ask `headers`."""
+        if self._key is not None:
+            return {KEY_HEADER: self._key}
+        token = self._token
+        if token is None or token.expires_on - time.time() < EARLY:
+            return None
+        return {"Authorization": f"Bearer {token.token}"}
+
+    def headers(self) -> Mapping[str, str]:
+        """The headers, after a token was got where there is none. Blocks; raises azure-core's exceptions."""
+        found = self.ready()
+        if found is not None:
+            return found
+        old = self._token
+        good = old is not None and old.expires_on > time.time() + 1
+        if not self._lock.acquire(blocking=not good):
+            assert old is not None  # it is good
+            return {"Authorization": f"Bearer {old.token}"}
+        try:
+            found = self.ready()
+            if found is not None:
+                return found
+            self._token = self._renewed(old if good else None)
+            return {"Authorization": f"Bearer {self._token.token}"}
+        finally:
+            self._lock.release()
+
+    def _renewed(self, old: AccessToken | None) -> AccessToken:
+        """A new token; the old one while it is good and there is no new one."""
+        from azure.core.exceptions import AzureError
+
+        if self._credential is None:
+            self._credential = credential(self._settings)
+        try:
+            return self._credential.get_token(SCOPE)
+        except AzureError:
+            if old is None:
+                raise
+            return old
+
+    def close(self) -> None:
+        """Closes the credential's connections."""
+        close = getattr(self._credential, "close", None)
+        if close is not None:
+            close()
+
+
+def key_of(settings: AzureSettings) -> str | None:
+    """The key: of the settings, else `AZURE_AI_KEY` unless the settings name an application."""
+    if settings.api_key is not None:
+        return settings.api_key.get_secret_value()
+    if settings.client_secret is not None or settings.client_id is not None:
+        return None
+    return os.environ.get("AZURE_AI_KEY") or None
+
+
+def credential(settings: AzureSettings) -> TokenCredential:
+    """azure-identity's credential of a backend. Its own retries are off: ours are the only ones."""
+    from azure.identity import ClientSecretCredential, DefaultAzureCredential
+
+    shared: dict[str, Any] = {"retry_total": 0}
+    if settings.authority is not None:
+        shared |= {"authority": settings.authority, "disable_instance_discovery": True}
+    if settings.ca_file is not None:
+        shared["connection_verify"] = str(settings.ca_file)
+    if settings.proxy is not None:
+        shared["proxies"] = {"http": settings.proxy, "https": settings.proxy}
+    if settings.client_secret is not None:
+        assert settings.tenant_id is not None  # the provider has checked
+        assert settings.client_id is not None
+        secret = settings.client_secret.get_secret_value()
+        return ClientSecretCredential(settings.tenant_id, settings.client_id, secret, **shared)
+    if settings.client_id is not None:
+        shared["managed_identity_client_id"] = settings.client_id
+    return DefaultAzureCredential(**shared)

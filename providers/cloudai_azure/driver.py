@@ -1,0 +1,182 @@
+"""The sync driver: each operation is a flow made by a codec, its requests sent over httpx."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from cloudai.driver import (
+    Analyze,
+    Call,
+    CaptionImage,
+    DetectFaces,
+    DetectLabels,
+    DetectLandmarks,
+    DetectLanguage,
+    DetectLogos,
+    DetectObjects,
+    Languages,
+    Moderate,
+    ReadDocument,
+    ReadText,
+    Synthesize,
+    Transcribe,
+    TranscribeJobs,
+    Translate,
+    TranslateDocument,
+    Voices,
+)
+from cloudai.errors import Fault
+from cloudai.http import OutOfTime, Transport
+from cloudai.types import speech as s
+from cloudai.types import translation as t
+from cloudai.types import vision as v
+from cloudai_azure.auth import Auth
+from cloudai_azure.errors import fault_of
+from cloudai_azure.flows import Flows
+from cloudai_azure.sending import answer_of, request_of, too_late, unavailable
+from cloudai_azure.settings import AzureSettings
+from cloudai_azure.wire import Answer, Flow, Pause, Wire
+
+if TYPE_CHECKING:
+    import httpx
+
+R = TypeVar("R")
+
+
+class AzureDriver(
+    DetectLabels,
+    DetectObjects,
+    DetectFaces,
+    ReadText,
+    ReadDocument,
+    Moderate,
+    DetectLandmarks,
+    DetectLogos,
+    CaptionImage,
+    Analyze,
+    Transcribe,
+    TranscribeJobs,
+    Synthesize,
+    Voices,
+    Translate,
+    DetectLanguage,
+    Languages,
+    TranslateDocument,
+):
+    """One `azure` backend. Methods are safe to call from many threads at once."""
+
+    def __init__(self, settings: AzureSettings, *, backend: str) -> None:
+        self._settings = settings
+        self._auth = Auth(settings)
+        self._flows = Flows(settings, backend=backend)
+        self._transport = Transport(settings)
+
+    @property
+    def client(self) -> httpx.Client:
+        """The HTTP client; it adds no credentials by itself."""
+        return self._transport.client
+
+    def unavailable(self) -> Mapping[str, str]:
+        """What has no address with these settings."""
+        return unavailable(self._settings)
+
+    def classify(self, error: Exception) -> Fault | None:
+        """From Azure's codes, azure-identity's classes and the transport's."""
+        return fault_of(error)
+
+    def close(self) -> None:
+        """Closes all connections."""
+        self._transport.close()
+        self._auth.close()
+
+    def _run(self, flow: Flow[R], call: Call) -> R:
+        """Sends what the flow yields, and throws at it what goes wrong, until it returns."""
+        ends = time.monotonic() + call.timeout
+        try:
+            step = next(flow)
+            while True:
+                try:
+                    answer = self._step(step, ends - time.monotonic())
+                except Exception as error:  # noqa: BLE001  # the flow raises it again, or knows what to do
+                    step = flow.throw(error)
+                else:
+                    step = flow.send(answer)
+        except StopIteration as done:
+            result: R = done.value
+            return result
+
+    def _step(self, step: Wire | Pause, left: float) -> Answer:
+        if isinstance(step, Pause):
+            if step.seconds >= left:
+                raise too_late(step, left)
+            time.sleep(step.seconds)
+            return Answer()
+        if left <= 0:
+            raise OutOfTime
+        request = request_of(step, {} if step.url else self._auth.headers(), self._settings)
+        return answer_of(self._transport.send(request, timeout=left), self._auth)
+
+    def detect_labels(self, request: v.DetectLabelsRequest, call: Call) -> v.DetectLabelsResult:
+        return self._run(self._flows.detect_labels(request, call), call)
+
+    def detect_objects(self, request: v.DetectObjectsRequest, call: Call) -> v.DetectObjectsResult:
+        return self._run(self._flows.detect_objects(request, call), call)
+
+    def detect_faces(self, request: v.DetectFacesRequest, call: Call) -> v.DetectFacesResult:
+        return self._run(self._flows.detect_faces(request, call), call)
+
+    def read_text(self, request: v.ReadTextRequest, call: Call) -> v.ReadTextResult:
+        return self._run(self._flows.read_text(request, call), call)
+
+    def read_document(self, request: v.ReadDocumentRequest, call: Call) -> v.ReadDocumentResult:
+        return self._run(self._flows.read_document(request, call), call)
+
+    def moderate(self, request: v.ModerateRequest, call: Call) -> v.ModerateResult:
+        return self._run(self._flows.moderate(request, call), call)
+
+    def detect_landmarks(self, request: v.DetectLandmarksRequest, call: Call) -> v.DetectLandmarksResult:
+        return self._run(self._flows.detect_landmarks(request, call), call)
+
+    def detect_logos(self, request: v.DetectLogosRequest, call: Call) -> v.DetectLogosResult:
+        return self._run(self._flows.detect_logos(request, call), call)
+
+    def caption(self, request: v.CaptionRequest, call: Call) -> v.CaptionResult:
+        return self._run(self._flows.caption(request, call), call)
+
+    def analyze(self, request: v.AnalyzeRequest, call: Call) -> Sequence[v.Analysis]:
+        return self._run(self._flows.analyze(request, call), call)
+
+    def transcribe(self, request: s.TranscribeRequest, call: Call) -> s.TranscribeResult:
+        return self._run(self._flows.transcribe(request, call), call)
+
+    def submit_transcription(self, request: s.TranscribeRequest, call: Call) -> s.JobRef:
+        return self._run(self._flows.submit_transcription(request, call), call)
+
+    def transcription_status(self, job: s.JobRef, call: Call) -> s.JobStatus:
+        return self._run(self._flows.transcription_status(job, call), call)
+
+    def transcription_result(self, job: s.JobRef, call: Call) -> s.TranscribeResult:
+        return self._run(self._flows.transcription_result(job, call), call)
+
+    def cancel_transcription(self, job: s.JobRef, call: Call) -> None:
+        self._run(self._flows.cancel_transcription(job, call), call)
+
+    def synthesize(self, request: s.SynthesizeRequest, call: Call) -> s.SynthesizeResult:
+        return self._run(self._flows.synthesize(request, call), call)
+
+    def voices(self, request: s.VoicesRequest, call: Call) -> s.VoicesResult:
+        return self._run(self._flows.voices(request, call), call)
+
+    def translate(self, request: t.TranslateRequest, call: Call) -> t.TranslateResult:
+        return self._run(self._flows.translate(request, call), call)
+
+    def detect_language(self, request: t.DetectLanguageRequest, call: Call) -> t.DetectLanguageResult:
+        return self._run(self._flows.detect_language(request, call), call)
+
+    def languages(self, request: t.LanguagesRequest, call: Call) -> t.LanguagesResult:
+        return self._run(self._flows.languages(request, call), call)
+
+    def translate_document(self, request: t.TranslateDocumentRequest, call: Call) -> t.TranslateDocumentResult:
+        return self._run(self._flows.translate_document(request, call), call)

@@ -1,0 +1,137 @@
+"""What the sync and the async driver share: addresses, headers, replies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode, urlsplit
+
+from cloudai.errors import ConfigError, ErrorCode, Fault
+from cloudai.http import WireReply, WireRequest, is_loopback
+from cloudai_azure.errors import AzureError, error_of
+from cloudai_azure.wire import Answer, Pause, Wire
+
+if TYPE_CHECKING:
+    from cloudai_azure.auth import Auth
+    from cloudai_azure.settings import AzureSettings
+
+SETTING: Mapping[str, str] = {
+    "vision": "vision_endpoint",
+    "face": "face_endpoint",
+    "safety": "content_safety_endpoint",
+    "document": "document_endpoint",
+    "translator": "translator_endpoint",
+    "document-translation": "document_translation_endpoint",
+    "speech": "speech_endpoint",
+    "tts": "tts_endpoint",
+}
+"""Service of a wire -> the setting that holds its address."""
+
+OPERATIONS: Mapping[str, str] = {
+    "vision.detect_labels": "vision",
+    "vision.detect_objects": "vision",
+    "vision.detect_faces": "face",
+    "vision.read_text": "vision",
+    "vision.read_document": "document",
+    "vision.moderate": "safety",
+    "vision.detect_landmarks": "vision",
+    "vision.detect_logos": "vision",
+    "vision.caption": "vision",
+    "speech.transcribe": "speech",
+    "speech.synthesize": "tts",
+    "speech.voices": "tts",
+    "translation.translate": "translator",
+    "translation.detect_language": "translator",
+    "translation.languages": "translator",
+    "translation.translate_document": "document-translation",
+}
+"""Who answers what."""
+
+GLOBAL_TRANSLATOR = "https://api.cognitive.microsofttranslator.com"
+_OWN_NAMES = (".cognitiveservices.azure.com", ".cognitiveservices.azure.us", ".cognitiveservices.azure.cn",
+              ".services.ai.azure.com")  # fmt: skip
+"""Addresses of a resource of its own: one for all services, which have a prefix there."""
+
+
+def address(settings: AzureSettings, service: str, *, version: str = "") -> str:
+    """The base of a service's paths, without a slash at its end. Raises `ConfigError` where nothing tells it.
+
+    Prefixes at a resource's own address: https://learn.microsoft.com/azure/ai-services/translator/text-translation/
+    reference/v3/reference#virtual-network-support and .../speech-service/speech-services-private-link.
+    """
+    given = getattr(settings, SETTING[service]) or settings.endpoint_url
+    if given is not None:
+        base = given.rstrip("/")
+        own = (urlsplit(base).hostname or "").endswith(_OWN_NAMES)
+        if own and service == "translator":
+            return base if "/translator" in base else f"{base}/translator/text/v{version}"
+        return f"{base}/tts" if own and service == "tts" and not urlsplit(base).path else base
+    if service == "translator":
+        return GLOBAL_TRANSLATOR
+    if service == "document-translation":
+        raise ConfigError("document translation needs the resource's own address: set endpoint_url")
+    if settings.region is None:
+        raise ConfigError("azure needs endpoint_url (the resource's address) or region")
+    host = "tts.speech.microsoft.com" if service == "tts" else "api.cognitive.microsoft.com"
+    return f"https://{settings.region}.{host}"
+
+
+def unavailable(settings: AzureSettings) -> Mapping[str, str]:
+    """Operations that have no address with these settings, and what to set."""
+    found = dict[str, str]()
+    for operation, service in OPERATIONS.items():
+        try:
+            address(settings, service)
+        except ConfigError as error:
+            found[operation] = error.message
+    return found
+
+
+def request_of(wire: Wire, credentials: Mapping[str, str], settings: AzureSettings) -> WireRequest:
+    """The HTTP request of a wire. A whole address gets no credentials, and goes over https or to this machine."""
+    headers = dict(wire.headers)
+    if wire.content_type is not None:
+        headers["Content-Type"] = wire.content_type
+    if wire.url is not None:
+        parts = urlsplit(wire.url)
+        if parts.scheme != "https" and not is_loopback(parts.hostname):
+            fault = Fault(code=ErrorCode.INTERNAL, message="the transcript's address is not https")
+            raise AzureError(fault)
+        return WireRequest(method=wire.method, url=wire.url, headers=headers, body=wire.body)
+    base = address(settings, wire.service, version=settings.translator_api_version)
+    if wire.service == "translator" and wire.query.get("api-version", "") == "3.0":
+        base = address(settings, wire.service, version="3.0")
+    query = f"?{urlencode(wire.query, quote_via=quote, safe=',')}" if wire.query else ""
+    headers |= credentials
+    headers |= _placing(wire, settings, by_key="Authorization" not in credentials)
+    if wire.service == "tts" and settings.resource_id and "Authorization" in credentials:
+        token = credentials["Authorization"].removeprefix("Bearer ")
+        headers["Authorization"] = f"Bearer aad#{settings.resource_id}#{token}"
+    return WireRequest(method=wire.method, url=f"{base}{wire.path}{query}", headers=headers, body=wire.body)
+
+
+def _placing(wire: Wire, settings: AzureSettings, *, by_key: bool) -> Mapping[str, str]:
+    """Translator's headers of a regional resource; with Entra ID also of which resource it is."""
+    if wire.service != "translator":
+        return {}
+    placing = {"Ocp-Apim-Subscription-Region": settings.region, "Ocp-Apim-ResourceId": settings.resource_id}
+    if by_key:
+        placing.pop("Ocp-Apim-ResourceId")
+    elif settings.resource_id is None:
+        return {}
+    return {name: value for name, value in placing.items() if value is not None}
+
+
+def answer_of(reply: WireReply, auth: Auth) -> Answer:
+    """A reply as the codecs take it. Raises `AzureError` for an error, and for a redirect."""
+    if not 200 <= reply.status < 300:
+        raise error_of(reply, auth.secrets)
+    return Answer(status=reply.status, headers=reply.headers, body=reply.body)
+
+
+def too_late(pause: Pause, left: float) -> AzureError:
+    """The error for a job that can't end within the attempt. Another attempt would submit, and pay for, another job."""
+    text = f"the job has not ended, and only {max(0.0, left):.1f} s are left; give the call a longer timeout"
+    return AzureError(
+        Fault(code=ErrorCode.DEADLINE_EXCEEDED, message=text, retryable=False, retry_after=pause.seconds or None)
+    )
