@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -14,6 +14,7 @@ from cloudai.languages import UNDETERMINED, best_match, language_of, normalise
 AUTO = "auto"
 
 
+@lru_cache(maxsize=1024)
 def from_aws(code: str, service: str) -> str:
     """BCP 47, normalised: Translate's `zh-TW` is `zh-Hant`, Transcribe's `he-IL` stays, Polly's `arb` is `ar`."""
     meant = _table(service).get("means", {}).get(code, code)
@@ -23,6 +24,7 @@ def from_aws(code: str, service: str) -> str:
         return UNDETERMINED
 
 
+@lru_cache(maxsize=1024)
 def to_aws(tag: str, service: str) -> str:
     """The code that serves `tag` best. Raises `Unsupported` when the language is known but not in this script or
     region; a language that the tables don't know is sent as it is: AWS may have learned it."""

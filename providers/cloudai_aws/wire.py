@@ -80,6 +80,7 @@ class Wire:
             num_pools=32, maxsize=connections, ca_certs=self._certificates, cert_reqs="CERT_REQUIRED"
         )
         self._proxies: dict[str, urllib3.ProxyManager] = {}
+        self._managers: dict[tuple[str, str], urllib3.PoolManager] = {}
 
     def send(self, request: Prepared, **_: object) -> AWSResponse:
         """botocore's `before-send`: what it returns is the answer."""
@@ -139,23 +140,32 @@ class Wire:
             response.release_conn()
 
     def _manager(self, url: str) -> tuple[urllib3.PoolManager, str]:
+        """Who takes the connection, and what to ask it for: a proxy for plain http wants the whole address."""
         parts = urlsplit(url)
-        proxy = get_environ_proxies(url).get(parts.scheme)
-        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        origin = (parts.scheme, parts.netloc)
+        if origin not in self._managers:
+            self._managers[origin] = self._proxy(url, parts.scheme) or self._direct
+        manager = self._managers[origin]
+        if parts.scheme == "http" and manager is not self._direct:
+            return manager, url
+        return manager, (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+    def _proxy(self, url: str, scheme: str) -> urllib3.ProxyManager | None:
+        """The environment's, looked at once for each host."""
+        proxy = get_environ_proxies(url).get(scheme)
         if proxy is None:
-            return self._direct, path
+            return None
         if proxy not in self._proxies:
             address = urlsplit(proxy)
             login = f"{address.username}:{address.password}" if address.username else None
-            headers = urllib3.make_headers(proxy_basic_auth=login) if login else {}
             self._proxies[proxy] = urllib3.ProxyManager(
                 proxy,
-                proxy_headers=headers,
+                proxy_headers=urllib3.make_headers(proxy_basic_auth=login) if login else {},
                 maxsize=self._connections,
                 ca_certs=self._certificates,
                 cert_reqs="CERT_REQUIRED",
             )
-        return self._proxies[proxy], url if parts.scheme == "http" else path
+        return self._proxies[proxy]
 
 
 def _check_json(request: Prepared, content_type: str, body: bytes) -> None:

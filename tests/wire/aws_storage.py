@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import zlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -13,7 +15,15 @@ if TYPE_CHECKING:
 
 OPERATIONS: Mapping[str, str] = {"PUT": "PutObject", "GET": "GetObject", "HEAD": "HeadObject", "DELETE": "DeleteObject"}
 OF_THE_SDK = frozenset(
-    {"x-amz-date", "x-amz-content-sha256", "x-amz-security-token", "x-amz-user-agent", "x-amz-sdk-checksum-algorithm"}
+    {
+        "x-amz-content-sha256",
+        "x-amz-date",
+        "x-amz-decoded-content-length",
+        "x-amz-sdk-checksum-algorithm",
+        "x-amz-security-token",
+        "x-amz-trailer",
+        "x-amz-user-agent",
+    }
 )
 
 
@@ -35,12 +45,36 @@ def serve(exchange: _Exchange, body: bytes) -> None:
     for name in parse_qs(url.query):
         if ("querystring", name.lower()) not in places and name != "x-id":
             raise Violation(f"{operation.name} has no query {name}")
+    if "aws-chunked" in exchange.headers.get("Content-Encoding", ""):
+        body = _unchunked(body, exchange.headers)
     server: StrictServer = exchange.server
     params = {"Bucket": bucket, "Key": key, **({"Body": body} if exchange.command == "PUT" else {})}
     received = Received(service="s3", operation=operation.name, params=params, headers=dict(exchange.headers))
     with server.lock:
         server.received.append(received)
     _act(exchange, server, (bucket, key), body)
+
+
+def _unchunked(body: bytes, headers: Mapping[str, str]) -> bytes:
+    """`aws-chunked`, what SDKs send over https: sizes, parts and a checksum after them."""
+    from aws_server import Violation
+
+    parts, rest = [], body
+    while True:
+        size, _, rest = rest.partition(b"\r\n")
+        length = int(size.split(b";")[0], 16)
+        if not length:
+            break
+        parts.append(rest[:length])
+        rest = rest[length + 2 :]
+    whole = b"".join(parts)
+    name, _, value = rest.decode().strip().partition(":")
+    checksum = base64.b64encode(zlib.crc32(whole).to_bytes(4, "big")).decode()
+    if (name, value.strip()) != ("x-amz-checksum-crc32", checksum) or headers["x-amz-trailer"] != name:
+        raise Violation(f"the trailer {rest!r} is not the checksum")
+    if int(headers["X-Amz-Decoded-Content-Length"]) != len(whole):
+        raise Violation("X-Amz-Decoded-Content-Length is not the length")
+    return whole
 
 
 def _act(exchange: _Exchange, server: StrictServer, place: tuple[str, str], body: bytes) -> None:

@@ -20,7 +20,7 @@ from aws_server import ACCESS_KEY, SECRET_KEY
 from cloudai import Client
 from cloudai.config import BackendConfig, Config, Origin, Route
 from cloudai.errors import CloudAIError, ConfigError, ErrorCode
-from cloudai.testing.samples import picture
+from cloudai.testing.samples import picture, tone
 
 
 def test_the_entry_point_imports_neither_boto3_nor_pydantic() -> None:
@@ -108,6 +108,10 @@ def test_a_certificate_of_ones_own_authority_is_trusted_by_aws_ca_bundle(
         monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "ca.pem"))
         with opened(server) as client:
             assert client.vision.detect_labels(picture()).labels
+            assert client.speech.transcribe(tone(), language="en-US").text == "Hello world."
+        staged = next(each for each in server.received if each.operation == "PutObject")
+        assert staged.headers["Transfer-Encoding"] == "chunked", "over https botocore sends a checksum after the body"
+        assert staged.params["Body"] == tone()
 
 
 def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
