@@ -5,7 +5,7 @@ a `WireReply`, so that codecs know neither. What holds for both:
 
 - One request on the wire for each `send`: no retries, no redirects, no cookies, no `.netrc`.
 - `timeout` bounds the whole exchange, a header or body that drips included.
-- Proxies of the environment (`HTTPS_PROXY`, `NO_PROXY`) or the backend's `proxy`; never for a loopback address.
+- Proxies of the environment (`HTTPS_PROXY`, `NO_PROXY`) or the backend's `proxy`; never for this machine's own.
 - Certificates are verified against certifi, `SSL_CERT_FILE`, `SSL_CERT_DIR` or the backend's `ca_file`.
 - A key or token goes over plain http to a loopback address only (`check_cleartext`).
 
@@ -40,6 +40,8 @@ MAX_REPLY_BYTES: Final = 256 << 20
 """More than any provider answers: a longer reply is a broken or hostile server's."""
 KEEPALIVE: Final = 60.0
 """Seconds that an idle connection is kept."""
+METADATA: Final = frozenset({"169.254.169.254", "metadata.google.internal"})
+"""Where machines in a cloud get their tokens: on the machine's own link, behind no proxy."""
 _CHUNK: Final = 1 << 16
 
 
@@ -113,7 +115,7 @@ def check_cleartext(url: str, *, backend: str) -> None:
 def proxy_for(url: str, configured: str | None) -> str | None:
     """The proxy that a request to `url` goes through; `None`: straight."""
     parts = urlsplit(url)
-    if is_loopback(parts.hostname):
+    if is_loopback(parts.hostname) or parts.hostname in METADATA:
         return None
     if configured is not None:
         return configured

@@ -13,9 +13,9 @@ from cloudai.http import AsyncTransport, OutOfTime
 from cloudai.types import speech as s
 from cloudai.types import translation as t
 from cloudai.types import vision as v
-from cloudai_gcp import codec_document, codec_speech, codec_synthesis, codec_translation, codec_vision
+from cloudai_gcp import codec_document, codec_jobs, codec_speech, codec_synthesis, codec_translation, codec_vision
 from cloudai_gcp.auth import Auth
-from cloudai_gcp.driver import speech_model, vision_model
+from cloudai_gcp.driver import speech_options, vision_model
 from cloudai_gcp.errors import fault_of
 from cloudai_gcp.sending import answer_of, request_of, target_of, unavailable
 from cloudai_gcp.settings import GcpSettings
@@ -89,8 +89,21 @@ class AsyncGcpDriver:
         return await self._run(codec_document.read_document(request, target, raw=call.raw), call)
 
     async def transcribe(self, request: s.TranscribeRequest, call: Call) -> s.TranscribeResult:
-        model, target = speech_model(call), await self._target(with_project=True)
+        target, model = await self._target(with_project=True), speech_options(call).model
         return await self._run(codec_speech.transcribe(request, target, model=model, raw=call.raw), call)
+
+    async def submit_transcription(self, request: s.TranscribeRequest, call: Call) -> s.JobRef:
+        target, options = await self._target(with_project=True), speech_options(call)
+        return await self._run(codec_jobs.submit(request, target, options, backend=self.backend), call)
+
+    async def transcription_status(self, job: s.JobRef, call: Call) -> s.JobStatus:
+        return await self._run(codec_jobs.status(job), call)
+
+    async def transcription_result(self, job: s.JobRef, call: Call) -> s.TranscribeResult:
+        return await self._run(codec_jobs.result(job, raw=call.raw), call)
+
+    async def cancel_transcription(self, job: s.JobRef, call: Call) -> None:
+        await self._run(codec_jobs.cancel(job), call)
 
     async def synthesize(self, request: s.SynthesizeRequest, call: Call) -> s.SynthesizeResult:
         return await self._run(codec_synthesis.synthesize(request, raw=call.raw), call)

@@ -63,9 +63,15 @@ def processor(target: Target, *, forms: bool) -> tuple[str, str]:
     full = _NAME.fullmatch(found)
     if full is not None:
         return found, full["location"]
-    location = target.location if target.location not in (None, "global") else "us"
-    assert location is not None
+    location = _multi_region(target.location)
     return f"projects/{target.project}/locations/{location}/processors/{found}", location
+
+
+def _multi_region(location: str | None) -> str:
+    """Processors live in `us` or `eu`, or in few regions: name one of those by the processor's full name."""
+    if location in (None, "global") or location.startswith("us-"):
+        return "us"
+    return "eu" if location.startswith("europe-") else location
 
 
 def _source(request: v.ReadDocumentRequest) -> JsonObject:

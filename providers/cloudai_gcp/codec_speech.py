@@ -15,6 +15,7 @@ from cloudai.errors import InvalidInput, Unsupported
 from cloudai.types import speech as s
 from cloudai.types.media import Media
 from cloudai.types.results import Notice, Usage
+from cloudai.wirejson import JsonNode
 from cloudai_gcp.transcripts import Answered, segments_of
 from cloudai_gcp.values import exact_seconds, from_google, to_speech
 from cloudai_gcp.wire import Answer, JsonObject, Plan, Target, Wire, one
@@ -37,12 +38,16 @@ ENCODINGS: Mapping[str, str] = {
 """`AudioInfo.encoding` -> v1 `AudioEncoding`."""
 
 
+WAV: Final = frozenset({"pcm_s16le", "mulaw", "alaw"})
+
+
 def transcribe(
     request: s.TranscribeRequest, target: Target, *, model: str | None = None, raw: bool = False
 ) -> Plan[s.TranscribeResult]:
     """One request of at most 60 s; the limits were checked before."""
     if request.grammar is not None:
         raise Unsupported("Speech-to-Text takes no grammar: give phrases")
+    _check_samples(request.audio)
     if target.by_key:
         wire, variant = _v1(request, model), "v1"
     else:
@@ -50,22 +55,33 @@ def transcribe(
     notices = _ignored(request)
 
     def decode(answer: Answer) -> s.TranscribeResult:
-        found = segments_of(answer.json, request, by_key=target.by_key)
         metadata = answer.json if target.by_key else answer.json.at("metadata")
         billed = exact_seconds(metadata.at("totalBilledTime" if target.by_key else "totalBilledDuration"))
-        return s.TranscribeResult(
-            text=found.text,
-            language=_language(request, found),
-            duration=request.audio.audio.duration if request.audio.audio else None,
-            segments=found.segments,
-            usage=(usage_of(request, variant, billed),),
-            warnings=notices,
-            request_id=_request_id(metadata.at("requestId").value) or answer.request_id,
-            model=model or (None if target.by_key else MODEL),
-            raw=answer.json.value if raw else None,
+        made = transcript(answer.json, request, by_key=target.by_key, variant=variant, billed=billed)
+        return made.model_copy(
+            update={
+                "warnings": notices,
+                "request_id": _request_id(metadata.at("requestId").value) or answer.request_id,
+                "model": model or (None if target.by_key else MODEL),
+                "raw": answer.json.value if raw else None,
+            }
         )
 
     return one(wire, decode)
+
+
+def transcript(
+    node: JsonNode, request: s.TranscribeRequest, *, by_key: bool, variant: str, billed: Decimal | None
+) -> s.TranscribeResult:
+    """`results` of v1 or v2, of a request or of a job."""
+    found = segments_of(node, request, by_key=by_key)
+    return s.TranscribeResult(
+        text=found.text,
+        language=_language(request, found),
+        duration=request.audio.audio.duration if request.audio.audio else None,
+        segments=found.segments,
+        usage=(usage_of(request, variant, billed),),
+    )
 
 
 def variant_of(model: str) -> str:
@@ -214,6 +230,13 @@ def decoding_v1(request: s.TranscribeRequest) -> JsonObject:
     if info.sample_rate:
         config["sampleRateHertz"] = info.sample_rate
     return config
+
+
+def _check_samples(audio: Media) -> None:
+    """A RIFF file of 16-bit PCM, mu-law or A-law (`AutoDetectDecodingConfig` in cloud_speech.proto): header read."""
+    encoding = audio.audio.encoding if audio.audio else None
+    if audio.content_type == "audio/wav" and encoding is not None and encoding not in WAV:
+        raise InvalidInput(f"Speech-to-Text takes WAV files of 16-bit PCM, mu-law or A-law, not {encoding}: convert it")
 
 
 def base64_of(media: Media) -> str:

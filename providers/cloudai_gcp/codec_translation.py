@@ -75,7 +75,7 @@ def translate(request: t.TranslateRequest, target: Target, *, raw: bool = False)
 
 
 def _v3(request: t.TranslateRequest, texts: Sequence[str], target: Target) -> Wire:
-    parent = target.parent("us-central1" if request.glossary or request.model else "global")
+    parent = parent_of(target, regional=bool(request.glossary or request.model))
     body: dict[str, object] = {
         "contents": list(texts),
         "mimeType": _MIME[request.format],
@@ -88,6 +88,18 @@ def _v3(request: t.TranslateRequest, texts: Sequence[str], target: Target) -> Wi
     if request.glossary is not None:
         body["glossaryConfig"] = {"glossary": named(request.glossary, f"{parent}/glossaries")}
     return Wire(service=SERVICE, path=f"/v3/{parent}:translateText", body=body)
+
+
+def parent_of(target: Target, *, regional: bool = False) -> str:
+    """Translation has no multi-regions; glossaries and models of one's own are in a region.
+
+    https://cloud.google.com/translate/docs/advanced/endpoints
+    """
+    location = _REGIONS.get(target.location or "", target.location) or ("us-central1" if regional else "global")
+    return f"projects/{target.project}/locations/{location}"
+
+
+_REGIONS: Final = {"us": "us-central1", "eu": "europe-west1"}
 
 
 def named(name: str, parent: str) -> str:
@@ -174,7 +186,7 @@ def detect_language(
         wires = tuple(
             Wire(
                 service=SERVICE,
-                path=f"/v3/{target.parent()}:detectLanguage",
+                path=f"/v3/{parent_of(target)}:detectLanguage",
                 body={"content": text, "mimeType": "text/plain"},
             )
             for text in request.texts
@@ -216,7 +228,7 @@ def languages(request: t.LanguagesRequest, target: Target, *, raw: bool = False)
     if target.by_key:
         path = "/language/translate/v2/languages"
         return one(Wire(service=SERVICE, method="GET", path=path, query={"target": shown}), decode)
-    path = f"/v3/{target.parent()}/supportedLanguages"
+    path = f"/v3/{parent_of(target)}/supportedLanguages"
     return one(Wire(service=SERVICE, method="GET", path=path, query={"displayLanguageCode": shown}), decode)
 
 
@@ -251,7 +263,7 @@ def translate_document(
 ) -> Plan[t.TranslateDocumentResult]:
     if target.by_key:
         raise Unsupported("translate_document needs Translation v3, which takes no API key: use credentials")
-    parent = target.parent("us-central1" if request.glossary else "global")
+    parent = parent_of(target, regional=request.glossary is not None)
     body: dict[str, object] = {
         "targetLanguageCode": to_translate(request.target),
         "documentInputConfig": _document(request),

@@ -21,6 +21,7 @@ from cloudai.driver import (
     ReadText,
     Synthesize,
     Transcribe,
+    TranscribeJobs,
     Translate,
     TranslateDocument,
     Voices,
@@ -30,7 +31,7 @@ from cloudai.http import OutOfTime, Transport
 from cloudai.types import speech as s
 from cloudai.types import translation as t
 from cloudai.types import vision as v
-from cloudai_gcp import codec_document, codec_speech, codec_synthesis, codec_translation, codec_vision
+from cloudai_gcp import codec_document, codec_jobs, codec_speech, codec_synthesis, codec_translation, codec_vision
 from cloudai_gcp.auth import Auth
 from cloudai_gcp.errors import fault_of
 from cloudai_gcp.sending import answer_of, request_of, target_of, unavailable
@@ -54,6 +55,7 @@ class GcpDriver(
     DetectLogos,
     Analyze,
     Transcribe,
+    TranscribeJobs,
     Synthesize,
     Voices,
     Translate,
@@ -123,8 +125,21 @@ class GcpDriver(
         return self._run(codec_document.read_document(request, target, raw=call.raw), call)
 
     def transcribe(self, request: s.TranscribeRequest, call: Call) -> s.TranscribeResult:
-        model, target = speech_model(call), self._target(with_project=True)
+        target, model = self._target(with_project=True), speech_options(call).model
         return self._run(codec_speech.transcribe(request, target, model=model, raw=call.raw), call)
+
+    def submit_transcription(self, request: s.TranscribeRequest, call: Call) -> s.JobRef:
+        target, options = self._target(with_project=True), speech_options(call)
+        return self._run(codec_jobs.submit(request, target, options, backend=self.backend), call)
+
+    def transcription_status(self, job: s.JobRef, call: Call) -> s.JobStatus:
+        return self._run(codec_jobs.status(job), call)
+
+    def transcription_result(self, job: s.JobRef, call: Call) -> s.TranscribeResult:
+        return self._run(codec_jobs.result(job, raw=call.raw), call)
+
+    def cancel_transcription(self, job: s.JobRef, call: Call) -> None:
+        self._run(codec_jobs.cancel(job), call)
 
     def synthesize(self, request: s.SynthesizeRequest, call: Call) -> s.SynthesizeResult:
         return self._run(codec_synthesis.synthesize(request, raw=call.raw), call)
@@ -172,6 +187,6 @@ def vision_model(call: Call) -> str | None:
     return call.options.model if isinstance(call.options, VisionOptions) else None
 
 
-def speech_model(call: Call) -> str | None:
-    """The same of a transcription."""
-    return call.options.model if isinstance(call.options, TranscribeOptions) else None
+def speech_options(call: Call) -> TranscribeOptions:
+    """The call's options of a transcription."""
+    return call.options if isinstance(call.options, TranscribeOptions) else TranscribeOptions()

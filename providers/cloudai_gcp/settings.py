@@ -43,3 +43,5 @@ class TranscribeOptions(OptionsModel):
 
     model: str | None = None
     """`long` where it is not given (v1: the service's default); `short`, `telephony`, `chirp_2`, ..."""
+    dynamic_batching: bool = False
+    """Jobs only: an answer within 24 hours, at a lower price."""

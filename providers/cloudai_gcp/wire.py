@@ -53,9 +53,9 @@ class Target:
     processor: str | None = None
     form_processor: str | None = None
 
-    def parent(self, default_location: str = "global") -> str:
+    def parent(self) -> str:
         """`projects/P/locations/L`."""
-        return f"projects/{self.project}/locations/{self.location or default_location}"
+        return f"projects/{self.project}/locations/{self.location or 'global'}"
 
 
 def one(wire: Wire, decode: Callable[[Answer], R]) -> Plan[R]:

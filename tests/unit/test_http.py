@@ -263,6 +263,7 @@ def test_the_environments_proxy_and_its_exceptions_are_honoured(monkeypatch: pyt
     assert proxy_for("https://vision.googleapis.com/v1", None) == "http://proxy.test:3128"
     assert proxy_for("https://api.internal.test/v1", None) is None
     assert proxy_for("https://127.0.0.1/v1", None) is None
+    assert proxy_for("http://169.254.169.254/token", "http://proxy.test:3128") is None
 
 
 def test_many_threads_share_one_pool_without_each_others_deadlines() -> None:

@@ -21,7 +21,9 @@ import googleapiclient
 from google.api import field_behavior_pb2
 from google.cloud.speech_v2.services.speech.transports.rest_base import _BaseSpeechRestTransport
 from google.cloud.speech_v2.types import cloud_speech
+from google.longrunning import operations_pb2
 from google.protobuf import json_format
+from google.protobuf.empty_pb2 import Empty
 from jsonschema import Draft202012Validator
 
 DOCUMENTS = Path(googleapiclient.__file__).parent / "discovery_cache" / "documents"
@@ -210,7 +212,10 @@ class SpeechV2:
     name = "speech.v2"
 
     def methods(self) -> Iterator[Method]:
-        for name, request, response in (("Recognize", "RecognizeRequest", "RecognizeResponse"),):
+        for name, request, response in (
+            ("Recognize", "RecognizeRequest", "RecognizeResponse"),
+            ("BatchRecognize", "BatchRecognizeRequest", "Operation"),
+        ):
             options = getattr(_BaseSpeechRestTransport, f"_Base{name}")._get_http_options()
             for option in options:
                 path = re.sub(r"\{(\w+)=([^}]+)\}", self._part, option["uri"])
@@ -220,17 +225,35 @@ class SpeechV2:
                     id=f"speech.v2:{name}", verb=verb, path=compiled, document=self, request=request, response=response
                 )
 
+        name = r"/v2/(?P<name>projects/[^/]+/locations/[^/]+/operations/[^/:]+)"
+        yield Method(
+            id="speech.v2:GetOperation",
+            verb="GET",
+            path=re.compile(name),
+            document=self,
+            request=None,
+            response="Operation",
+        )
+        yield Method(
+            id="speech.v2:CancelOperation",
+            verb="POST",
+            path=re.compile(name + ":cancel"),
+            document=self,
+            request="CancelOperationBody",
+            response="Empty",
+        )
+
     @staticmethod
     def _part(found: re.Match[str]) -> str:
         return f"(?P<{found[1]}>{found[2].replace('*', '[^/]+')})"
 
     def faults(self, schema: str, value: Any, *, answer: bool) -> list[str]:
-        message = getattr(cloud_speech, schema)
+        message = _OTHERS[schema]() if schema in _OTHERS else _message(schema)
         try:
-            json_format.ParseDict(value, message.pb(message()))
-        except (json_format.ParseError, TypeError, ValueError) as error:
+            json_format.ParseDict(value, message)
+        except (json_format.ParseError, TypeError, ValueError, AttributeError) as error:
             return [str(error)[:200]]
-        return list(self._walk(message.pb(message()).DESCRIPTOR, value, "", answer))
+        return list(self._walk(message.DESCRIPTOR, value, "", answer))
 
     def _walk(self, descriptor: Any, value: Mapping[str, Any], path: str, answer: bool) -> Iterator[str]:
         """What `ParseDict` lets pass: names of the proto, invalid base64, enums out of range, missing members."""
@@ -254,8 +277,21 @@ class SpeechV2:
             yield f"{path}: no base64"
         if field_.enum_type and isinstance(value, int) and value not in field_.enum_type.values_by_number:
             yield f"{path}: {value} is not in the enum"
-        if field_.message_type and isinstance(value, dict) and not field_.message_type.GetOptions().map_entry:
-            yield from self._walk(field_.message_type, value, path, answer)
+        kind = field_.message_type
+        if kind and isinstance(value, dict) and kind.full_name == "google.protobuf.Any":
+            inner = {name: each for name, each in value.items() if name != "@type"}
+            yield from self._walk(_message(value["@type"].rpartition(".")[2]).DESCRIPTOR, inner, path, answer)
+        elif kind and isinstance(value, dict) and not kind.GetOptions().map_entry:
+            yield from self._walk(kind, value, path, answer)
+
+
+_OTHERS = {"Operation": operations_pb2.Operation, "Empty": Empty, "CancelOperationBody": Empty}
+"""Of google.longrunning: https://cloud.google.com/speech-to-text/v2/docs/reference/rest/v2/projects.locations.operations"""
+
+
+def _message(name: str) -> Any:
+    kind = getattr(cloud_speech, name)
+    return kind.pb(kind())
 
 
 def _is_required(each: Any) -> bool:

@@ -298,3 +298,27 @@ def test_the_quota_project_is_named(tmp_path: Path) -> None:
     with opened(tmp_path, quota_project="payer") as (client, server):
         client.vision.detect_labels(picture())
         assert sent(server).headers["x-goog-user-project"] == "payer"
+
+
+def test_each_service_gets_a_location_that_it_has(tmp_path: Path) -> None:
+    with opened(tmp_path, region="europe-west1") as (client, server):
+        client.translation.translate("a", target="de")
+        client.vision.read_document(picture())
+        client.vision.detect_labels(picture())
+        translation, document, _ = server.received
+        assert translation.path == {"parent": f"projects/{PROJECT}/locations/europe-west1"}
+        assert document.path == {"name": f"projects/{PROJECT}/locations/eu/processors/ocr1"}
+    with opened(tmp_path, region="us") as (client, server):
+        client.translation.detect_language("a")
+        assert sent(server).path == {"parent": f"projects/{PROJECT}/locations/us-central1"}
+
+
+def test_a_wav_that_google_does_not_read_is_refused_by_its_header(tmp_path: Path) -> None:
+    samples = (
+        b"RIFF\x3a\x00\x00\x00WAVEfmt \x10\x00\x00\x00\x03\x00\x01\x00\x40\x1f\x00\x00\x00\x7d\x00\x00"
+        b"\x04\x00\x20\x00data\x10\x00\x00\x00" + bytes(16)
+    )
+    with opened(tmp_path) as (client, server):
+        with pytest.raises(CloudAIError, match="pcm_f32le"):
+            client.speech.transcribe(samples, language="en")
+        assert server.arrived == 0
