@@ -22,10 +22,9 @@ def bigger(size: int) -> bytes:
 
 def test_an_image_at_the_limit_of_bytes_is_sent_and_one_beyond_is_not(tmp_path: Path) -> None:
     with opened(tmp_path) as (client, server):
-        most = 7_864_320 - 1_024  # what the rest of the JSON takes is inside the 10 MB
-        client.vision.detect_labels(bigger(most))
-        with pytest.raises(CloudAIError, match="7,864,320") as caught:
-            client.vision.detect_labels(bigger(7_864_321))
+        client.vision.read_text(bigger(7_862_000), languages=["en", "de"])
+        with pytest.raises(CloudAIError, match="7,862,000") as caught:
+            client.vision.detect_labels(bigger(7_862_001))
         assert caught.value.code is ErrorCode.TOO_LARGE
         assert server.arrived == 1
 
