@@ -24,6 +24,7 @@ from cloudai_pricing.workload_file import check
 if TYPE_CHECKING:
     from cloudai_pricing.budget import Budget
     from cloudai_pricing.diff import Diff
+    from cloudai_pricing.sweep import Vary
 
 OVER_BUDGET = 3
 INCOMPLETE = 4
@@ -62,6 +63,8 @@ exit codes: 0 fine, 2 bad input, 3 over budget, 4 a price is unknown (totals are
     parser.add_argument("--junit", metavar="FILE", help="also write a JUnit file: a failure per unknown price or limit")
     parser.add_argument("--set", action="append", default=[], metavar="LINE.KEY=VALUE", dest="changes",
                         help="change one key of the workload (repeatable)")  # fmt: skip
+    parser.add_argument("--vary", action="append", default=[], metavar="LINE.KEY=LOW..HIGH:STEPS",
+                        help="a row a step, as 'photos.volume=1M..9M images/month:20' (twice: all pairs)")  # fmt: skip
     parser.add_argument("--schema", action="store_true", help="print the JSON Schema of --format json")
     parser.add_argument("--diff", metavar="OLD.json", help="compare with an estimate saved as JSON")
 
@@ -75,11 +78,9 @@ def run(args: argparse.Namespace) -> int:
     for change in args.changes:
         draft = draft.with_set(change)
     budget = _budget(args.budget)
-    try:
-        result = _estimate(args, draft)
-    except PlanError as error:
-        raise error.at(*draft.place(error.path)) if error.path else error from error
-    _write(_text(args, result), args.output)
+    varied = _varied(args)
+    result = _placed(args, draft)
+    _write(_swept(args, draft, result, varied) if varied else _text(args, result), args.output)
     over = _over(result, budget, asked=len(set(args.provider)))
     _report(args, result, over)
     if over is not None:
@@ -89,6 +90,34 @@ def run(args: argparse.Namespace) -> int:
         _say("incomplete: a price is unknown, so totals with >= are lower bounds")
         return INCOMPLETE
     return 0
+
+
+def _placed(args: argparse.Namespace, draft: Draft) -> Estimate:
+    """The estimate of a draft; what is wrong in it is said with its place."""
+    try:
+        return _estimate(args, draft)
+    except PlanError as error:
+        raise error.at(*draft.place(error.path)) if error.path else error from error
+
+
+def _varied(args: argparse.Namespace) -> tuple[Vary, ...]:
+    if not args.vary:
+        return ()
+    from cloudai.cli.estimate_sweep import check_format
+    from cloudai_pricing.sweep import parse_vary
+
+    check_format(args.format)
+    if len(args.vary) > 2:
+        raise PlanError(f"--vary was given {len(args.vary)} times", fix="Vary one key, or two")
+    return tuple(parse_vary(text) for text in args.vary)
+
+
+def _swept(args: argparse.Namespace, draft: Draft, base: Estimate, varied: tuple[Vary, ...]) -> str:
+    from cloudai.cli.estimate_sweep import sweep_text
+    from cloudai_pricing.sweep import sweep
+
+    steps = sweep(draft, varied, lambda changed: _placed(args, changed))
+    return sweep_text(args.format, base, steps, to_file=args.output is not None)
 
 
 def _budget(text: str | None) -> Budget | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from io import StringIO
 
 from rich import box
@@ -26,6 +26,11 @@ _SIGNS = {"+ ": "green", "- ": "red", "~ ": "yellow"}
 
 
 def to_table(estimate: Estimate, *, diff: Diff | None = None, explain: bool, to_file: bool) -> str:
+    """The text of an estimate, as `printed` prints."""
+    return printed(_parts(estimate, diff, explain=explain), to_file=to_file)
+
+
+def printed(parts: Iterable[RenderableType], *, to_file: bool) -> str:
     """The text to print: with colour and fitted to the terminal, or plain and wide for a file or a pipe."""
     from cloudai.cli.terminal import coloured
 
@@ -41,7 +46,7 @@ def to_table(estimate: Estimate, *, diff: Diff | None = None, explain: bool, to_
         highlight=False,
         legacy_windows=False,
     )
-    console.print(Group(*_parts(estimate, diff, explain=explain)))
+    console.print(Group(*parts))
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
 
 

@@ -31,7 +31,7 @@ def to_csv(estimate: Estimate) -> str:
             rows.extend([*head, *_slice(piece, estimate.currency), notes] for piece in line.slices)
             if not line.slices:
                 rows.append([*head, *_no_slice(line, estimate.currency), notes])
-    return _csv(_COLUMNS, rows)
+    return csv_text(_COLUMNS, rows)
 
 
 def _slice(piece: Slice, currency: str) -> list[str]:
@@ -103,7 +103,7 @@ def to_focus(estimate: Estimate) -> str:
             rows.extend(shared | _focus_slice(piece) for piece in line.slices)
         if not line.slices:
             rows.append(shared | _focus_none(line))
-    return _csv(FOCUS_COLUMNS, [[row.get(column, "") for column in FOCUS_COLUMNS] for row in rows])
+    return csv_text(FOCUS_COLUMNS, [[row.get(column, "") for column in FOCUS_COLUMNS] for row in rows])
 
 
 def _answer(estimate: Estimate) -> Iterator[tuple[str, str, LineCost]]:
@@ -155,7 +155,8 @@ def _after(date: str, months: int) -> str:
     return f"{count // 12:04}-{count % 12 + 1:02}-01T00:00:00Z"
 
 
-def _csv(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def csv_text(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A head and rows as CSV, safe for a spreadsheet."""
     buffer = StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(columns)

@@ -41,9 +41,9 @@ def _option(option: Option) -> dict[str, object]:
         "provider": option.provider,
         "region": option.region,
         "complete": option.complete,
-        "month": _range(option.month),
+        "month": range_data(option.month),
         "by_month": _by_month(option.by_month),
-        "total": _range(option.total),
+        "total": range_data(option.total),
         "lines": [_line(line) for line in option.lines],
         "exit": None,
     }
@@ -52,9 +52,9 @@ def _option(option: Option) -> dict[str, object]:
 def _mix(mix: Mix) -> dict[str, object]:
     return {
         "complete": mix.complete,
-        "month": _range(mix.month),
+        "month": range_data(mix.month),
         "by_month": _by_month(mix.by_month),
-        "total": _range(mix.total),
+        "total": range_data(mix.total),
         "choices": [_choice(choice) for choice in mix.choices],
     }
 
@@ -64,7 +64,7 @@ def _choice(choice: Choice) -> dict[str, object]:
         "name": choice.name,
         "provider": choice.provider,
         "region": choice.region,
-        "cost": _range(choice.cost) if choice.cost is not None else None,
+        "cost": range_data(choice.cost) if choice.cost is not None else None,
     }
 
 
@@ -78,7 +78,7 @@ def _line(line: LineCost) -> dict[str, object]:
         "billed_quantity": plain(line.billed_quantity),
         "billed_unit": line.billed_unit,
         "free_quantity": plain(line.free_quantity),
-        "cost": _range(line.cost) if line.cost is not None else None,
+        "cost": range_data(line.cost) if line.cost is not None else None,
         "effective_unit_price": _number(line.effective_unit_price),
         "marginal_unit_price": _number(line.marginal_unit_price),
         "next_tier_at": _number(line.next_tier_at),
@@ -113,12 +113,13 @@ def _slice(piece: Slice) -> dict[str, object]:
     }
 
 
-def _range(costs: Range) -> dict[str, str]:
+def range_data(costs: Range) -> dict[str, str]:
+    """A range as plain data."""
     return {"low": plain(costs.low), "likely": plain(costs.likely), "high": plain(costs.high)}
 
 
 def _by_month(months: tuple[Range, ...]) -> list[dict[str, object]]:
-    return [{"month": number, "cost": _range(costs)} for number, costs in enumerate(months, start=1)]
+    return [{"month": number, "cost": range_data(costs)} for number, costs in enumerate(months, start=1)]
 
 
 def _number(value: Decimal | None) -> str | None:

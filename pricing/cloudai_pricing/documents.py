@@ -16,7 +16,7 @@ Rows = list[list[str]]
 def to_markdown(estimate: Estimate, *, diff: Diff | None = None, explain: bool = False) -> str:
     """GitHub's Markdown."""
     head, rows = _summary(estimate)
-    parts = [f"### {_md(words.headline(estimate))}", _md_table(head, rows, left=1)]
+    parts = [f"### {_md(words.headline(estimate))}", md_table(head, rows, left=1)]
     if mix := _mix(estimate):
         parts.append(f"**Least mix: {_md(mix[0])}** ({_md(mix[1])})")
     if gaps := "\n".join(f"- `>=` {_md(gap)}" for gap in _gaps(estimate)):
@@ -27,7 +27,7 @@ def to_markdown(estimate: Estimate, *, diff: Diff | None = None, explain: bool =
         for option, line in _lines(estimate):
             parts.append(f"#### {_md(f'{option.provider} {option.region}: {line.name}')}")
             if line.slices:
-                parts.append(_md_table(_SLICE_HEAD, [_slice(piece) for piece in line.slices], left=1))
+                parts.append(md_table(_SLICE_HEAD, [_slice(piece) for piece in line.slices], left=1))
             parts.extend(f"- {_md(note)}" for note in line.notes)
     assumed = "\n".join(f"- {_md(text)}" for text in estimate.assumptions)
     parts.append(f"<details><summary>Assumed</summary>\n\n{assumed}\n\n</details>")
@@ -115,7 +115,8 @@ def _md(text: str) -> str:
     return text.replace("\n", " ")
 
 
-def _md_table(head: Sequence[str], rows: Rows, *, left: int) -> str:
+def md_table(head: Sequence[str], rows: Rows, *, left: int) -> str:
+    """A table of GitHub's Markdown; `left`: so many columns are aligned left."""
     marks = ["---" if column < left else "---:" for column in range(len(head))]
     table = [[_md(cell) for cell in head], marks, *([_md(cell) for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(row)} |" for row in table)

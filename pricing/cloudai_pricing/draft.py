@@ -39,9 +39,9 @@ class Draft:
                 return self.changed[path[:length]], None
         return self.name, self.file.line_of(path) if self.file else None
 
-    def with_set(self, text: str) -> Draft:
+    def with_set(self, text: str, *, flag: str = "--set") -> Draft:
         """`LINE.key=value` or `key=value`; LINE is a line's name or operation, or `line` where there is only one."""
-        flag = f"--set {text!r}"
+        flag = f"{flag} {text!r}"
         target, equals, value = text.partition("=")
         name, _, key = target.strip().rpartition(".")
         if not equals or not key:

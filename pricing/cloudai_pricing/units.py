@@ -171,7 +171,7 @@ def parse_quantity(text: object, *, example: str = "2.4M images/month") -> Quant
         raise PlanError(f"{_shown(text)} is not a quantity", fix=f'Write it like "{example}"')
     amount, rest = parse_number(match.group(1)), match.group(2)
     rest, period = _split_period(rest)
-    times, rest = _split_magnitude(rest)
+    times, rest = split_magnitude(rest)
     if not rest:
         raise PlanError(f"{match.group().strip()!r}: of what?", fix=f'Write the unit, like "{example}"')
     if rest[0].isdigit():
@@ -219,7 +219,7 @@ def _split_period(text: str) -> tuple[str, Period | None]:
     return text[: match.start()], _PERIODS[name][0]
 
 
-def _split_magnitude(text: str) -> tuple[Decimal, str]:
+def split_magnitude(text: str) -> tuple[Decimal, str]:
     """`M images` -> a million, `images`. A lone `m` is refused: it means minutes to some, a million to others."""
     word, _, rest = text.strip().partition(" ")
     for name in (word, word.lower()):

@@ -1,0 +1,44 @@
+"""`cloudai estimate --vary`: one row per step, in the form asked for."""
+
+from __future__ import annotations
+
+from cloudai_pricing.asjson import to_json
+from cloudai_pricing.errors import PlanError
+from cloudai_pricing.model import Estimate
+from cloudai_pricing.sweep import Sweep
+from cloudai_pricing.sweep_forms import table, title, to_csv, to_data, to_markdown
+
+FORMATS = ("table", "json", "csv", "markdown")
+
+
+def check_format(name: str) -> None:
+    """Raises `PlanError` for a form that a sweep does not have."""
+    if name not in FORMATS:
+        raise PlanError(f"--vary has no form {name}", fix=f"Use --format {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
+
+
+def sweep_text(form: str, base: Estimate, sweep: Sweep, *, to_file: bool) -> str:
+    """The sweep as text. JSON is the document of the workload as it stands, with the member `sweep`."""
+    if form == "json":
+        return to_json(base, sweep=to_data(sweep))
+    if form == "csv":
+        return to_csv(sweep)
+    if form == "markdown":
+        return to_markdown(sweep)
+    return _table(sweep, to_file=to_file)
+
+
+def _table(sweep: Sweep, *, to_file: bool) -> str:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from cloudai.cli.estimate_table import printed
+
+    head, rows = table(sweep)
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for number, name in enumerate(head):
+        shown.add_column(name, justify="right" if number < len(head) - 1 else "left")
+    for row in rows:
+        shown.add_row(*(Text(cell, style="green" if cell.startswith("✓") else "") for cell in row))
+    return printed([Text(title(sweep), style="bold"), shown], to_file=to_file)
