@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
 
 OPERATION = "translation.detect_language"
-INSTALL = "pip install 'cloudai[local-translate]'"
+INSTALL_LINGUA = "pip install 'cloudai[local-lingua]'"
+INSTALL_PY3LANGID = "pip install 'cloudai[local-languages]'"
 LONGEST = 10_000
 """Characters that are looked at. (lingua took minutes for a megabyte without a space in it.)"""
 ALTERNATIVES = 4
@@ -67,7 +68,7 @@ class Lingua:
 
     def missing(self) -> Missing | None:
         """What to install; looks only."""
-        return None if find_spec("lingua") else Missing(reason="lingua not installed", install=INSTALL)
+        return None if find_spec("lingua") else Missing(reason="lingua not installed", install=INSTALL_LINGUA)
 
     def detect_language(self, request: DetectLanguageRequest, call: Call) -> DetectLanguageResult:
         """Confidences are lingua's shares of all its languages, 0..1."""
@@ -114,7 +115,7 @@ class Py3Langid:
     def missing(self) -> Missing | None:
         """What to install; looks only."""
         there = find_spec("py3langid") and find_spec("numpy")
-        return None if there else Missing(reason="py3langid not installed", install="pip install py3langid")
+        return None if there else Missing(reason="py3langid not installed", install=INSTALL_PY3LANGID)
 
     def detect_language(self, request: DetectLanguageRequest, call: Call) -> DetectLanguageResult:
         """Confidences are py3langid's normalised probabilities, 0..1."""
