@@ -34,7 +34,15 @@ from cloudai.types.translation import (
 from cloudai_local.apertium_stream import LostMarkup, Stream, Translated, batches
 from cloudai_local.engine import Missing
 from cloudai_local.settings import LocalOptions, LocalSettings
-from cloudai_local.translation_source import SourceLanguages, arranged, by_language, characters, ignored, listed
+from cloudai_local.translation_source import (
+    SourceLanguages,
+    arranged,
+    by_language,
+    characters,
+    guess_note,
+    ignored,
+    listed,
+)
 
 INSTALL = "apt install apertium apertium-eng-spa (or another pair: apt search apertium-)"
 BATCH = 200_000
@@ -106,7 +114,10 @@ class Apertium:
             raise Unsupported("Apertium has no models to choose from; its pairs are installed by apt")
         deadline = time.monotonic() + call.timeout
         sources = self._sources.of(request, call)
-        groups = {self._mode(language, request.target): places for language, places in by_language(sources).items()}
+        groups = {
+            self._mode(language, request.target, guess_note(sources, language)): places
+            for language, places in by_language(sources).items()
+        }
         texts: dict[int, str] = {}
         unknown: list[str] = []
         for mode, places in groups.items():
@@ -131,13 +142,13 @@ class Apertium:
         """Close the engines that tell languages."""
         self._sources.close()
 
-    def _mode(self, source: str, target: str) -> Mode:
+    def _mode(self, source: str, target: str, guessed: str) -> Mode:
         mode = _best(self.modes(), source, target)
         if mode is not None:
             return mode
         there = ", ".join(f"{mode.source} -> {mode.target}" for mode in self.modes()) or "none"
         raise MissingDependency(
-            f"Apertium has no {source} -> {normalise(target)} here; there are: {there}",
+            f"Apertium has no {source} -> {normalise(target)} here{guessed}; there are: {there}",
             install=f"apt install {_package(source, target)}, where Debian has that pair",
         )
 

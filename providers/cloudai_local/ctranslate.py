@@ -44,6 +44,7 @@ from cloudai_local.translation_source import (
     arranged,
     by_language,
     characters,
+    guess_note,
     ignored,
     listed,
 )
@@ -99,7 +100,7 @@ class CTranslate2:
         used: dict[str, TranslationModel] = {}
         cut = 0
         for language, places in by_language(sources).items():
-            folder = self._folder(language, request, call)
+            folder = self._folder(language, request, call, guess_note(sources, language))
             model = used[folder.name] = self._model(folder)
             chosen = {place: request.texts[place] for place in places}
             said, shortened = _translated(model, chosen, language, request.target, deadline)
@@ -126,7 +127,7 @@ class CTranslate2:
             model.close()
         self._sources.close()
 
-    def _folder(self, source: str, request: TranslateRequest, call: Call) -> TranslationFolder:
+    def _folder(self, source: str, request: TranslateRequest, call: Call, guessed: str) -> TranslationFolder:
         named = call.options.model if isinstance(call.options, LocalOptions) else None
         name = request.model or named or self._settings.serve.get(OPERATION)
         folders = read_folders(self._settings)
@@ -141,7 +142,7 @@ class CTranslate2:
                 return folder
         there = ", ".join(folder.summary() for folder in folders) or "none"
         raise MissingDependency(
-            f"no model for {source} -> {normalise(request.target)}; there are: {there}",
+            f"no model for {source} -> {normalise(request.target)}{guessed}; there are: {there}",
             install="cloudai local models add PATH (a CTranslate2 folder for that pair)",
         )
 

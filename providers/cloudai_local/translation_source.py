@@ -133,6 +133,13 @@ def _checked(number: int, text: str, source: Source, target: str) -> Source:
     return source
 
 
+def guess_note(sources: Iterable[Source], language: str) -> str:
+    """What to add to a refusal of a language that nobody gave: short texts are easily taken for another language."""
+    if any(source.detected and not source.keep and source.language == language for source in sources):
+        return f" ({display_name(language, 'en')} is a guess: give the source language if it is another)"
+    return ""
+
+
 def _require_unicode(texts: Sequence[str]) -> None:
     for number, text in enumerate(texts, start=1):
         try:

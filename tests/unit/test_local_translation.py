@@ -75,6 +75,14 @@ def test_languages_are_detected_for_each_text(apertium: Apertium) -> None:
     assert all(0 < (each.confidence or 0) <= 1 for each in result.translations[:2])
 
 
+def test_a_refused_guess_of_the_source_says_that_it_was_a_guess(apertium: Apertium) -> None:
+    text = "Die Katze schläft heute auf dem Sofa."
+    with pytest.raises(MissingDependency, match=r"no de -> es here \(German is a guess:"):
+        _translate(apertium, text, source=None)
+    with pytest.raises(MissingDependency, match=r"no de -> es here; there are"):
+        _translate(apertium, text, source="de")
+
+
 def test_regions_find_the_pair_and_the_nearest_variant(apertium: Apertium) -> None:
     assert _translate(apertium, "the house", source="en-GB", target="es-MX").model == "apertium eng-spa"
     assert _translate(apertium, "el color", source="spa", target="en-US").model == "apertium spa-eng_US"
