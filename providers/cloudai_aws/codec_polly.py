@@ -74,7 +74,7 @@ def encode_speech(request: s.SynthesizeRequest, options: SynthesizeOptions, voic
     if request.sample_rate not in (None, rate):
         notices.append(ignored(f"Polly makes {name} at {', '.join(map(str, rates))} Hz: {rate} was taken"))
     opening, closing, more = _prosody(request, engine)
-    language = None if request.language is None else to_aws(request.language, SERVICE)
+    language = _language(request)
     ssml = request.ssml or bool(opening)
     body = request.text if request.ssml else escape(request.text) if opening else request.text
     params: Params = {
@@ -99,6 +99,16 @@ def encode_speech(request: s.SynthesizeRequest, options: SynthesizeOptions, voic
         language=language,
         notices=(*notices, *more),
     )
+
+
+def _language(request: s.SynthesizeRequest) -> str | None:
+    """For a voice of the caller's own only a language with its region is sent: `en` must not make `en-US` of a voice
+    that speaks `en-GB`, which Polly refuses. Needed for bilingual voices alone."""
+    if request.language is None:
+        return None
+    if request.voice is not None and normalise(request.language) == language_of(request.language):
+        return None
+    return to_aws(request.language, SERVICE)
 
 
 def _prosody(request: s.SynthesizeRequest, engine: str) -> tuple[str, str, tuple[Notice, ...]]:

@@ -39,6 +39,8 @@ MEDIA_FORMATS: Mapping[str, str] = {
     "video/webm": "webm",
 }
 """By content, never by name; an object that was passed by address is left to Transcribe."""
+_RATE_IS_SURE = frozenset({"wav", "flac"})
+"""Transcribe refuses a rate that is not the one it finds; a compressed file's header may say another (Opus: 48000)."""
 _STATES: Mapping[str, s.JobState] = {
     "QUEUED": s.JobState.QUEUED,
     "IN_PROGRESS": s.JobState.RUNNING,
@@ -92,9 +94,10 @@ def media_suffix(audio: Media) -> str:
 def _format(audio: Media) -> Params:
     if audio.data is None:
         return {}
-    rate = audio.audio.sample_rate if audio.audio else None
-    params: Params = {"MediaFormat": media_suffix(audio)}
-    return params | ({"MediaSampleRateHertz": rate} if rate is not None and 8000 <= rate <= 48000 else {})
+    kind, rate = media_suffix(audio), audio.audio.sample_rate if audio.audio else None
+    if kind not in _RATE_IS_SURE or rate is None or not 8000 <= rate <= 48000:
+        return {"MediaFormat": kind}
+    return {"MediaFormat": kind, "MediaSampleRateHertz": rate}
 
 
 def _language(request: s.TranscribeRequest) -> Params:
@@ -208,9 +211,22 @@ def _items(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """With channels, those of each channel in turn: the common list mixes the channels by time."""
     channels = results.get("channel_labels", {}).get("channels", ())
     if not channels:
-        return _labelled(results.get("items", ()))
+        return _labelled(_with_speakers(results))
     apart = [[{**item, "channel_label": channel["channel_label"]} for item in channel["items"]] for channel in channels]
     return [item for channel in apart for item in _labelled(channel)]
+
+
+def _with_speakers(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Older transcripts name the speaker of a word by its start alone, in a list beside the words."""
+    runs = results.get("speaker_labels", {}).get("segments", ())
+    beside = {each["start_time"]: each["speaker_label"] for run in runs for each in run.get("items", ())}
+    items: list[Mapping[str, Any]] = list(results.get("items", ()))
+    return [
+        {**item, "speaker_label": beside[item["start_time"]]}
+        if "speaker_label" not in item and item.get("start_time") in beside
+        else item
+        for item in items
+    ]
 
 
 def _labelled(items: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

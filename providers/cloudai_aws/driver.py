@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cloudai.driver import (
+    Analyze,
     Call,
     DetectFaces,
     DetectLabels,
@@ -31,12 +32,12 @@ from cloudai.settings import OptionsModel
 from cloudai.types import speech as s
 from cloudai.types import translation as t
 from cloudai.types import vision as v
-from cloudai.types.results import Notice, Result
 from cloudai_aws import codec_document, codec_polly, codec_text, codec_vision
+from cloudai_aws.analyzing import analyze
 from cloudai_aws.clients import Clients
 from cloudai_aws.codec_languages import engine_of
 from cloudai_aws.faults import fault_of
-from cloudai_aws.reply import Params, Reply, raw, request_id
+from cloudai_aws.reply import Params, Reply, told, told_all
 from cloudai_aws.settings import (
     AwsSettings,
     DocumentOptions,
@@ -52,7 +53,6 @@ from cloudai_aws.wire import within
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-R = TypeVar("R", bound=Result)
 O = TypeVar("O", bound=OptionsModel)  # noqa: E741
 
 
@@ -65,6 +65,7 @@ class AwsDriver(
     ReadDocument,
     Moderate,
     DetectLandmarks,
+    Analyze,
     Translate,
     DetectLanguage,
     Languages,
@@ -104,30 +105,30 @@ class AwsDriver(
 
     def detect_labels(self, request: v.DetectLabelsRequest, call: Call) -> v.DetectLabelsResult:
         params = codec_vision.encode_labels(request, _options(call, LabelOptions))
-        reply = self._ask("rekognition", "detect_labels", params, call)
+        reply = self.ask("rekognition", "detect_labels", params, call)
         result = codec_vision.decode_labels(reply)
-        return _told(result, reply, call, codec_vision.label_notices(request.language))
+        return told(result, reply, call, codec_vision.label_notices(request.language))
 
     def detect_objects(self, request: v.DetectObjectsRequest, call: Call) -> v.DetectObjectsResult:
         params = codec_vision.encode_labels(request, _options(call, LabelOptions))
-        reply = self._ask("rekognition", "detect_labels", params, call)
+        reply = self.ask("rekognition", "detect_labels", params, call)
         result = codec_vision.decode_objects(reply, request)
-        return _told(result, reply, call, codec_vision.label_notices(request.language))
+        return told(result, reply, call, codec_vision.label_notices(request.language))
 
     def detect_landmarks(self, request: v.DetectLandmarksRequest, call: Call) -> v.DetectLandmarksResult:
         only = LabelOptions(include_categories=(codec_vision.LANDMARKS_CATEGORY,))
-        reply = self._ask("rekognition", "detect_labels", codec_vision.encode_labels(request, only), call)
-        return _told(codec_vision.decode_landmarks(reply, request), reply, call)
+        reply = self.ask("rekognition", "detect_labels", codec_vision.encode_labels(request, only), call)
+        return told(codec_vision.decode_landmarks(reply, request), reply, call)
 
     def detect_faces(self, request: v.DetectFacesRequest, call: Call) -> v.DetectFacesResult:
-        reply = self._ask("rekognition", "detect_faces", codec_vision.encode_faces(request), call)
-        return _told(codec_vision.decode_faces(reply, request), reply, call)
+        reply = self.ask("rekognition", "detect_faces", codec_vision.encode_faces(request), call)
+        return told(codec_vision.decode_faces(reply, request), reply, call)
 
     def moderate(self, request: v.ModerateRequest, call: Call) -> v.ModerateResult:
         options = _options(call, ModerationOptions)
         params = codec_vision.encode_moderation(request, options)
-        reply = self._ask("rekognition", "detect_moderation_labels", params, call)
-        return _told(codec_vision.decode_moderation(reply, options), reply, call)
+        reply = self.ask("rekognition", "detect_moderation_labels", params, call)
+        return told(codec_vision.decode_moderation(reply, options), reply, call)
 
     def read_text(self, request: v.ReadTextRequest, call: Call) -> v.ReadTextResult:
         """Rekognition for text in a scene, Textract for dense text."""
@@ -135,17 +136,20 @@ class AwsDriver(
         if request.dense:
             asked = v.ReadDocumentRequest(document=request.image)
             params = codec_document.encode_document(asked, DocumentOptions())
-            reply = self._ask("textract", "detect_document_text", params, call)
-            return _told(codec_document.decode_dense_text(reply), reply, call, notices)
-        reply = self._ask("rekognition", "detect_text", codec_vision.encode_text(request), call)
-        return _told(codec_vision.decode_text(reply, request), reply, call, notices)
+            reply = self.ask("textract", "detect_document_text", params, call)
+            return told(codec_document.decode_dense_text(reply), reply, call, notices)
+        reply = self.ask("rekognition", "detect_text", codec_vision.encode_text(request), call)
+        return told(codec_vision.decode_text(reply, request), reply, call, notices)
 
     def read_document(self, request: v.ReadDocumentRequest, call: Call) -> v.ReadDocumentResult:
         params = codec_document.encode_document(request, _options(call, DocumentOptions))
         method = "analyze_document" if "FeatureTypes" in params else "detect_document_text"
-        reply = self._ask("textract", method, params, call)
+        reply = self.ask("textract", method, params, call)
         result = codec_document.decode_document(reply, codec_document.features_of(request))
-        return _told(result, reply, call, codec_document.document_notices(request))
+        return told(result, reply, call, codec_document.document_notices(request))
+
+    def analyze(self, request: v.AnalyzeRequest, call: Call) -> Sequence[v.Analysis]:
+        return analyze(self, request, call)
 
     # --- translation -----------------------------------------------------------------------------
 
@@ -162,7 +166,7 @@ class AwsDriver(
             target=normalise(request.target),
             usage=codec_text.translate_usage(request, asked),
         )
-        return _told_all(result, replies, call, codec_text.translate_notices(request, replies))
+        return told_all(result, replies, call, codec_text.translate_notices(request, replies))
 
     def detect_language(self, request: t.DetectLanguageRequest, call: Call) -> t.DetectLanguageResult:
         asked = list(codec_text.detect_requests(request.texts))
@@ -170,16 +174,16 @@ class AwsDriver(
         found: dict[int, t.LanguageDetection] = {}
         for reply, (_, _, indexes) in zip(replies, asked, strict=True):
             found |= codec_text.decode_detections(reply, indexes)
-        return _told_all(codec_text.detections_in_order(found, request.texts), replies, call)
+        return told_all(codec_text.detections_in_order(found, request.texts), replies, call)
 
     def languages(self, request: t.LanguagesRequest, call: Call) -> t.LanguagesResult:
         params, notices = codec_text.encode_languages(request)
         replies = self._ask_pages("translate", "list_languages", params, call)
-        return _told_all(codec_text.decode_languages(replies), replies, call, notices)
+        return told_all(codec_text.decode_languages(replies), replies, call, notices)
 
     def translate_document(self, request: t.TranslateDocumentRequest, call: Call) -> t.TranslateDocumentResult:
-        reply = self._ask("translate", "translate_document", codec_text.encode_document(request), call)
-        return _told(codec_text.decode_document(reply, request), reply, call)
+        reply = self.ask("translate", "translate_document", codec_text.encode_document(request), call)
+        return told(codec_text.decode_document(reply, request), reply, call)
 
     # --- speech ----------------------------------------------------------------------------------
 
@@ -198,7 +202,7 @@ class AwsDriver(
                 second = polly.synthesize_speech(**codec_polly.marks_params(spoken))
                 marks = second["AudioStream"].read()
                 billed += codec_polly.billed_characters(second, spoken)
-        return _told(codec_polly.decode_speech(audio, spoken, billed, marks), reply, call)
+        return told(codec_polly.decode_speech(audio, spoken, billed, marks), reply, call)
 
     def _voice(self, request: s.SynthesizeRequest, options: SynthesizeOptions, call: Call) -> tuple[str, str]:
         """A voice and its engine. Of a voice that is nobody's default the engines are asked for, once."""
@@ -213,7 +217,7 @@ class AwsDriver(
 
     def voices(self, request: s.VoicesRequest, call: Call) -> s.VoicesResult:
         replies = self._ask_pages("polly", "describe_voices", {"IncludeAdditionalLanguageCodes": True}, call)
-        return _told_all(codec_polly.decode_voices(replies, request), replies, call)
+        return told_all(codec_polly.decode_voices(replies, request), replies, call)
 
     def transcribe(self, request: s.TranscribeRequest, call: Call) -> s.TranscribeResult:
         return self._transcriber.transcribe(request, call)
@@ -242,7 +246,7 @@ class AwsDriver(
 
     # --- one request and several -----------------------------------------------------------------
 
-    def _ask(self, service: str, method: str, params: Params, call: Call) -> Reply:
+    def ask(self, service: str, method: str, params: Params, call: Call) -> Reply:
         """One request, within the call's seconds."""
         with within(call.timeout):
             reply: Reply = getattr(self._clients(service), method)(**params)
@@ -268,17 +272,3 @@ class AwsDriver(
 
 def _options(call: Call, kind: type[O]) -> O:
     return call.options if isinstance(call.options, kind) else kind()
-
-
-def _told(result: R, reply: Reply, call: Call, notices: tuple[Notice, ...] = ()) -> R:
-    """The result with what the envelope takes from the answer."""
-    update: dict[str, object] = {"request_id": request_id(reply), "warnings": (*result.warnings, *notices)}
-    if call.raw:
-        update["raw"] = raw(reply)
-    return result.model_copy(update=update)
-
-
-def _told_all(result: R, replies: Sequence[Reply], call: Call, notices: tuple[Notice, ...] = ()) -> R:
-    """Of several requests: the last one's id, all their answers."""
-    told = _told(result, replies[-1], call, notices)
-    return told.model_copy(update={"raw": [raw(reply) for reply in replies]}) if call.raw else told

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
+from cloudai.driver import Call
 from cloudai.errors import InvalidInput
 from cloudai.types.geometry import Box, Point, Polygon, Region
 from cloudai.types.media import Media
-from cloudai.types.results import Notice, Usage
+from cloudai.types.results import Notice, Result, Usage
 
+R = TypeVar("R", bound=Result)
 Reply: TypeAlias = Mapping[str, Any]
 """An answer as botocore parsed it by its model; only the codecs look inside."""
 Params: TypeAlias = dict[str, Any]
@@ -94,6 +96,20 @@ def request_id(reply: Reply) -> str | None:
 def raw(reply: Reply) -> Any:
     """The answer as JSON, without transport details and streams."""
     return _json({name: value for name, value in reply.items() if name not in ("ResponseMetadata", "AudioStream")})
+
+
+def told(result: R, reply: Reply, call: Call, notices: tuple[Notice, ...] = ()) -> R:
+    """The result with what the envelope takes from the answer."""
+    update: dict[str, object] = {"request_id": request_id(reply), "warnings": (*result.warnings, *notices)}
+    if call.raw:
+        update["raw"] = raw(reply)
+    return result.model_copy(update=update)
+
+
+def told_all(result: R, replies: Sequence[Reply], call: Call, notices: tuple[Notice, ...] = ()) -> R:
+    """Of several requests: the last one's id, all their answers."""
+    last = told(result, replies[-1], call, notices)
+    return last.model_copy(update={"raw": [raw(reply) for reply in replies]}) if call.raw else last
 
 
 def _json(value: Any) -> Any:

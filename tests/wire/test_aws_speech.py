@@ -91,6 +91,13 @@ def test_an_engine_that_is_given_is_taken(server: StrictServer, client: Client) 
     assert server.operations() == ["SynthesizeSpeech"]
 
 
+def test_a_language_without_region_does_not_contradict_the_voice(server: StrictServer, client: Client) -> None:
+    client.speech.synthesize("Hi", voice="Amy", language="en")
+    assert "LanguageCode" not in server.params("SynthesizeSpeech")
+    client.speech.synthesize("Hi", voice="Kajal", language="hi-IN")
+    assert server.params("SynthesizeSpeech")["LanguageCode"] == "hi-IN"
+
+
 def test_an_unknown_voice_is_refused_by_name(client: Client) -> None:
     with pytest.raises(InvalidInput, match="'Nobody'"):
         client.speech.synthesize("Hi", voice="Nobody")
@@ -251,6 +258,15 @@ def test_speakers_are_numbered_as_they_first_speak(server: StrictServer, client:
         ("speaker 1", "I've hour.", 4.87, 6.88),
         ("speaker 2", "Sorry.", 8.49, 8.88),
     ]
+
+
+def test_speakers_of_an_older_transcript_are_found_by_time(server: StrictServer, client: Client) -> None:
+    words = [{"start_time": "1.0", "end_time": "1.2", "speaker_label": "spk_0"}]
+    labels = {"speakers": 1, "segments": [{"start_time": "1.0", "end_time": "1.2", "items": words}]}
+    found = results(items=[item("1.0", "1.2", "Hello"), mark(".")], speaker_labels=labels)
+    transcribing(server, Jobs(server, transcript=found))
+    (segment,) = client.speech.transcribe(tone(), language="en-US", diarization=True).segments
+    assert (segment.speaker, segment.text) == ("speaker 1", "Hello.")
 
 
 def test_channels_are_apart_and_in_the_order_of_time(server: StrictServer, client: Client) -> None:

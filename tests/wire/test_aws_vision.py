@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from aws_answers import ANALYSIS, DOCUMENT, FACES, LABELS, MODERATION, TEXT, aws, block
 from aws_client import opened
-from aws_server import StrictServer
+from aws_server import Failure, StrictServer
 
 from cloudai import Client
 from cloudai.errors import CloudAIError, InvalidInput, TooLarge
@@ -278,6 +279,44 @@ def test_moderation_has_the_neutral_category_beside_the_vendors_name(client: Cli
 )
 def test_an_unknown_label_has_its_parents_category(name: str, parent: str, expected: ModerationCategory) -> None:
     assert category(name, parent) is expected
+
+
+# --- several at once -----------------------------------------------------------------------------
+
+ALL = ("detect_labels", "detect_objects", "detect_landmarks", "detect_faces", "read_text", "moderate")
+
+
+def test_labels_objects_and_landmarks_are_one_request_billed_once(server: StrictServer, client: Client) -> None:
+    before = len(server.received)
+    answer = client.vision.analyze(picture(), operations=[f"vision.{verb}" for verb in ALL], max_results=1)
+    asked = [each.operation for each in server.received[before:]]
+    assert asked == ["DetectLabels", "DetectFaces", "DetectText", "DetectModerationLabels"]
+    assert answer.labels is not None
+    assert answer.objects is not None
+    assert answer.landmarks is not None
+    assert [each.name for each in answer.labels.labels] == ["eiffel tower"]
+    assert [each.name for each in answer.objects.objects] == ["car"]
+    assert [each.name for each in answer.landmarks.landmarks] == ["eiffel tower"]
+    costs = [each.cost.amount for each in (answer.labels, answer.objects, answer.landmarks) if each.cost]
+    assert costs == [Decimal("0.001"), Decimal(0), Decimal(0)]
+
+
+def test_one_failed_operation_of_several_is_named_and_the_others_are_kept(server: StrictServer, client: Client) -> None:
+    server.answers["DetectFaces"] = lambda _: Failure(code="ThrottlingException")
+    try:
+        answer = client.vision.analyze(picture(), operations=["vision.detect_labels", "vision.detect_faces"])
+    finally:
+        server.answers["DetectFaces"] = lambda _: FACES
+    assert answer.labels is not None
+    assert answer.faces is None
+    assert answer.errors["vision.detect_faces"].code == "rate_limited"
+
+
+def test_when_the_first_request_fails_for_the_moment_all_is_tried_again(server: StrictServer) -> None:
+    server.next_faults.append(Failure(code="ThrottlingException"))
+    with opened(server, attempts=2) as patient:
+        answer = patient.vision.analyze(picture(), operations=["vision.detect_labels", "vision.moderate"])
+    assert answer.errors == {}
 
 
 # --- limits --------------------------------------------------------------------------------------
