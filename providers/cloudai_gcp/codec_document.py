@@ -1,4 +1,4 @@
-"""Document AI `process` with an Enterprise OCR or Form Parser processor. Pure: requests in, results out.
+"""Document AI `process` with an OCR, Form Parser or Layout Parser processor. Pure: requests in, results out.
 
 https://cloud.google.com/document-ai/docs/reference/rest/v1/Document
 Text stands once, in `document.text`; everything else points into it by half-open spans of characters.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
@@ -17,49 +18,101 @@ from cloudai.types import vision as v
 from cloudai.types.geometry import Region
 from cloudai.types.results import Notice, Usage
 from cloudai.wirejson import JsonNode
+from cloudai_gcp.layout import Layout, layout_of
+from cloudai_gcp.tables import Placed, placed, size
 from cloudai_gcp.values import Frame, from_google, region
 from cloudai_gcp.wire import Answer, JsonObject, Plan, Target, Wire, one
 
-FORM_FEATURES: Final = frozenset({v.DocumentFeature.TABLES, v.DocumentFeature.FORMS})
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parser:
+    """A kind of processor: the setting that names one, what it gives besides text, what it is billed as."""
+
+    setting: str
+    title: str
+    gives: frozenset[v.DocumentFeature]
+    variant: str
+
+
+OCR: Final = Parser(setting="processor", title="Enterprise Document OCR", gives=frozenset(), variant="ocr")
+FORM: Final = Parser(
+    setting="form_processor",
+    title="Form Parser",
+    gives=frozenset({v.DocumentFeature.TABLES, v.DocumentFeature.FORMS}),
+    variant="form-parser",
+)
+LAYOUT: Final = Parser(
+    setting="layout_processor",
+    title="Layout Parser",
+    gives=frozenset({v.DocumentFeature.LAYOUT, v.DocumentFeature.TABLES}),
+    variant="layout-parser",
+)
 PAGES: Final = 15
 """Of one request: https://cloud.google.com/document-ai/limits"""
 _NAME = re.compile(r"projects/[^/]+/locations/(?P<location>[^/]+)/processors/[^/]+(?:/processorVersions/[^/]+)?")
 
 
 def read_document(request: v.ReadDocumentRequest, target: Target, *, raw: bool = False) -> Plan[v.ReadDocumentResult]:
-    forms = bool(FORM_FEATURES & set(request.features))
-    name, location = processor(target, forms=forms)
+    parser = parser_for(request, target)
+    name, location = processor(target, parser)
     body: dict[str, object] = {"skipHumanReview": True, "imagelessMode": True, **_source(request)}
-    options = _options(request)
+    options = _options(request, parser)
     if options:
         body["processOptions"] = options
-    notices = _ignored(request)
+    notices = _ignored(request, parser)
 
     def decode(answer: Answer) -> v.ReadDocumentResult:
-        document = answer.json.at("document")
-        text = document.text("text")
-        found = [_Page(each, text, index) for index, each in enumerate(document.items("pages"), start=1)]
-        return v.ReadDocumentResult(
-            pages=tuple(page.read() for page in found),
-            tables=tuple(table for page in found for table in page.tables()),
-            key_values=tuple(pair for page in found for pair in page.key_values()),
-            usage=(usage_of(request, forms=forms, pages=len(found)),),
-            warnings=notices,
-            request_id=answer.request_id,
-            model=name.rpartition("processors/")[2],
-            raw=answer.json.value if raw else None,
+        made = _by_layout(answer.json) if parser is LAYOUT else _by_pages(answer.json)
+        return made.model_copy(
+            update={
+                "usage": (usage_of(request, parser, pages=len(made.pages)),),
+                "warnings": notices,
+                "request_id": answer.request_id,
+                "model": name.rpartition("processors/")[2],
+                "raw": answer.json.value if raw else None,
+            }
         )
 
     return one(Wire(service=f"{location}-documentai", path=f"/v1/{name}:process", body=body), decode)
 
 
-def processor(target: Target, *, forms: bool) -> tuple[str, str]:
+def _by_pages(node: JsonNode) -> v.ReadDocumentResult:
+    document = node.at("document")
+    text = document.text("text")
+    found = [_Page(each, text, index) for index, each in enumerate(document.items("pages"), start=1)]
+    return v.ReadDocumentResult(
+        pages=tuple(page.read() for page in found),
+        tables=tuple(table for page in found for table in page.tables()),
+        key_values=tuple(pair for page in found for pair in page.key_values()),
+    )
+
+
+def _by_layout(node: JsonNode) -> v.ReadDocumentResult:
+    found: Layout = layout_of(node.at("document"))
+    return v.ReadDocumentResult(pages=found.pages, tables=found.tables)
+
+
+def parser_for(request: v.ReadDocumentRequest, target: Target) -> Parser:
+    """Layout where it is asked for, forms and tables by the Form Parser, text by OCR, or by a parser there is."""
+    wanted = set(request.features)
+    if v.DocumentFeature.LAYOUT in wanted:
+        return LAYOUT
+    if wanted & FORM.gives:
+        return FORM
+    return OCR if target.processor or not target.form_processor else FORM
+
+
+def processor(target: Target, parser: Parser) -> tuple[str, str]:
     """The processor's full name and its location. Raises `Unsupported` where none is set."""
-    key = "form_processor" if forms else "processor"
-    found = target.form_processor if forms else target.processor or target.form_processor
+    named = {
+        "processor": target.processor,
+        "form_processor": target.form_processor,
+        "layout_processor": target.layout_processor,
+    }
+    found = named[parser.setting]
     if found is None:
-        kind = "Form Parser" if forms else "Enterprise Document OCR"
-        raise Unsupported(f"Document AI needs a {kind} processor of yours: create one and set {key} in the backend")
+        text = f"Document AI needs a {parser.title} processor of yours: create one and set {parser.setting}"
+        raise Unsupported(f"{text} in the backend")
     full = _NAME.fullmatch(found)
     if full is not None:
         return found, full["location"]
@@ -100,14 +153,14 @@ _TYPES: Final = {
 """By the name, only for an object that was not fetched: https://cloud.google.com/document-ai/docs/file-types"""
 
 
-def _options(request: v.ReadDocumentRequest) -> dict[str, object]:
+def _options(request: v.ReadDocumentRequest, parser: Parser) -> dict[str, object]:
     options: dict[str, object] = {}
     if request.pages is not None:
         chosen = page_numbers(request.pages)
         if len(chosen) > PAGES:
             raise TooLarge(f"{len(chosen)} pages were asked for; Document AI takes {PAGES} in a request")
         options["individualPageSelector"] = {"pages": chosen}
-    if request.languages:
+    if request.languages and parser is not LAYOUT:
         options["ocrConfig"] = {"hints": {"languageHints": list(request.languages)}}
     return options
 
@@ -123,25 +176,23 @@ def page_numbers(pages: str) -> list[int]:
     return sorted(numbers)
 
 
-def usage_of(request: v.ReadDocumentRequest, *, forms: bool, pages: int) -> Usage:
+def usage_of(request: v.ReadDocumentRequest, parser: Parser, *, pages: int) -> Usage:
     """Pages of the processor that was called."""
-    features = tuple(sorted(feature.value for feature in request.features if feature in FORM_FEATURES))
+    features = tuple(sorted(feature.value for feature in request.features if feature in parser.gives))
     return Usage(
-        meter="vision.read_document",
-        unit="page",
-        quantity=Decimal(pages),
-        features=features,
-        variant="form-parser" if forms else "ocr",
+        meter="vision.read_document", unit="page", quantity=Decimal(pages), features=features, variant=parser.variant
     )
 
 
-def _ignored(request: v.ReadDocumentRequest) -> tuple[Notice, ...]:
-    served = FORM_FEATURES
-    missing = [feature.value for feature in request.features if feature not in served]
+def _ignored(request: v.ReadDocumentRequest, parser: Parser) -> tuple[Notice, ...]:
+    missing = [feature.value for feature in request.features if feature not in parser.gives]
     if request.queries and "queries" not in missing:
         missing.append("queries")
+    if request.languages and parser is LAYOUT:
+        missing.append("languages")
     return tuple(
-        Notice(code="option_ignored", message=f"this driver gets no {name} from Document AI") for name in missing
+        Notice(code="option_ignored", message=f"Document AI's {parser.title} takes or gives no {name}")
+        for name in missing
     )
 
 
@@ -212,42 +263,28 @@ class _Page:
         return [self._table(each) for each in self._node.items("tables")]
 
     def _table(self, node: JsonNode) -> v.Table:
-        """Cells in a grid: one that spans rows pushes those below it to the right."""
-        headers = node.items("headerRows")
-        rows = [*headers, *node.items("bodyRows")]
-        taken: set[tuple[int, int]] = set()
-        cells: list[v.Cell] = []
-        for number, row in enumerate(rows):
-            column = 0
-            for each in row.items("cells"):
-                while (number, column) in taken:
-                    column += 1
-                cell = self._cell(each, number, column, header=number < len(headers))
-                taken.update(
-                    (number + down, column + right)
-                    for down in range(cell.row_span)
-                    for right in range(cell.column_span)
-                )
-                cells.append(cell)
+        cells = placed(node)
+        rows, columns = size(cells)
         return v.Table(
-            rows=max((row for row, _ in taken), default=-1) + 1,
-            columns=max((column for _, column in taken), default=-1) + 1,
-            cells=tuple(cells),
+            rows=rows,
+            columns=columns,
+            cells=tuple(self._cell(cell) for cell in cells),
             page=self._number,
             region=self._region(node),
             confidence=node.at("layout").ratio("confidence"),
         )
 
-    def _cell(self, node: JsonNode, row: int, column: int, *, header: bool) -> v.Cell:
+    def _cell(self, cell: Placed) -> v.Cell:
+        layout = cell.node.at("layout")
         return v.Cell(
-            row=row,
-            column=column,
-            row_span=min(1_000, max(1, node.integer("rowSpan"))),
-            column_span=min(1_000, max(1, node.integer("colSpan"))),
-            text=self._said(node.at("layout")),
-            header=header,
-            region=self._region(node),
-            confidence=node.at("layout").ratio("confidence"),
+            row=cell.row,
+            column=cell.column,
+            row_span=cell.row_span,
+            column_span=cell.column_span,
+            text=self._said(layout),
+            header=cell.header,
+            region=self._region(cell.node),
+            confidence=layout.ratio("confidence"),
         )
 
     def key_values(self) -> list[v.KeyValue]:

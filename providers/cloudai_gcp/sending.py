@@ -23,10 +23,10 @@ KEYLESS = ("vision.read_document", "translation.translate_document")
 def unavailable(settings: GcpSettings) -> Mapping[str, str]:
     """What can't be served with these settings, and why."""
     found: dict[str, str] = {}
-    if settings.processor is None and settings.form_processor is None:
+    if not (settings.processor or settings.form_processor or settings.layout_processor):
         found["vision.read_document"] = (
-            "Document AI needs a processor of yours: create one in the console and set processor (OCR) or "
-            "form_processor (tables, forms) in the backend"
+            "Document AI needs a processor of yours: create one in the console and set processor (OCR), "
+            "form_processor (tables, forms) or layout_processor in the backend"
         )
     if settings.api_key is not None:
         found |= dict.fromkeys(KEYLESS, "the service takes no API key: use credentials_file or the default credentials")
@@ -42,6 +42,7 @@ def target_of(settings: GcpSettings, auth: Auth, project: str) -> Target:
         recognizer=settings.recognizer,
         processor=settings.processor,
         form_processor=settings.form_processor,
+        layout_processor=settings.layout_processor,
     )
 
 

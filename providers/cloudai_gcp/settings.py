@@ -29,6 +29,8 @@ class GcpSettings(HttpSettings):
     """Document AI: an Enterprise Document OCR processor, its id or `projects/P/locations/L/processors/ID`."""
     form_processor: str | None = None
     """Document AI: a Form Parser processor, for tables and forms."""
+    layout_processor: str | None = None
+    """Document AI: a Layout Parser processor, for headings, lists, headers and footers."""
 
 
 class VisionOptions(OptionsModel):

@@ -52,6 +52,7 @@ class Target:
     recognizer: str = "_"
     processor: str | None = None
     form_processor: str | None = None
+    layout_processor: str | None = None
 
     def parent(self) -> str:
         """`projects/P/locations/L`."""

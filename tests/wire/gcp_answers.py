@@ -265,7 +265,40 @@ def _row(*texts: str) -> dict[str, Any]:
     return {"cells": [{"layout": _layout(text), "rowSpan": 1, "colSpan": 1} for text in texts]}
 
 
+def _said(text: str, kind: str = "paragraph", page: int = 1, **more: Any) -> dict[str, Any]:
+    span = {"pageStart": page, "pageEnd": page}
+    return {"blockId": text, "textBlock": {"text": text, "type": kind, **more}, "pageSpan": span}
+
+
+def layout() -> dict[str, Any]:
+    """A heading with what stands under it, a list, a table on the second page."""
+    cells = [{"blocks": [_said(text, page=2)]} for text in ("Qty", "Price")]
+    span = {"pageStart": 2, "pageEnd": 2}
+    listed = {"listEntries": [{"blocks": [_said("first")]}, {"blocks": [_said("second")]}], "type": "unordered"}
+    corners = [{}, {"x": 0.5}, {"x": 0.5, "y": 0.1}, {"y": 0.1}]
+    return {
+        "blocks": [
+            {
+                **_said("Report", "heading-1", blocks=[_said("It is\nlong.")]),
+                "boundingBox": {"normalizedVertices": corners},
+            },
+            {"blockId": "list", "listBlock": listed, "pageSpan": {"pageStart": 1, "pageEnd": 1}},
+            {
+                "blockId": "table",
+                "tableBlock": {
+                    "caption": "Orders",
+                    "headerRows": [{"cells": cells}],
+                    "bodyRows": [{"cells": [{"blocks": [_said("2", page=2)], "colSpan": 2, "rowSpan": 1}]}],
+                },
+                "pageSpan": span,
+            },
+        ]
+    }
+
+
 def process(_: Any, path: Mapping[str, str]) -> Any:
+    if "layout" in path["name"]:
+        return {"document": {"documentLayout": layout(), "mimeType": "application/pdf"}}
     forms = "form" in path["name"]
     page: dict[str, Any] = {
         "pageNumber": 1,
@@ -311,6 +344,7 @@ def settings(server: GoogleServer, folder: Path, **more: Any) -> dict[str, Any]:
         "endpoint_url": server.url,
         "credentials_file": str(server.service_account(folder)),
         "processor": "ocr1",
+        "layout_processor": "layout1",
         "form_processor": f"projects/{PROJECT}/locations/eu/processors/form1",
         **more,
     }

@@ -36,7 +36,7 @@ from cloudai_gcp.values import (
 )
 from cloudai_gcp.wire import Answer, Plan, Target
 
-TARGET = Target(project="p", processor="ocr", form_processor="form")
+TARGET = Target(project="p", processor="ocr", form_processor="form", layout_processor="layout")
 
 
 def image(width: int = 480, height: int = 160, orientation: int = 1) -> Media:
@@ -419,3 +419,20 @@ def test_a_cell_over_two_rows_pushes_the_next_one_aside() -> None:
 @pytest.mark.parametrize(("text", "numbers"), [("1", [1]), ("1-3,7", [1, 2, 3, 7]), (" 2 , 2-3", [2, 3])])
 def test_pages_are_numbers(text: str, numbers: list[int]) -> None:
     assert codec_document.page_numbers(text) == numbers
+
+
+def test_a_layout_has_headings_lists_and_tables_on_their_pages() -> None:
+    media = Media(kind=MediaKind.DOCUMENT, data=b"%PDF", content_type="application/pdf", pages=2)
+    request = v.ReadDocumentRequest(document=media, features=(v.DocumentFeature.LAYOUT,))
+    result = read(codec_document.read_document(request, TARGET), gcp_answers.process({}, {"name": "layout"}))
+    assert [(block.kind, block.text) for block in result.pages[0].blocks] == [
+        ("title", "Report"),
+        ("paragraph", "It is\nlong."),
+        ("paragraph", "first"),
+        ("paragraph", "second"),
+    ]
+    assert result.pages[0].blocks[0].region.box == Box(x=0, y=0, w=0.5, h=0.1)
+    assert result.tables[0].to_rows() == [["Qty", "Price"], ["2", ""]]
+    assert (result.tables[0].page, result.tables[0].title) == (2, "Orders")
+    assert result.pages[1].text == "Qty\tPrice\n2\t"
+    assert (result.usage[0].quantity, result.usage[0].variant) == (2, "layout-parser")

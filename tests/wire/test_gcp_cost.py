@@ -38,6 +38,13 @@ CASES: tuple[tuple[str, Ask, str, str, str], ...] = (
      "0.03"),
     ("forms", lambda c: c.vision.read_document(picture(), features=["forms"]), "Form Parser, asked for forms", "1",
      "0.03"),
+    (
+        "layout",
+        lambda c: c.vision.read_document(picture(), features=["layout"]),
+        "Layout Parser, asked for layout",
+        "2",
+        "0.02",
+    ),
     ("translation", lambda c: c.translation.translate(["a😀", "bcd"], target="de"), "NMT text", "5", "0.0001"),
     ("html", lambda c: c.translation.translate("<b>a</b>", target="de", format="html"), "NMT text", "8", "0.00016"),
     ("glossary", lambda c: c.translation.translate("abc", target="de", glossary="g"), "NMT text", "3", "0.00006"),

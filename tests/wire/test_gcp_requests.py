@@ -281,7 +281,7 @@ def test_a_document_goes_to_the_processor_for_what_is_asked(tmp_path: Path) -> N
 
 
 def test_without_a_processor_documents_are_a_gap_with_the_way_out(tmp_path: Path) -> None:
-    with opened(tmp_path, processor=None, form_processor=None) as (client, _):
+    with opened(tmp_path, processor=None, form_processor=None, layout_processor=None) as (client, _):
         assert "processor" in client.explain("vision.read_document").skipped[0].reason
 
 

@@ -49,6 +49,7 @@ def everything(client: Client, *, keyless: bool = True) -> None:
         client.translation.translate("a", target="de", glossary="g")
         client.translation.translate_document(PDF, target="de")
         client.vision.read_document(picture(), features=["tables", "forms"], pages="1", languages=["en"])
+        client.vision.read_document(picture(), features=["layout"])
 
 
 @cache
