@@ -21,7 +21,7 @@ from cloudai.wirejson import JsonNode, Malformed, dump
 from cloudai_azure.errors import failure
 from cloudai_azure.settings import DocumentOptions
 from cloudai_azure.values import Frame, flat_corners, ignored
-from cloudai_azure.wire import Flow, Pause, Wire, needed, needed_items, needed_text
+from cloudai_azure.wire import Flow, Pause, Wire, needed, needed_items, needed_text, needed_whole
 
 API_VERSION = "2024-11-30"
 _RESULT_ID = re.compile(r"/analyzeResults/([A-Za-z0-9-]+)(?:\?|$)")
@@ -91,7 +91,7 @@ def query_field(question: str) -> str:
 def document_of(node: JsonNode, request: v.ReadDocumentRequest) -> v.ReadDocumentResult:
     """Pages, and what was asked for besides."""
     pages = needed_items(node, "pages")
-    frames = {page.integer("pageNumber", 1): _frame(page) for page in pages}
+    frames = {needed_whole(page, "pageNumber"): _frame(page) for page in pages}
     tables = tuple(_table(each, frames) for each in node.items("tables"))
     model = needed_text(node, "modelId")
     return v.ReadDocumentResult(
@@ -124,7 +124,7 @@ def _frame(page: JsonNode) -> Frame | None:
 
 
 def _page(page: JsonNode, result: JsonNode, frames: Frames) -> v.Page:
-    number = page.integer("pageNumber", 1)
+    number = needed_whole(page, "pageNumber")
     frame = frames[number]
     words = [_Placed(word) for word in page.items("words")]
     handwriting = [
@@ -153,8 +153,8 @@ class _Placed:
 
 
 def _span(node: JsonNode) -> tuple[int, int]:
-    start = node.integer("offset")
-    return start, start + node.integer("length")
+    start = needed_whole(node, "offset")
+    return start, start + needed_whole(node, "length")
 
 
 Located = tuple[int, v.Line]
@@ -217,8 +217,8 @@ def _place(node: JsonNode, frames: Frames) -> tuple[int, Region | None]:
 def _table(node: JsonNode, frames: Frames) -> v.Table:
     page, region = _place(node, frames)
     return v.Table(
-        rows=node.integer("rowCount"),
-        columns=node.integer("columnCount"),
+        rows=needed_whole(node, "rowCount"),
+        columns=needed_whole(node, "columnCount"),
         cells=tuple(_cell(each, frames) for each in needed_items(node, "cells")),
         page=page,
         title=node.at("caption").text("content") or None,
@@ -228,8 +228,8 @@ def _table(node: JsonNode, frames: Frames) -> v.Table:
 
 def _cell(node: JsonNode, frames: Frames) -> v.Cell:
     return v.Cell(
-        row=node.integer("rowIndex"),
-        column=node.integer("columnIndex"),
+        row=needed_whole(node, "rowIndex"),
+        column=needed_whole(node, "columnIndex"),
         row_span=node.integer("rowSpan", 1),
         column_span=node.integer("columnSpan", 1),
         text=node.text("content"),

@@ -16,7 +16,7 @@ from cloudai.types.results import Usage
 from cloudai.wirejson import JsonNode, dump
 from cloudai_azure.codec_vision import envelope
 from cloudai_azure.settings import ModerationOptions
-from cloudai_azure.wire import Answer, Flow, Wire, needed_items, needed_text
+from cloudai_azure.wire import Answer, Flow, Wire, needed_items, needed_text, needed_whole
 
 API_VERSION = "2023-10-01"
 HIGHEST = 6
@@ -61,7 +61,7 @@ def moderation_of(answer: Answer, least: float | None) -> v.ModerateResult:
 
 
 def _label(node: JsonNode) -> v.ModerationLabel:
-    name, severity = needed_text(node, "category"), node.integer("severity")
+    name, severity = needed_text(node, "category"), needed_whole(node, "severity")
     if not 0 <= severity <= HIGHEST + 1:
         node.at("severity").fail("not a severity")
     return v.ModerationLabel(

@@ -16,7 +16,7 @@ from cloudai.wirejson import JsonNode, dump
 from cloudai_azure.multipart import Part, form
 from cloudai_azure.settings import TranscribeOptions
 from cloudai_azure.values import from_speech, ignored, milliseconds, to_speech
-from cloudai_azure.wire import Answer, Flow, Wire, needed_items, needed_number, needed_text
+from cloudai_azure.wire import Answer, Flow, Wire, needed_items, needed_text, needed_whole
 
 API_VERSION = "2025-10-15"
 PROFANITY = {
@@ -101,7 +101,7 @@ def transcript_of(answer: Answer, request: s.TranscribeRequest, *, custom: bool)
         language=language or request.language,
         duration=duration,
         segments=segments,
-        usage=usage_of(request, Decimal(root.integer("durationMilliseconds")) / 1000, "fast", custom=custom),
+        usage=usage_of(request, Decimal(needed_whole(root, "durationMilliseconds")) / 1000, "fast", custom=custom),
         model="custom" if custom else None,
     )
 
@@ -120,7 +120,7 @@ def _segment(phrase: JsonNode, speakers: dict[float, str]) -> s.TranscriptSegmen
     return s.TranscriptSegment(
         text=needed_text(phrase, "text"),
         start=start,
-        end=(phrase.integer("offsetMilliseconds") + int(needed_number(phrase, "durationMilliseconds"))) / 1000,
+        end=(needed_whole(phrase, "offsetMilliseconds") + needed_whole(phrase, "durationMilliseconds")) / 1000,
         confidence=phrase.ratio("confidence"),
         speaker=speaker,
         channel=place,
@@ -133,7 +133,7 @@ def _word(node: JsonNode, speaker: str | None, channel: int | None) -> s.Transcr
     return s.TranscriptWord(
         text=needed_text(node, "text"),
         start=milliseconds(node, "offsetMilliseconds"),
-        end=(node.integer("offsetMilliseconds") + int(needed_number(node, "durationMilliseconds"))) / 1000,
+        end=(needed_whole(node, "offsetMilliseconds") + needed_whole(node, "durationMilliseconds")) / 1000,
         speaker=speaker,
         channel=channel,
     )

@@ -107,3 +107,9 @@ def needed_items(node: JsonNode, name: str) -> list[JsonNode]:
     """A list that the description requires; it may be empty."""
     needed(node, name)
     return node.items(name)
+
+
+def needed_whole(node: JsonNode, name: str) -> int:
+    """A whole number that the description requires."""
+    needed(node, name)
+    return node.integer(name)
