@@ -7,6 +7,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from cloudai.settings import BackendSettings, OptionsModel
 
@@ -38,19 +39,21 @@ class AwsSettings(BackendSettings):
             return None
         url = urlsplit(address)
         if url.scheme not in ("https", "http") or not url.hostname:
-            raise ValueError("an endpoint is https://host or, on this machine, http://127.0.0.1:port")
+            raise PydanticCustomError("aws", "an endpoint is https://host or, on this machine, http://127.0.0.1:port")
         if url.scheme == "http" and not _loopback(url.hostname):
-            raise ValueError("http:// is taken for this machine only: session tokens travel in a header; use https://")
+            raise PydanticCustomError(
+                "aws", "http:// is taken for this machine only: session tokens travel in a header; use https://"
+            )
         return address.rstrip("/")
 
     @model_validator(mode="after")
     def _one_identity(self) -> Self:
         if (self.access_key_id is None) != (self.secret_access_key is None):
-            raise ValueError("access_key_id and secret_access_key go together")
+            raise PydanticCustomError("aws", "access_key_id and secret_access_key go together")
         if self.profile is not None and self.access_key_id is not None:
-            raise ValueError("give a profile or access keys, not both")
+            raise PydanticCustomError("aws", "give a profile or access keys, not both")
         if self.session_token is not None and self.access_key_id is None:
-            raise ValueError("session_token belongs to access_key_id and secret_access_key")
+            raise PydanticCustomError("aws", "session_token belongs to access_key_id and secret_access_key")
         return self
 
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from cloudai_aws.settings import AwsSettings
 
 _LOG = logging.getLogger(__name__)
-CLEANUP_SECONDS = 2.0
-"""For deleting what a call leaves behind, after its own time is over."""
+CLEANUP_SECONDS = 1.0
+"""For each deletion of what a call leaves behind, after its own time is over."""
 
 
 class Storage:

@@ -35,11 +35,11 @@ class Transcriber:
 
     def transcribe(self, request: TranscribeRequest, call: Call) -> TranscribeResult:
         """Submits, waits and fetches within the call's seconds; nothing is left behind, however it ends."""
-        ends = time.monotonic() + max(call.timeout - CLEANUP_SECONDS, call.timeout / 2)
+        ends = time.monotonic() + max(call.timeout - 2 * CLEANUP_SECONDS, call.timeout / 2)
         job, notices = self._start(request, call, seconds=ends - time.monotonic())
         try:
             self._await(job, ends, call)
-            result = self.result(job, call, seconds=ends - time.monotonic())
+            result = self._fetched(job, call, seconds=ends - time.monotonic())
         finally:
             quietly_delete_job(self._clients, job.id)
             self._unstage(job)
@@ -55,13 +55,17 @@ class Transcriber:
             self._unstage(job)
         return found
 
-    def result(self, job: JobRef, call: Call, *, seconds: float | None = None) -> TranscribeResult:
+    def result(self, job: JobRef, call: Call) -> TranscribeResult:
         """The transcript; the staged audio is deleted, the job stays and can be asked again."""
+        result = self._fetched(job, call, seconds=call.timeout)
+        self._unstage(job)
+        return result
+
+    def _fetched(self, job: JobRef, call: Call, *, seconds: float) -> TranscribeResult:
         details = dict(job.details)
-        with within(call.timeout if seconds is None else seconds):
+        with within(seconds):
             reply = self._get(job)
             body = self._transcript(codec.transcript_address(reply), job.id, details)
-        self._unstage(job)
         duration = float(details["seconds"]) if "seconds" in details else None
         features = tuple(filter(None, details.get("features", "").split(",")))
         result = codec.decode_transcript(body, reply, duration, features)

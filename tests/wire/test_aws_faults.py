@@ -65,6 +65,27 @@ def test_an_error_has_our_code_by_theirs(server: StrictServer, code: str, status
     assert server.requests == 1
 
 
+ASKED = {
+    "rekognition": ("DetectLabels", "DetectFaces", "DetectText", "DetectModerationLabels"),
+    "textract": ("DetectDocumentText", "AnalyzeDocument"),
+    "transcribe": ("StartTranscriptionJob", "GetTranscriptionJob", "DeleteTranscriptionJob"),
+    "translate": ("TranslateText", "TranslateDocument", "ListLanguages"),
+    "comprehend": ("DetectDominantLanguage", "BatchDetectDominantLanguage"),
+    "polly": ("SynthesizeSpeech", "DescribeVoices"),
+}
+
+
+@pytest.mark.parametrize("service", ASKED)
+def test_every_error_that_the_descriptions_name_has_a_code_of_ours(service: str) -> None:
+    import aws_model
+
+    from cloudai_aws.faults import _table
+
+    for operation in ASKED[service]:
+        for shape in aws_model.service(service).operation_model(operation).error_shapes:
+            assert shape.error_code in _table("codes"), f"{operation}: {shape.error_code}"
+
+
 @pytest.mark.parametrize("fault", [Failure(code="InternalServerError", status=500), Broken(kind="reset")])
 @pytest.mark.parametrize("attempts", [1, 3])
 def test_requests_on_the_wire_are_the_attempts_configured(

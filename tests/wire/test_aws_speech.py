@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -22,7 +25,9 @@ from aws_server import Failure, Params, StrictServer
 from cloudai import Client
 from cloudai.errors import CloudAIError, ErrorCode, InvalidInput, TooLarge, Unsupported
 from cloudai.testing.samples import tone
-from cloudai.types.speech import JobRef, JobState
+from cloudai.types.speech import JobRef, JobState, SynthesizeRequest
+from cloudai_aws.codec_polly import decode_marks, encode_speech
+from cloudai_aws.settings import SynthesizeOptions
 
 
 @pytest.fixture
@@ -176,6 +181,18 @@ def test_bytes_of_the_marks_are_code_points_of_the_text(server: StrictServer, cl
     assert text[word.offset : word.offset + word.length] == "Crème"
 
 
+@given(text=st.text(min_size=1, max_size=20), data=st.data(), rate=st.sampled_from([1.0, 1.5]))
+def test_any_byte_offset_of_a_character_is_its_code_point(text: str, data: st.DataObject, rate: float) -> None:
+    """Whatever is escaped or wrapped around the text on its way."""
+    index = data.draw(st.integers(0, len(text) - 1))
+    spoken = encode_speech(SynthesizeRequest(text=text, rate=rate), SynthesizeOptions(), "Joanna", "neural")
+    before = escape(text[:index]) if spoken.opening else text[:index]
+    start = len((spoken.opening + before).encode())
+    line = json.dumps({"time": 0, "type": "word", "start": start, "end": start, "value": ""})
+    (mark_,) = decode_marks(line.encode(), spoken)
+    assert mark_.offset == index
+
+
 def test_a_page_of_a_proxy_is_no_sound(server: StrictServer, client: Client) -> None:
     server.answers["SynthesizeSpeech"] = lambda _: {"AudioStream": b"<html>", "ContentType": "text/html"}
     with pytest.raises(CloudAIError) as caught:
@@ -212,7 +229,6 @@ def test_audio_is_staged_transcribed_and_tidied_up(server: StrictServer, client:
         "PutObject",
         "StartTranscriptionJob",
         *["GetTranscriptionJob"] * 4,
-        "DeleteObject",
         "DeleteTranscriptionJob",
         "DeleteObject",
     ]

@@ -8,6 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -19,6 +21,7 @@ from cloudai import Client
 from cloudai.errors import CloudAIError, ErrorCode, TooLarge, Unsupported
 from cloudai.languages import normalise
 from cloudai_aws.codec_languages import from_aws, to_aws
+from cloudai_aws.codec_text import detect_requests
 
 
 @pytest.fixture
@@ -267,3 +270,16 @@ def test_one_failed_text_of_a_batch_is_an_error_that_names_it(server: StrictServ
 def test_no_guess_at_all_is_und(server: StrictServer, client: Client) -> None:
     server.answers["DetectDominantLanguage"] = lambda _: {"Languages": []}
     assert client.translation.detect_language("?").language == "und"
+
+
+@given(st.lists(st.text(min_size=1, max_size=8) | st.just("\u00e9" * 2_501), min_size=1, max_size=60))
+def test_every_text_is_asked_once_and_no_batch_is_too_large(texts: list[str]) -> None:
+    asked = list(detect_requests(texts))
+    assert sorted(index for _, _, indexes in asked for index in indexes) == list(range(len(texts)))
+    for method, params, indexes in asked:
+        if method == "batch_detect_dominant_language":
+            assert 1 <= len(params["TextList"]) <= 25
+            assert [texts[index] for index in indexes] == params["TextList"]
+            assert all(len(text.encode()) <= 5_000 for text in params["TextList"])
+        else:
+            assert [texts[index] for index in indexes] == [params["Text"]]
