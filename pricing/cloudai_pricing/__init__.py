@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cloudai_pricing.book import Book
     from cloudai_pricing.callcost import CallPrice, PriceRef, UnitPrice, price_call, unit_price
     from cloudai_pricing.errors import PlanError
-    from cloudai_pricing.estimator import estimate
+    from cloudai_pricing.estimator import estimate, variants
     from cloudai_pricing.model import Estimate
     from cloudai_pricing.operations import Operation, billable
     from cloudai_pricing.overlay import Overlay
@@ -42,6 +42,7 @@ _HOMES = {
     "load_overlay": "overlay_file",
     "price_call": "callcost",
     "unit_price": "callcost",
+    "variants": "estimator",
 }
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "load_overlay",
     "price_call",
     "unit_price",
+    "variants",
 ]
 
 

@@ -7,14 +7,16 @@ inputs give the same answer to the byte.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
 from itertools import combinations
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from cloudai_pricing import assumptions
 from cloudai_pricing.billing import Bill, FreeTier, Plan, Volumes, bill
 from cloudai_pricing.book import Book
 from cloudai_pricing.errors import PlanError, nearest
-from cloudai_pricing.exact import exactly
+from cloudai_pricing.exact import LARGEST, cut, exactly
 from cloudai_pricing.linecost import free_line, line_cost, unpriced_line
 from cloudai_pricing.mix import Assignment, assign
 from cloudai_pricing.model import NOTHING, Candidate, Choice, Estimate, LineCost, Mix, Option, Range
@@ -22,7 +24,11 @@ from cloudai_pricing.operations import billable
 from cloudai_pricing.overlay import NO_OVERLAY, Overlay
 from cloudai_pricing.regions import region_of
 from cloudai_pricing.selection import OFFERED, Capabilities, Catalog, Charge, Unpriced, Wanted, select
+from cloudai_pricing.units import factor
 from cloudai_pricing.workload import Line, Workload
+
+if TYPE_CHECKING:
+    from cloudai_pricing.bulk import Totals
 
 Regions = Mapping[str, str | None]
 """A provider's region per line name; `""`: of the workload."""
@@ -80,6 +86,54 @@ def estimate(
         return _estimate(workload, catalog, providers, region, months, free_tier, mix_rules or MixRules())
 
 
+def variants(
+    workload: Workload,
+    volumes: Mapping[str, Sequence[Decimal | int]],
+    *,
+    book: Book | None = None,
+    overlay: Overlay | None = None,
+    providers: Sequence[str] = (),
+    months: int | None = None,
+    as_of: str | None = None,
+    free_tier: FreeTier = "always",
+    capabilities: Capabilities | None = None,
+) -> dict[str, Totals]:
+    """Provider -> the total in each variant of a workload: many volumes in one go, equal to `estimate` of each.
+
+    `volumes`: line name -> its volume in month 1 in the line's own unit, one number per variant, to at most 9 places.
+    Raises `PlanError`.
+    """
+    from cloudai_pricing.bulk import Variants, totals
+
+    if len({len(amounts) for amounts in volumes.values()}) != 1:
+        raise PlanError("variants need volumes of one length", fix="Give each line one volume per variant")
+    units = {line.name: factor(line.unit) for line in workload.lines}
+    for name, amounts in volumes.items():
+        if name not in units:
+            raise PlanError(f"there is no line {name!r}", fix=nearest(name, units))
+        if not all(0 <= volume <= LARGEST for volume in amounts):
+            raise PlanError(f"a volume of {name!r} is negative or larger than any real workload")
+    with exactly():
+        catalog = _catalog(book or Book.shipped(), overlay or NO_OVERLAY, as_of, None, capabilities)
+        months = months or workload.months
+        _check_names(providers, catalog.regions())
+        firsts = {name: [cut(Decimal(one) * units[name]) for one in amounts] for name, amounts in volumes.items()}
+        several = Variants(workload.lines, firsts, months)
+        found: dict[str, Totals] = {}
+        for provider, where in _providers(workload, catalog, providers, None):
+            quotes = _quotes(workload, catalog, provider, where, months)
+            plans = [quote.plan for quote in quotes if quote.plan is not None]
+            one = totals(plans, several, free_tier)
+            whole = all(_priced(quote) for quote in quotes)
+            found[provider] = one if whole else replace(one, unknown=(True,) * len(one.unknown))
+        return found
+
+
+def _priced(quote: Quote) -> bool:
+    operation = billable().get(quote.line.operation)
+    return (operation is not None and operation.free) or (quote.plan is not None and quote.plan.known)
+
+
 def _catalog(
     book: Book, overlay: Overlay, as_of: str | None, snapshot: str | None, capabilities: Capabilities | None
 ) -> Catalog:
@@ -101,11 +155,7 @@ def _estimate(
 ) -> Estimate:
     _check_names((*providers, *rules.only, *rules.exclude), catalog.regions())
     chosen = _providers(workload, catalog, providers, region)
-    volumes = {line.name: tuple(line.in_month(month) for month in range(1, months + 1)) for line in workload.lines}
-    quotes = {
-        name: [_quote(catalog, name, line, where[line.name], volumes[line.name]) for line in workload.lines]
-        for name, where in chosen
-    }
+    quotes = {name: _quotes(workload, catalog, name, where, months) for name, where in chosen}
     options = tuple(_option(name, where[""] or "", quotes[name], months, free_tier) for name, where in chosen)
     mix, exact = _mix(workload, quotes, months, free_tier, rules)
     return Estimate(
@@ -121,6 +171,13 @@ def _estimate(
         options=options,
         mix=mix,
     )
+
+
+def _quotes(workload: Workload, catalog: Catalog, provider: str, where: Regions, months: int) -> list[Quote]:
+    return [
+        _quote(catalog, provider, line, where[line.name], tuple(line.in_month(at) for at in range(1, months + 1)))
+        for line in workload.lines
+    ]
 
 
 def _charges(quotes: Mapping[str, Sequence[Quote]]) -> list[Charge]:

@@ -27,6 +27,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 import timeit
 from decimal import Decimal
 from pathlib import Path
@@ -123,11 +124,27 @@ def sums(folder: Path) -> None:
     print(f"{'the sums of 20 lines, warm':32} {best * 1e3:8.1f} ms")
 
 
+def many(folder: Path) -> None:
+    """100,000 volumes of one line x 12 months x 3 providers, the line growing: no month is like another."""
+    import cloudai_pricing
+
+    path = folder / "one.toml"
+    text = '[[line]]\noperation = "vision.detect_labels"\nvolume = "3M images"\ngrowth = "5%/month"\n'
+    path.write_text(text, encoding="utf-8")
+    plan = cloudai_pricing.load(path)
+    volumes = {"vision.detect_labels": [number * 499 for number in range(100_000)]}
+    start = time.perf_counter()
+    found = cloudai_pricing.variants(plan, volumes, providers=["aws", "gcp", "azure"], months=12)
+    assert [len(one.costs) for one in found.values()] == [100_000] * 3
+    print(f"{'100,000 x 12 months x 3, cold':32} {(time.perf_counter() - start) * 1e3:8.0f} ms")
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         processes(Path(folder))
         calls()
         sums(Path(folder))
+        many(Path(folder))
 
 
 if __name__ == "__main__":
