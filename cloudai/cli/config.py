@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -133,17 +134,24 @@ def _price(choice: Choice) -> str:
 
 
 def _remarks(found: Inspection) -> list[Grid]:
-    rows = tuple(row for explained in found.operations for row in _remark(explained))
-    return [Grid(("operation", "backend", "", "what to know"), rows)] if rows else []
+    closed = {report.name: report.error for report in found.backends if report.error is not None}
+    rows = [("(all)", name, "skipped", reason) for name, reason in closed.items()]
+    rows += [row for explained in found.operations for row in _remark(explained, closed)]
+    return [Grid(("operation", "backend", "", "what to know"), tuple(rows))] if rows else []
 
 
-def _remark(explained: Explanation) -> list[tuple[str, str, str, str]]:
+def _remark(explained: Explanation, closed: Collection[str]) -> list[tuple[str, str, str, str]]:
+    """What is to be known of one operation; a backend that can't be opened is told of once, not here."""
     rows = []
     for choice in explained.choices:
         if choice.reason:
             rows.append((explained.operation, choice.backend, choice.support, choice.reason))
         rows += [(explained.operation, choice.backend, "lacks", lack) for lack in choice.lacks]
-    rows += [(explained.operation, choice.backend, "skipped", choice.reason) for choice in explained.skipped]
+    rows += [
+        (explained.operation, choice.backend, "skipped", choice.reason)
+        for choice in explained.skipped
+        if choice.backend not in closed
+    ]
     if not explained.choices and not explained.skipped:
         rows.append((explained.operation, "-", "no route", "add one to [routes]"))
     return rows

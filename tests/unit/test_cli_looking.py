@@ -132,6 +132,7 @@ def test_a_backend_that_can_not_be_opened_is_an_error(capsys: pytest.CaptureFixt
     assert main(["config", "check"]) == 2
     out, err = capsys.readouterr()
     assert "vision.read_text" in out
+    assert [line.split()[:2] for line in out.splitlines() if "skipped" in line] == [["(all)", "a"]]
     assert err.startswith("cloudai: a: ")
     assert "missing.json" in err
 
