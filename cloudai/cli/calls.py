@@ -54,6 +54,8 @@ def _values(verb: Verb, args: argparse.Namespace) -> dict[str, Value]:
 
 
 def _options(args: argparse.Namespace) -> CallOptions:
+    from cloudai.registry import Registry
+
     options: CallOptions = {}
     if args.timeout is not None:
         options["timeout"] = args.timeout
@@ -65,6 +67,8 @@ def _options(args: argparse.Namespace) -> CallOptions:
         options["resize"] = True
     if args.option:
         options["options"] = option_tables(args.option)
+        for provider in options["options"]:
+            Registry.installed().get(provider, where="--option")
     return options
 
 

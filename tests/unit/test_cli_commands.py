@@ -137,6 +137,10 @@ def test_an_unknown_verb_names_those_there_are(capsys: pytest.CaptureFixture[str
         (["vision", "read-text", "a.png", "--jobs", "0"], "whole number of 1 or more"),
         (["vision", "read-text", "a.png", "--timeout", "soon"], "'soon' is not a time"),
         (["vision", "read-text", "a.png", "--option", "engine=x"], "PROVIDER.KEY=VALUE"),
+        (
+            ["translate", "a", "--to", "es", "--option", "locl.engine=x"],
+            "unknown provider 'locl': did you mean 'local'?",
+        ),
         (["vision", "read-text", "a.png", "--colour"], "--colour"),
         (["transcribe", "a.wav", "--srt", "--json"], "not allowed with"),
         (["custom", "deploy", "m", "--name", "n", "--count", "2"], "--count needs --accelerator"),
