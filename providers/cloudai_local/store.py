@@ -85,6 +85,8 @@ def add(path: Path, name: str | None = None, *, folder: Path | None = None) -> P
     Raises `InvalidInput` when there is no sound `model.toml`, or the name is taken (`conflict`).
     """
     source = path.expanduser().resolve()
+    if not source.is_dir():
+        raise InvalidInput(f"{path} is no folder", code=ErrorCode.NOT_FOUND)
     read_folder(source)
     root = folder or cache_folder()
     link = root / checked_name(name or source.name)
