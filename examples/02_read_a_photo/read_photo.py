@@ -1,7 +1,7 @@
 """Text out of a photo, on this machine: no account, no key, no network.
 
-    pip install 'cloudai[local]'
-    python read_photo.py photo.jpg
+pip install 'cloudai[local]'
+python read_photo.py photo.jpg
 """
 
 import sys

@@ -12,7 +12,7 @@ The figure is the median; "added" is the median of the differences of neighbouri
     wide   bare  7.1-7.6 ms   driver x1.009 to 1.015         client x1.004 to 1.022
 
 The same few lines cost ten times more after a run that leaves nothing of them in the processor's caches (`wide` reads
-100 MB of weights); two bare calls in turns differ by up to 15 us there. """
+100 MB of weights); two bare calls in turns differ by up to 15 us there."""
 
 from __future__ import annotations
 
