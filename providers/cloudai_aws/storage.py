@@ -27,16 +27,18 @@ class Storage:
         self._clients = clients
         self._settings = settings
 
-    def stage(self, data: bytes, name: str) -> tuple[str, str]:
-        """Puts an object into the staging bucket: its bucket and key. Raises `Unsupported` without a bucket."""
+    def place(self, name: str) -> tuple[str, str]:
+        """Bucket and key of an object to stage. Raises `Unsupported` without a bucket."""
         bucket = self._settings.staging_bucket
         if bucket is None:
             raise Unsupported(
                 "Transcribe reads audio from S3: set staging_bucket in the backend, or pass an s3:// address"
             )
-        key = f"{self._settings.staging_prefix}{name}"
+        return bucket, f"{self._settings.staging_prefix}{name}"
+
+    def put(self, bucket: str, key: str, data: bytes) -> None:
+        """A whole object."""
         self._clients("s3").put_object(Bucket=bucket, Key=key, Body=data)
-        return bucket, key
 
     def read(self, bucket: str, key: str) -> bytes:
         """A whole object."""

@@ -85,24 +85,26 @@ class Transcriber:
     def _start(self, request: TranscribeRequest, call: Call, *, seconds: float) -> tuple[JobRef, tuple[Notice, ...]]:
         options = call.options if isinstance(call.options, TranscribeOptions) else TranscribeOptions()
         name = f"cloudai-{call.idempotency_key or uuid.uuid4().hex}"
-        staged: dict[str, str] = {}
+        staged = self._place(request, name)
+        uri = f"s3://{staged['bucket']}/{staged['key']}" if staged else str(request.audio.uri)
+        params, notices = codec.encode_job(request, options, name=name, uri=uri)
         try:
             with within(seconds):
-                staged = self._stage(request, name)
-                uri = f"s3://{staged['bucket']}/{staged['key']}" if staged else str(request.audio.uri)
-                params, notices = codec.encode_job(request, options, name=name, uri=uri)
+                if staged:
+                    self._storage.put(staged["bucket"], staged["key"], request.audio.content)
                 self._create(params)
-        except Exception:
+        except Exception:  # also when an answer was lost: what it may have made is taken back
             quietly_delete_job(self._clients, name)
             if staged:
                 self._storage.remove(staged["bucket"], staged["key"])
             raise
         return self._ref(request, options, name, staged), notices
 
-    def _stage(self, request: TranscribeRequest, name: str) -> dict[str, str]:
+    def _place(self, request: TranscribeRequest, name: str) -> dict[str, str]:
+        """Where the audio is put; empty for audio that is in S3 already."""
         if request.audio.data is None:
             return {}
-        bucket, key = self._storage.stage(request.audio.data, f"{name}.{codec.media_suffix(request.audio)}")
+        bucket, key = self._storage.place(f"{name}.{codec.media_suffix(request.audio)}")
         return {"bucket": bucket, "key": key}
 
     def _create(self, params: Mapping[str, object]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import ssl
 import threading
@@ -70,7 +71,10 @@ class Violation(Exception):
 
 
 class StrictServer(ThreadingHTTPServer):
-    """`answers`: operation name -> what to say to its params. `next_faults` come before any answer, one per request."""
+    """`answers`: operation name -> what to say to its params.
+
+    `next_faults` come before any answer, one for each request; `None`: this one is answered.
+    """
 
     daemon_threads = True
     request_queue_size = 256
@@ -83,7 +87,7 @@ class StrictServer(ThreadingHTTPServer):
         self.whole_addresses: list[str] = []
         """What was asked of it as a proxy."""
         self.answers: dict[str, Handler] = {}
-        self.next_faults: deque[Failure | Broken] = deque()
+        self.next_faults: deque[Failure | Broken | None] = deque()
         self.received: list[Received] = []
         self.requests = 0
         self.violations: list[str] = []
@@ -129,6 +133,8 @@ class _Exchange(BaseHTTPRequestHandler):
         with self.server.lock:
             self.server.requests += 1
             fault = self.server.next_faults.popleft() if self.server.next_faults else None
+        if isinstance(fault, Broken) and fault.kind == "lost":
+            return self._lose(body)
         if isinstance(fault, Broken):
             return self._break(fault)
         if isinstance(fault, Failure):
@@ -295,6 +301,13 @@ class _Exchange(BaseHTTPRequestHandler):
         if "Authorization" in self.headers:
             self.server.violations.append("credentials were sent to a presigned address")
         self.reply(200, self.server.public[path], "application/json")
+
+    def _lose(self, body: bytes) -> None:
+        """Does what was asked, and does not answer."""
+        self.close_connection = True
+        self.wfile = io.BytesIO()
+        self._serve(body)
+        self.connection.close()
 
     def _break(self, broken: Broken) -> None:
         self.close_connection = True

@@ -293,6 +293,23 @@ def test_a_second_attempt_finds_the_job_of_the_first(server: StrictServer) -> No
     assert left(server, jobs) == (0, 0)
 
 
+@pytest.mark.parametrize("which", ["the upload", "the start"])
+def test_what_was_made_though_its_answer_was_lost_is_taken_back(server: StrictServer, which: str) -> None:
+    jobs = transcribing(server, Jobs(server))
+    server.next_faults.extend([Broken(kind="lost")] if which == "the upload" else [None, Broken(kind="lost")])
+    assert transcribing_fails(server).code is ErrorCode.UNAVAILABLE
+    second = "StartTranscriptionJob" if which == "the start" else "DeleteTranscriptionJob"
+    assert server.operations()[:2] == ["PutObject", second]
+    assert left(server, jobs) == (0, 0)
+
+
+def test_what_can_not_be_asked_is_refused_before_the_upload(server: StrictServer) -> None:
+    with Client(config(server)) as client, pytest.raises(CloudAIError) as caught:
+        client.speech.transcribe(tone(), language="tlh")
+    assert caught.value.code is ErrorCode.UNSUPPORTED
+    assert server.requests == 0
+
+
 def test_without_a_bucket_audio_has_to_be_in_s3(server: StrictServer) -> None:
     transcribing(server, Jobs(server))
     with Client(config(server, staging_bucket=None)) as client, pytest.raises(CloudAIError) as caught:
