@@ -76,7 +76,7 @@ class WireReply:
 
 
 class ReplyTooLarge(Exception):
-    """A reply beyond `MAX_REPLY_BYTES`."""
+    """A reply beyond what the caller takes, `MAX_REPLY_BYTES` where it does not say."""
 
 
 class OutOfTime(Exception):
@@ -161,7 +161,7 @@ def transport_fault(error: BaseException) -> Fault | None:
     """
     chain = tuple(_chain(error))
     if isinstance(error, ReplyTooLarge):
-        return Fault(code=ErrorCode.INTERNAL, message=f"the reply has more than {MAX_REPLY_BYTES:,} bytes")
+        return Fault(code=ErrorCode.INTERNAL, message="the reply is longer than any that is expected")
     if isinstance(error, TimeoutError | OutOfTime):
         return Fault(code=ErrorCode.DEADLINE_EXCEEDED, message="no complete answer in time")
     if not _of_transport(error):
@@ -232,7 +232,7 @@ class Transport:
         none = CookieJar(DefaultCookiePolicy(allowed_domains=()))
         self.client = httpx.Client(transport=pools, headers={"user-agent": "cloudai"}, cookies=none, trust_env=False)
 
-    def send(self, request: WireRequest, *, timeout: float) -> WireReply:
+    def send(self, request: WireRequest, *, timeout: float, max_bytes: int = MAX_REPLY_BYTES) -> WireReply:
         """Sends once and reads the reply within `timeout` seconds. Raises what `transport_fault` knows."""
         with (
             self._clock.until(time.monotonic() + timeout),
@@ -244,7 +244,7 @@ class Transport:
                 timeout=timeout,
             ) as reply,
         ):
-            body = _bounded(reply.iter_bytes(_CHUNK))
+            body = _bounded(reply.iter_bytes(_CHUNK), max_bytes)
             return WireReply(status=reply.status_code, headers=_lower(reply.headers.items()), body=body)
 
     def close(self) -> None:
@@ -276,12 +276,12 @@ class Clock(threading.local):
         return seconds if timeout is None else min(timeout, seconds)
 
 
-def _bounded(chunks: Iterable[bytes]) -> bytes:
+def _bounded(chunks: Iterable[bytes], most: int) -> bytes:
     parts, size = list[bytes](), 0
     for chunk in chunks:
         parts.append(chunk)
         size += len(chunk)
-        if size > MAX_REPLY_BYTES:
+        if size > most:
             raise ReplyTooLarge
     return b"".join(parts)
 

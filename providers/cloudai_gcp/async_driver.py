@@ -13,7 +13,15 @@ from cloudai.http import AsyncTransport, OutOfTime
 from cloudai.types import speech as s
 from cloudai.types import translation as t
 from cloudai.types import vision as v
-from cloudai_gcp import codec_document, codec_jobs, codec_speech, codec_synthesis, codec_translation, codec_vision
+from cloudai_gcp import (
+    codec_document,
+    codec_jobs,
+    codec_speech,
+    codec_synthesis,
+    codec_translation,
+    codec_vision,
+    objects,
+)
 from cloudai_gcp.auth import Auth
 from cloudai_gcp.driver import speech_options, vision_model
 from cloudai_gcp.errors import fault_of
@@ -52,6 +60,22 @@ class AsyncGcpDriver:
     async def close(self) -> None:
         await self._transport.close()
         self._auth.close()
+
+    @property
+    def fetches(self) -> frozenset[str]:
+        """Objects of Cloud Storage, for backends that can't be given their address."""
+        return frozenset({"gs"})
+
+    def fetch(self, uri: str, *, max_bytes: int, call: Call) -> bytes:
+        """Blocks: the client calls it in a thread."""
+        return objects.fetch(
+            uri,
+            max_bytes=max_bytes,
+            timeout=call.timeout,
+            auth=self._auth,
+            transport=self._auth.transport(),
+            endpoint=self.settings.endpoint_url,
+        )
 
     async def detect_labels(self, request: v.DetectLabelsRequest, call: Call) -> v.DetectLabelsResult:
         model, target = vision_model(call), await self._target()

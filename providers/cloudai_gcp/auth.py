@@ -125,10 +125,14 @@ class Auth:
         found, project = google.auth.default(scopes=SCOPES, request=self._request())
         return _self_signed(found), project
 
-    def _request(self) -> Any:
+    def transport(self) -> Transport:
+        """The blocking transport to token services; opened by its first use."""
         if self._transport is None:
             self._transport = Transport(self._settings)
-        return TokenRequest(self._transport)
+        return self._transport
+
+    def _request(self) -> Any:
+        return TokenRequest(self.transport())
 
 
 def from_file(path: str) -> tuple[Credentials, str | None]:

@@ -15,6 +15,7 @@ from cloudai.driver import (
     DetectLanguage,
     DetectLogos,
     DetectObjects,
+    FetchesObjects,
     Languages,
     Moderate,
     ReadDocument,
@@ -31,7 +32,15 @@ from cloudai.http import OutOfTime, Transport
 from cloudai.types import speech as s
 from cloudai.types import translation as t
 from cloudai.types import vision as v
-from cloudai_gcp import codec_document, codec_jobs, codec_speech, codec_synthesis, codec_translation, codec_vision
+from cloudai_gcp import (
+    codec_document,
+    codec_jobs,
+    codec_speech,
+    codec_synthesis,
+    codec_translation,
+    codec_vision,
+    objects,
+)
 from cloudai_gcp.auth import Auth
 from cloudai_gcp.errors import fault_of
 from cloudai_gcp.sending import answer_of, request_of, target_of, unavailable
@@ -62,6 +71,7 @@ class GcpDriver(
     DetectLanguage,
     Languages,
     TranslateDocument,
+    FetchesObjects,
 ):
     """One `gcp` backend. Methods are safe to call from many threads at once."""
 
@@ -88,6 +98,22 @@ class GcpDriver(
         """Closes all connections."""
         self._transport.close()
         self._auth.close()
+
+    @property
+    def fetches(self) -> frozenset[str]:
+        """Objects of Cloud Storage, for backends that can't be given their address."""
+        return frozenset({"gs"})
+
+    def fetch(self, uri: str, *, max_bytes: int, call: Call) -> bytes:
+        """Blocks: the client calls it in a thread."""
+        return objects.fetch(
+            uri,
+            max_bytes=max_bytes,
+            timeout=call.timeout,
+            auth=self._auth,
+            transport=self._transport,
+            endpoint=self.settings.endpoint_url,
+        )
 
     def detect_labels(self, request: v.DetectLabelsRequest, call: Call) -> v.DetectLabelsResult:
         model, target = vision_model(call), self._target()

@@ -63,17 +63,17 @@ class GcpProvider:
         """A driver for one backend. Credentials are looked for by the first call, not here."""
         from cloudai_gcp.driver import GcpDriver
 
-        return GcpDriver(_checked(settings, backend), backend=backend)
+        return GcpDriver(_checked(settings, backend, asynchronous=False), backend=backend)
 
     def open_async(self, settings: BackendSettings, *, backend: str) -> AsyncGcpDriver:
         """The same for an event loop."""
         from cloudai_gcp.async_driver import AsyncGcpDriver
 
-        return AsyncGcpDriver(_checked(settings, backend), backend=backend)
+        return AsyncGcpDriver(_checked(settings, backend, asynchronous=True), backend=backend)
 
 
-def _checked(settings: BackendSettings, backend: str) -> GcpSettings:
-    """Raises `ConfigError` for settings that contradict each other, `MissingDependency` without google-auth."""
+def _checked(settings: BackendSettings, backend: str, *, asynchronous: bool) -> GcpSettings:
+    """Raises `ConfigError` for settings that contradict each other, `MissingDependency` for what is not installed."""
     from cloudai.errors import ConfigError, MissingDependency
     from cloudai.http import check_cleartext
     from cloudai_gcp.settings import GcpSettings
@@ -84,7 +84,7 @@ def _checked(settings: BackendSettings, backend: str) -> GcpSettings:
         raise ConfigError(f"[backends.{backend}] has api_key and credentials_file: keep one of them")
     if settings.endpoint_url is not None:
         check_cleartext(settings.endpoint_url, backend=backend)
-    needed = ["aiohttp"] if settings.api_key is not None else ["aiohttp", "google.auth"]
+    needed = (*(("aiohttp",) if asynchronous else ()), *(("google.auth",) if settings.api_key is None else ()))
     for module in needed:
         if not _found(module):
             text = f"the gcp driver needs the package {module.replace('.', '-')}"

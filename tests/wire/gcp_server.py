@@ -96,6 +96,7 @@ class GoogleServer:
         self.violations: list[str] = []
         self.refused: list[str] = []
         self.tokens: set[str] = {TOKEN}
+        self.objects: dict[str, bytes] = {}
         self.token_life = 3600
         self.token_down = False
         self.token_requests: list[Mapping[str, str]] = []
@@ -175,6 +176,8 @@ class _Talk(BaseHTTPRequestHandler):
         if url.path == "/token":
             return self._token(raw)
         google.arrived += 1
+        if url.path.startswith("/storage/v1/b/"):
+            return self._object(url.path, url.query)
         method = gcp_description.find(self.command, unquote(url.path))
         if method is None:
             google.wrong(f"no method {self.command} {url.path}")
@@ -305,6 +308,19 @@ class _Talk(BaseHTTPRequestHandler):
     def _reset(self) -> None:
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
+
+    def _object(self, path: str, query: str) -> None:
+        """https://cloud.google.com/storage/docs/json_api/v1/objects/get, with `alt=media`."""
+        google, token = self.server.google, (self.headers.get("Authorization") or "").removeprefix("Bearer ")
+        bucket, _, name = path.removeprefix("/storage/v1/b/").partition("/o/")
+        if query != "alt=media" or "/" in name:
+            google.wrong(f"an object is asked for as {path}?{query}")
+        if not (token in google.tokens or _signed(token) or self.headers.get("X-Goog-Api-Key") == KEY):
+            return self._error(Failure(status=401, code="UNAUTHENTICATED"))
+        found = google.objects.get(f"gs://{bucket}/{unquote(name)}")
+        if found is None:
+            return self._error(Failure(status=404, code="NOT_FOUND", message="No such object"))
+        return self._send(200, found, kind="application/octet-stream")
 
     def _token(self, raw: bytes) -> None:
         google = self.server.google
