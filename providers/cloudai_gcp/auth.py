@@ -12,9 +12,10 @@ import threading
 import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from cloudai.errors import ConfigError
-from cloudai.http import Transport, WireRequest, transport_fault
+from cloudai.http import METADATA, Transport, WireRequest, is_loopback, transport_fault
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
@@ -193,6 +194,9 @@ class TokenRequest:
         """Raises `TransportError` for what the network did: google-auth knows what to do then."""
         from google.auth.exceptions import TransportError
 
+        parts = urlsplit(url)
+        if parts.scheme != "https" and not is_loopback(parts.hostname) and parts.hostname not in METADATA:
+            raise ConfigError(f"the credentials name a token service on plain http ({parts.hostname}): use https")
         content = body.encode() if isinstance(body, str) else body or b""
         request = WireRequest(method=method, url=url, headers=headers or {}, body=content)
         try:

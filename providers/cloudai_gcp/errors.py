@@ -92,8 +92,8 @@ LEGACY: Mapping[str, ErrorCode] = {
 }
 """`error.errors[].reason` of Translation v2: https://cloud.google.com/apis/design/errors#http_mapping (legacy form)."""
 
-_DAILY = ("PerDay", "per day", "/d/")
-"""How a quota over a day is named in `quota_limit` and `quota_unit`: waiting a moment does not cure it."""
+_DAILY = ("PerDay", "/d/")
+"""How a quota over a day is named in `quota_limit`, `quota_unit` and `quotaId`: waiting a moment does not cure it."""
 
 
 class GoogleError(Exception):
@@ -160,6 +160,9 @@ def _read(error: JsonNode, code: ErrorCode) -> tuple[ErrorCode, str, float | Non
             limits = [value.value for _, value in detail.at("metadata").members()] if detail.at("metadata") else []
             if code is ErrorCode.RATE_LIMITED and any(day in str(limit) for limit in limits for day in _DAILY):
                 code = ErrorCode.QUOTA_EXHAUSTED
+        elif kind == "google.rpc.QuotaFailure" and code is ErrorCode.RATE_LIMITED:
+            ids = [each.text("quotaId") for each in detail.items("violations")]
+            code = ErrorCode.QUOTA_EXHAUSTED if any(day in name for name in ids for day in _DAILY) else code
         elif kind == "google.rpc.RetryInfo":
             wait = seconds(detail.at("retryDelay"))
         elif kind == "google.rpc.RequestInfo":

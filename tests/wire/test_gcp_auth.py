@@ -171,3 +171,12 @@ def test_the_key_is_in_no_repr_of_driver_or_settings() -> None:
     with with_key() as (client, _):
         driver = client.driver("g")
         assert KEY not in repr(driver) + repr(driver.__dict__) + repr(driver.settings)  # type: ignore[attr-defined]
+
+
+def test_a_token_service_on_plain_http_gets_no_secret(tmp_path: Path) -> None:
+    with google(ANSWERS) as server:
+        path = server.user_account(tmp_path)
+        path.write_text(path.read_text().replace("127.0.0.1", "tokens.test"))
+        made = config({"endpoint_url": server.url, "credentials_file": str(path), "project": PROJECT})
+        with pytest.raises(ConfigError, match="plain http"):
+            ask("sync", made, "vision", "detect_labels", picture())

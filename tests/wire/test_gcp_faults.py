@@ -67,6 +67,13 @@ CASES = [
         False,
     ),
     (
+        Failure(status=429, code="RESOURCE_EXHAUSTED", details=(
+            detail("QuotaFailure", violations=[{"quotaId": "ProcessRequestsPerDayPerProject"}]),
+        )),
+        ErrorCode.QUOTA_EXHAUSTED,
+        False,
+    ),
+    (
         Failure(status=403, code="PERMISSION_DENIED", errors=({"reason": "dailyLimitExceeded"},)),
         ErrorCode.QUOTA_EXHAUSTED,
         False,
