@@ -55,6 +55,10 @@ exit codes: 0 fine, 2 bad input, 3 over budget, 4 a price is unknown (totals are
     parser.add_argument("--output", metavar="FILE", help="write to a file instead of standard output")
     parser.add_argument("--explain", action="store_true", help="every slice with SKU, source, date and confidence")
     parser.add_argument("--budget", metavar="LIMIT", help='"5000 USD/month" or "60000 USD"; over it: exit code 3')
+    parser.add_argument("--draws", type=int, default=0, metavar="N",
+                        help="draw the lines' volumes N times: P5, P50, P95, what moves the total")  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the draws (default: 0)")
+    parser.add_argument("--budget-p95", metavar="LIMIT", help="as --budget, held against P95 (1000 draws, or --draws)")
     parser.add_argument("--only", action="append", default=[], metavar="NAME",
                         help="the mix may use only this provider (repeatable)")  # fmt: skip
     parser.add_argument("--exclude", action="append", default=[], metavar="NAME",
@@ -77,11 +81,12 @@ def run(args: argparse.Namespace) -> int:
     draft = _draft(args.workload)
     for change in args.changes:
         draft = draft.with_set(change)
-    budget = _budget(args.budget)
+    budget, budget_p95 = _budget(args.budget), _budget(args.budget_p95)
     varied = _varied(args)
-    result = _placed(args, draft)
+    result = _placed(args, draft, _draws(args))
     _write(_swept(args, draft, result, varied) if varied else _text(args, result), args.output)
-    over = _over(result, budget, asked=len(set(args.provider)))
+    asked = len(set(args.provider))
+    over = _over(result, budget, asked=asked) or _over_p95(result, budget_p95, asked=asked)
     _report(args, result, over)
     if over is not None:
         _say(over)
@@ -92,10 +97,10 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _placed(args: argparse.Namespace, draft: Draft) -> Estimate:
+def _placed(args: argparse.Namespace, draft: Draft, draws: int) -> Estimate:
     """The estimate of a draft; what is wrong in it is said with its place."""
     try:
-        return _estimate(args, draft)
+        return _estimate(args, draft, draws)
     except PlanError as error:
         raise error.at(*draft.place(error.path)) if error.path else error from error
 
@@ -116,7 +121,7 @@ def _swept(args: argparse.Namespace, draft: Draft, base: Estimate, varied: tuple
     from cloudai.cli.estimate_sweep import sweep_text
     from cloudai_pricing.sweep import sweep
 
-    steps = sweep(draft, varied, lambda changed: _placed(args, changed))
+    steps = sweep(draft, varied, lambda changed: _placed(args, changed, 0))
     return sweep_text(args.format, base, steps, to_file=args.output is not None)
 
 
@@ -137,7 +142,7 @@ def _draft(items: list[str]) -> Draft:
     return quick(items)
 
 
-def _estimate(args: argparse.Namespace, draft: Draft) -> Estimate:
+def _estimate(args: argparse.Namespace, draft: Draft, draws: int) -> Estimate:
     overlay = None
     if args.prices:
         from cloudai_pricing.overlay_file import load_overlay
@@ -154,6 +159,8 @@ def _estimate(args: argparse.Namespace, draft: Draft) -> Estimate:
         free_tier=args.free_tier,
         capabilities=_Declared(),
         mix_rules=_mix_rules(args),
+        draws=draws,
+        seed=args.seed,
     )
 
 
@@ -233,6 +240,28 @@ def _over(result: Estimate, budget: Budget | None, *, asked: int) -> str | None:
     known = "" if answer.complete else "at least "
     what = "the dearest month" if budget.monthly else "the total"
     return f"over budget: {what} is {known}{money(budget.spent(answer))}, the limit {money(budget.limit)}"
+
+
+def _over_p95(result: Estimate, budget: Budget | None, *, asked: int) -> str | None:
+    """Why the budget is not kept in at least 95% of the draws."""
+    if budget is None or result.risk is None:
+        return None
+    spread = result.risk.options[0] if asked == 1 and result.risk.options else result.risk.mix
+    if spread is None or budget.p95(spread) <= budget.limit:
+        return None
+    known = "" if spread.complete else "at least "
+    what = "P95 of the dearest month" if budget.monthly else "P95 of the total"
+    return f"over budget: {what} is {known}{money(budget.p95(spread))}, the limit {money(budget.limit)}"
+
+
+def _draws(args: argparse.Namespace) -> int:
+    if not args.draws and args.budget_p95 is None:
+        return 0
+    from cloudai_pricing.risk import MOST_DRAWS, USUAL_DRAWS
+
+    if not 0 <= args.draws <= MOST_DRAWS:
+        raise PlanError(f"--draws {args.draws} is not from 0 to {MOST_DRAWS:,}")
+    return int(args.draws) or USUAL_DRAWS
 
 
 def _report(args: argparse.Namespace, result: Estimate, over: str | None) -> None:

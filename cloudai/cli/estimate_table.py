@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from io import StringIO
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -18,6 +19,9 @@ from cloudai_pricing.diff_words import to_lines
 from cloudai_pricing.exact import each, grouped, money
 from cloudai_pricing.model import Estimate, LineCost, Option, Range, Slice
 from cloudai_pricing.units import plural
+
+if TYPE_CHECKING:
+    from cloudai_pricing.risk import Risk
 
 PIPE_WIDTH = 4000
 """Nothing is wrapped or cut where no terminal is."""
@@ -57,6 +61,8 @@ def _parts(estimate: Estimate, diff: Diff | None, *, explain: bool) -> Iterator[
         mix = estimate.mix
         yield Text.assemble(("Least mix: ", "bold"), words.amount(mix.total, complete=mix.complete), _span(mix.total))
         yield Text(f"  {words.placed(estimate)}", style="dim")
+    if estimate.risk is not None:
+        yield from _risk(estimate.risk)
     for option in estimate.options:
         for gap in words.gaps(option):
             yield Text.assemble((">= ", "yellow"), f"{option.provider}: {gap}")
@@ -68,6 +74,18 @@ def _parts(estimate: Estimate, diff: Diff | None, *, explain: bool) -> Iterator[
     yield Text("Assumed", style="bold")
     for text in estimate.assumptions:
         yield Text(f"  {text}", style="dim")
+
+
+def _risk(risk: Risk) -> Iterator[RenderableType]:
+    from cloudai_pricing import risk_words
+
+    yield Text(risk_words.title(risk), style="bold")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for number, name in enumerate(risk_words.HEAD):
+        table.add_column(name, justify="right" if 0 < number < len(risk_words.HEAD) - 1 else "left")
+    for row in risk_words.rows(risk):
+        table.add_row(*row)
+    yield table
 
 
 def _table(estimate: Estimate) -> Table:

@@ -24,7 +24,7 @@ def schema() -> str:
 
 def document(estimate: Estimate) -> dict[str, object]:
     """The document as plain data, in the fixed order of keys."""
-    return {
+    found: dict[str, object] = {
         "schema": SCHEMA,
         "name": estimate.name,
         "currency": estimate.currency,
@@ -34,6 +34,11 @@ def document(estimate: Estimate) -> dict[str, object]:
         "options": [_option(option) for option in estimate.options],
         "mix": _mix(estimate.mix) if estimate.mix is not None else None,
     }
+    if estimate.risk is not None:
+        from cloudai_pricing.risk_words import to_data
+
+        found["risk"] = to_data(estimate.risk)
+    return found
 
 
 def _option(option: Option) -> dict[str, object]:

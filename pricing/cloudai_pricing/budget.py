@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from cloudai_pricing.errors import PlanError
 from cloudai_pricing.model import Mix, Option
 from cloudai_pricing.units import parse_number
+
+if TYPE_CHECKING:
+    from cloudai_pricing.risk import Spread
 
 _FORM = re.compile(r"\s*\$?\s*([0-9][0-9_,.]*)\s*(USD|usd)?\s*(/\s*month)?\s*")
 
@@ -23,6 +27,10 @@ class Budget:
     def spent(self, answer: Option | Mix) -> Decimal:
         """What the limit is held against; a lower bound where the answer is not complete."""
         return answer.dearest_month if self.monthly else answer.total.likely
+
+    def p95(self, spread: Spread) -> Decimal:
+        """What a limit on the 95th percentile is held against."""
+        return spread.month_p95 if self.monthly else spread.p95
 
     def over(self, answer: Option | Mix) -> bool:
         """Whether what is known is already more than the limit."""

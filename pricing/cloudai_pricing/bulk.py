@@ -34,11 +34,11 @@ _ROOM: int = 2**61
 
 @dataclass(frozen=True, kw_only=True)
 class Totals:
-    """One number per variant: what all months cost, what the dearest costs, whether a part has no known price."""
+    """One number per variant: what all months cost, what each costs, whether a part has no known price."""
 
     costs: tuple[Decimal, ...]
-    dearest: tuple[Decimal, ...]
-    """Empty unless asked for."""
+    by_month: tuple[tuple[Decimal, ...], ...]
+    """Per month one number per variant; empty unless asked for."""
     unknown: tuple[bool, ...]
 
 
@@ -65,14 +65,14 @@ def totals(
     variants: Variants,
     free_tier: FreeTier,
     *,
-    dearest: bool = False,
+    months_too: bool = False,
     vectorised: bool | None = None,
 ) -> Totals:
     """The bills of one provider. `vectorised`: by numpy or not; None: where it is installed."""
     with exactly():
         if vectorised is not False and variants.whole and _all_whole(plans) and (vectorised or _has_numpy()):
-            return _Sums(plans, variants, free_tier).totals(dearest=dearest)
-        return _one_by_one(plans, variants, free_tier, dearest=dearest)
+            return _Sums(plans, variants, free_tier).totals(months_too=months_too)
+        return _one_by_one(plans, variants, free_tier, months_too=months_too)
 
 
 @cache
@@ -91,17 +91,18 @@ def _moved(plan: Plan, volume: Decimal, months: int) -> Plan:
     return replace(plan, line=line, volumes=tuple(line.in_month(month) for month in range(1, months + 1)))
 
 
-def _one_by_one(plans: Sequence[Plan], variants: Variants, free_tier: FreeTier, *, dearest: bool) -> Totals:
-    costs, peaks, unknown = [], [], []
+def _one_by_one(plans: Sequence[Plan], variants: Variants, free_tier: FreeTier, *, months_too: bool) -> Totals:
+    costs, all_months, unknown = [], [], []
     months = variants.months
     for number in range(variants.count):
         moved = [_moved(plan, variants.firsts[plan.line.name][number], months) for plan in plans]
         bills = bill(moved, months, free_tier, likely_only=True).values()
         by_month = [sum((one.likely[at] for one in bills), ZERO) for at in range(months)]
         costs.append(sum(by_month, ZERO))
-        peaks.append(max(by_month))
+        all_months.append(by_month)
         unknown.append(any(one.unknown for one in bills))
-    return Totals(costs=tuple(costs), dearest=tuple(peaks) if dearest else (), unknown=tuple(unknown))
+    turned = tuple(zip(*all_months, strict=True)) if months_too else ()
+    return Totals(costs=tuple(costs), by_month=turned, unknown=tuple(unknown))
 
 
 def _is_whole(number: Decimal) -> bool:
@@ -163,17 +164,17 @@ class _Sums:
             for charge in plan.charges:
                 self._count_on(charge, self._units(plan, charge, volume), volume > 0)
 
-    def totals(self, *, dearest: bool) -> Totals:
+    def totals(self, *, months_too: bool) -> Totals:
         """The sums as decimals."""
         places = max((-cast("int", price.as_tuple().exponent) for price, _ in self._parts), default=0)
         places = max(places, 0)
         weighted = [(int(price.scaleb(places)), units) for price, units in self._parts]
         whole = self._sum([(price, units.sum(axis=0)) for price, units in weighted], (self._count,))
-        peaks = self._sum(weighted, (self._months, self._count)).max(axis=0) if dearest else []
+        each: Array | list[Array] = self._sum(weighted, (self._months, self._count)) if months_too else []
         down = -(places + PLACES)
         return Totals(
             costs=tuple(Decimal(cost).scaleb(down) for cost in whole),
-            dearest=tuple(Decimal(cost).scaleb(down) for cost in peaks),
+            by_month=tuple(tuple(Decimal(cost).scaleb(down) for cost in month) for month in each),
             unknown=tuple(self._unknown.tolist()),
         )
 

@@ -19,6 +19,11 @@ def to_markdown(estimate: Estimate, *, diff: Diff | None = None, explain: bool =
     parts = [f"### {_md(words.headline(estimate))}", md_table(head, rows, left=1)]
     if mix := _mix(estimate):
         parts.append(f"**Least mix: {_md(mix[0])}** ({_md(mix[1])})")
+    if estimate.risk is not None:
+        from cloudai_pricing import risk_words
+
+        parts.append(f"**{_md(risk_words.title(estimate.risk))}**")
+        parts.append(md_table(risk_words.HEAD, risk_words.rows(estimate.risk), left=1))
     if gaps := "\n".join(f"- `>=` {_md(gap)}" for gap in _gaps(estimate)):
         parts.append(gaps)
     if diff is not None:
@@ -40,6 +45,11 @@ def to_html(estimate: Estimate, *, diff: Diff | None = None) -> str:
     parts = [f"<h1>{escape(words.headline(estimate))}</h1>", _html_table(head, rows)]
     if mix := _mix(estimate):
         parts.append(f"<p><strong>Least mix: {escape(mix[0])}</strong> ({escape(mix[1])})</p>")
+    if estimate.risk is not None:
+        from cloudai_pricing import risk_words
+
+        parts.append(f"<h2>{escape(risk_words.title(estimate.risk))}</h2>")
+        parts.append(_html_table(risk_words.HEAD, risk_words.rows(estimate.risk)))
     parts.append(_html_list([f">= {gap}" for gap in _gaps(estimate)]))
     if diff is not None:
         parts.append(f"<pre>{escape(chr(10).join(diff_words.to_lines(diff)))}</pre>")

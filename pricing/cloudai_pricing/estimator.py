@@ -6,7 +6,7 @@ inputs give the same answer to the byte.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from itertools import combinations
@@ -29,6 +29,7 @@ from cloudai_pricing.workload import Line, Workload
 
 if TYPE_CHECKING:
     from cloudai_pricing.bulk import Totals
+    from cloudai_pricing.risk import Risk
 
 Regions = Mapping[str, str | None]
 """A provider's region per line name; `""`: of the workload."""
@@ -73,17 +74,21 @@ def estimate(
     free_tier: FreeTier = "always",
     capabilities: Capabilities | None = None,
     mix_rules: MixRules | None = None,
+    draws: int = 0,
+    seed: int = 0,
 ) -> Estimate:
     """Prices a workload. Raises `PlanError` for what the user can correct, also for two prices that fit equally well.
 
     `as_of`: the day (ISO) whose prices count; default: the newest reading in the book. `snapshot`: fail unless the
     book is this one. `capabilities`: what providers offer, for `needs` and for features that no price names.
-    `mix_rules`: which providers the mix may use.
+    `mix_rules`: which providers the mix may use. `draws`: how often to draw the lines' volumes from their ranges
+    (0: not at all), from `seed` on.
     """
     with exactly():
         catalog = _catalog(book or Book.shipped(), overlay or NO_OVERLAY, as_of, snapshot, capabilities)
         months = months or workload.months
-        return _estimate(workload, catalog, providers, region, months, free_tier, mix_rules or MixRules())
+        rules = mix_rules or MixRules()
+        return _estimate(workload, catalog, providers, region, months, free_tier, rules, (draws, seed))
 
 
 def variants(
@@ -152,6 +157,7 @@ def _estimate(
     months: int,
     free_tier: FreeTier,
     rules: MixRules,
+    drawing: tuple[int, int],
 ) -> Estimate:
     _check_names((*providers, *rules.only, *rules.exclude), catalog.regions())
     chosen = _providers(workload, catalog, providers, region)
@@ -170,7 +176,44 @@ def _estimate(
         ),
         options=options,
         mix=mix,
+        risk=_risk(workload, quotes, options, mix, months, free_tier, drawing) if drawing[0] else None,
     )
+
+
+def _risk(
+    workload: Workload,
+    quotes: Mapping[str, Sequence[Quote]],
+    options: Sequence[Option],
+    mix: Mix | None,
+    months: int,
+    free_tier: FreeTier,
+    drawing: tuple[int, int],
+) -> Risk:
+    from cloudai_pricing.risk import Asked, Drawing, Risk, Share
+
+    asked = Asked(*drawing)
+    drawn = Drawing(workload.lines, months, asked)
+
+    def share(provider: str, names: Collection[str], *, complete: bool) -> Share:
+        mine = [quote.plan for quote in quotes[provider] if quote.line.name in names and quote.plan is not None]
+        return Share(plans=mine, complete=complete)
+
+    every = {line.name for line in workload.lines}
+    spreads = []
+    for option in options:
+        spreads.append(
+            drawn.spread(option.provider, [share(option.provider, every, complete=option.complete)], free_tier)
+        )
+    mixed = None
+    if mix is not None:
+        placed: dict[str, set[str]] = {}
+        for choice in mix.choices:
+            if choice.provider is not None:
+                placed.setdefault(choice.provider, set()).add(choice.name)
+        shares = [share(provider, names, complete=mix.complete) for provider, names in placed.items()]
+        mixed = drawn.spread(None, shares, free_tier)
+    inputs = tuple(line.name for line in drawn.inputs)
+    return Risk(draws=asked.draws, seed=asked.seed, inputs=inputs, options=tuple(spreads), mix=mixed)
 
 
 def _quotes(workload: Workload, catalog: Catalog, provider: str, where: Regions, months: int) -> list[Quote]:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from cloudai_pricing.exact import ZERO
+
+if TYPE_CHECKING:
+    from cloudai_pricing.risk import Risk
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +149,8 @@ class Estimate:
     assumptions: tuple[str, ...]
     options: tuple[Option, ...]
     mix: Mix | None
+    risk: Risk | None = None
+    """What ranges do to the totals, where draws were asked for."""
 
     @property
     def complete(self) -> bool:

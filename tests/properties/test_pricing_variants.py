@@ -112,5 +112,5 @@ def test_without_numpy_the_numbers_are_the_same(data):
     line = check_workload(Draft(name="test", data={"name": "test", "line": [table]})).lines[0]
     several = Variants([line], {line.name: data.draw(st.lists(st.integers(0, 10**7).map(Decimal), min_size=4))}, 4)
     plan = Plan(line=line, region="global", volumes=(), charges=(Charge(price=price, factor=Decimal("0.9")),))
-    fast = totals([plan], several, "all", dearest=True, vectorised=True)
-    assert fast == totals([plan], several, "all", dearest=True, vectorised=False)
+    fast = totals([plan], several, "all", months_too=True, vectorised=True)
+    assert fast == totals([plan], several, "all", months_too=True, vectorised=False)
