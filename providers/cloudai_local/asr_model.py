@@ -62,12 +62,15 @@ _WHISPER_CODES = {"jv": "jw", "nb": "no", "fil": "tl", "cmn": "zh", "iw": "he", 
 class AsrManifest(BaseModel):
     """This task's part of `model.toml`."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     task: Task
     family: Family
     quantization: str | None = None
     language: str | None = None
+    description: str = ""
+    license: str | None = None
+    source: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -58,6 +58,8 @@ class TranslateManifest(_Strict):
     beam_size: int = Field(default=2, ge=1, le=32)
     compute_type: str = "default"
     max_tokens: int = Field(default=SENTENCE_TOKENS, ge=8)
+    description: str = ""
+    license: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -52,8 +52,9 @@ class VitsManifest(BaseModel):
     family: str
     language: str | None = None
     sample_rate: int | None = Field(default=None, ge=4000, le=192_000)
-    source: str | None = None
+    description: str = ""
     license: str | None = None
+    source: str | None = None
 
 
 class LetterTable(BaseModel):

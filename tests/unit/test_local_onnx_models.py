@@ -523,5 +523,6 @@ def test_the_document_has_every_key_of_the_manifest_and_no_other(title: str) -> 
 
 
 def test_the_examples_in_the_document_are_manifests() -> None:
-    examples = [block for block in re.findall(r"```toml\n(.*?)```", DOCUMENT, re.DOTALL) if block.startswith("task")]
+    graphs, _, _ = DOCUMENT.partition("## Speech, voices, translations, faces")
+    examples = [block for block in re.findall(r"```toml\n(.*?)```", graphs, re.DOTALL) if block.startswith("task")]
     assert [Manifest.model_validate(tomllib.loads(block)).task for block in examples] == ["classify", "detect"]
