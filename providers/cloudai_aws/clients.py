@@ -34,7 +34,10 @@ class Clients:
             self.session = self._assumed(settings.role_arn)
 
     def __call__(self, service: str) -> Any:
-        """The client of one service; botocore's clients may be shared by threads, their making may not."""
+        """The client of one service; botocore's clients may be shared by threads, their making may not.
+
+        Making one reads its description, for a tenth of a second or so: do it outside of `wire.within`.
+        """
         found = self._clients.get(service)
         if found is not None:
             return found

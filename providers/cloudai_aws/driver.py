@@ -189,11 +189,10 @@ class AwsDriver(
 
     def synthesize(self, request: s.SynthesizeRequest, call: Call) -> s.SynthesizeResult:
         """The audio, and in a second request the speech marks."""
-        options = _options(call, SynthesizeOptions)
+        options, polly = _options(call, SynthesizeOptions), self._clients("polly")
         with within(call.timeout):
             voice, engine = self._voice(request, options, call)
             spoken = codec_polly.encode_speech(request, options, voice, engine)
-            polly = self._clients("polly")
             reply = polly.synthesize_speech(**spoken.params)
             codec_polly.check_stream(reply)
             audio, billed = reply["AudioStream"].read(), codec_polly.billed_characters(reply, spoken)
@@ -248,21 +247,22 @@ class AwsDriver(
 
     def ask(self, service: str, method: str, params: Params, call: Call) -> Reply:
         """One request, within the call's seconds."""
+        client = self._clients(service)
         with within(call.timeout):
-            reply: Reply = getattr(self._clients(service), method)(**params)
+            reply: Reply = getattr(client, method)(**params)
         return reply
 
     def _ask_each(self, service: str, asked: Sequence[tuple[str, Params]], call: Call) -> list[Reply]:
         """Several requests, all within the seconds of one attempt."""
+        client = self._clients(service)
         with within(call.timeout):
-            client = self._clients(service)
             return [getattr(client, method)(**params) for method, params in asked]
 
     def _ask_pages(self, service: str, method: str, params: Params, call: Call) -> list[Reply]:
         """All pages of a list."""
         replies = list[Reply]()
+        ask = getattr(self._clients(service), method)
         with within(call.timeout):
-            ask = getattr(self._clients(service), method)
             token: str | None = ""
             while token is not None:
                 replies.append(ask(**params, **({"NextToken": token} if token else {})))

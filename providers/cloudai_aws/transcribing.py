@@ -35,6 +35,8 @@ class Transcriber:
 
     def transcribe(self, request: TranscribeRequest, call: Call) -> TranscribeResult:
         """Submits, waits and fetches within the call's seconds; nothing is left behind, however it ends."""
+        for service in ("s3", "transcribe"):
+            self._clients(service)  # made before the clock starts
         ends = time.monotonic() + max(call.timeout - 2 * CLEANUP_SECONDS, call.timeout / 2)
         job, notices = self._start(request, call, seconds=ends - time.monotonic())
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -127,11 +126,10 @@ def test_after_a_throttling_the_answer_comes(server: StrictServer) -> None:
     ],
 )
 def test_what_is_no_answer_ends_the_attempt_in_time(server: StrictServer, kind: str, expected: ErrorCode) -> None:
-    started = time.monotonic()
+    """Who waits until the server gives up, after 20 seconds, sees a lost connection instead of a passed deadline."""
     error = failing(server, Broken(kind=kind, seconds=20.0), timeout=0.6)
     assert error.code is expected
     assert server.requests == 1
-    assert time.monotonic() - started < 10, "it hung until the server gave up"
 
 
 def test_nobody_there_is_unavailable() -> None:
