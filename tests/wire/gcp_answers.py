@@ -343,6 +343,7 @@ def settings(server: GoogleServer, folder: Path, **more: Any) -> dict[str, Any]:
     return {
         "endpoint_url": server.url,
         "credentials_file": str(server.service_account(folder)),
+        "project": PROJECT,
         "processor": "ocr1",
         "layout_processor": "layout1",
         "form_processor": f"projects/{PROJECT}/locations/eu/processors/form1",

@@ -113,7 +113,8 @@ def test_the_project_of_the_environment_comes_before_the_credentials(
 ) -> None:
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "from-the-environment")
     with google(ANSWERS) as server:
-        ask("sync", config(settings(server, tmp_path)), "translation", "translate", "a", target="de")
+        made = config(settings(server, tmp_path, project=None))
+        ask("sync", made, "translation", "translate", "a", target="de")
         assert server.received[0].path == {"parent": "projects/from-the-environment/locations/global"}
 
 
@@ -180,3 +181,11 @@ def test_a_token_service_on_plain_http_gets_no_secret(tmp_path: Path) -> None:
         made = config({"endpoint_url": server.url, "credentials_file": str(path), "project": PROJECT})
         with pytest.raises(ConfigError, match="plain http"):
             ask("sync", made, "vision", "detect_labels", picture())
+
+
+def test_a_credentials_file_brings_its_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GOOGLE_CLOUD_PROJECT", raising=False)
+    with google(ANSWERS) as server:
+        made = config(settings(server, tmp_path, project=None))
+        ask("async", made, "translation", "translate", "a", target="de")
+        assert server.received[0].path == {"parent": f"projects/{PROJECT}/locations/global"}
