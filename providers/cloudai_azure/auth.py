@@ -43,7 +43,8 @@ class Auth:
     def secrets(self) -> tuple[str, ...]:
         """What must be in no message: the key, the application's secret, the token."""
         secret = self._settings.client_secret
-        known = (self._key, secret.get_secret_value() if secret else None, self._token.token if self._token else None)
+        token = self._token
+        known = (self._key, secret.get_secret_value() if secret else None, token.token if token else None)
         return tuple(each for each in known if each)
 
     def ready(self) -> Mapping[str, str] | None:
@@ -69,8 +70,8 @@ class Auth:
             found = self.ready()
             if found is not None:
                 return found
-            self._token = self._renewed(old if good else None)
-            return {"Authorization": f"Bearer {self._token.token}"}
+            token = self._token = self._renewed(old if good else None)
+            return {"Authorization": f"Bearer {token.token}"}
         finally:
             self._lock.release()
 
@@ -78,10 +79,9 @@ class Auth:
         """A new token; the old one while it is good and there is no new one."""
         from azure.core.exceptions import AzureError
 
-        if self._credential is None:
-            self._credential = credential(self._settings)
+        asked = self._credential = self._credential or credential(self._settings)
         try:
-            return self._credential.get_token(SCOPE)
+            return asked.get_token(SCOPE)
         except AzureError:
             if old is None:
                 raise

@@ -13,12 +13,13 @@ import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
+from cloudai.errors import ErrorCode
 from cloudai.http import retry_after
 from cloudai.types import vision as v
 from cloudai.types.geometry import Region
 from cloudai.types.results import Notice, Usage
 from cloudai.wirejson import JsonNode, Malformed, dump
-from cloudai_azure.errors import failure
+from cloudai_azure.errors import failure, fault_of
 from cloudai_azure.settings import DocumentOptions
 from cloudai_azure.values import Frame, flat_corners, ignored
 from cloudai_azure.wire import Flow, Pause, Wire, needed, needed_items, needed_text, needed_whole
@@ -40,7 +41,11 @@ def read_document(request: v.ReadDocumentRequest, options: DocumentOptions, *, r
     wait = retry_after(submitted.headers)
     while True:
         yield Pause(seconds=options.poll_interval if wait is None else wait)
-        answer = yield look
+        try:
+            answer = yield look
+        except Exception as error:  # noqa: BLE001  # _again raises what is not worth another look
+            wait = _again(error)
+            continue
         status = needed_text(answer.json, "status")
         if status not in ("notStarted", "running"):
             break
@@ -50,6 +55,15 @@ def read_document(request: v.ReadDocumentRequest, options: DocumentOptions, *, r
     result = document_of(answer.json.at("analyzeResult"), request)
     update = {"request_id": submitted.request_id, "raw": answer.raw(raw), "warnings": _notices(request)}
     return result.model_copy(update=update)
+
+
+def _again(error: Exception) -> float | None:
+    """Seconds to wait when a look at the job did not get through: the job goes on, and submitting it again would be
+    paid again. Raises any other error."""
+    fault = fault_of(error)
+    if fault is None or fault.code not in (ErrorCode.RATE_LIMITED, ErrorCode.UNAVAILABLE):
+        raise error
+    return fault.retry_after
 
 
 def model_of(request: v.ReadDocumentRequest, options: DocumentOptions) -> str:

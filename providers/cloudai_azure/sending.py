@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from cloudai.errors import ConfigError, ErrorCode, Fault
 from cloudai.http import WireReply, WireRequest, is_loopback
+from cloudai_azure.auth import key_of
 from cloudai_azure.errors import AzureError, error_of
 from cloudai_azure.wire import Answer, Pause, Wire
 
@@ -77,13 +78,22 @@ def address(settings: AzureSettings, service: str, *, version: str = "") -> str:
 
 
 def unavailable(settings: AzureSettings) -> Mapping[str, str]:
-    """Operations that have no address with these settings, and what to set."""
+    """Operations that have no address with these settings, and what to set.
+
+    Microsoft Entra ID is taken at a resource's own address only, but for Translator and text to speech, which are told
+    the resource: https://learn.microsoft.com/azure/ai-services/authentication#authenticate-with-microsoft-entra-id.
+    """
     found = dict[str, str]()
+    by_key = key_of(settings) is not None
     for operation, service in OPERATIONS.items():
+        own = settings.endpoint_url is not None or getattr(settings, SETTING[service]) is not None
         try:
             address(settings, service)
         except ConfigError as error:
             found[operation] = error.message
+        else:
+            if not (by_key or own or (service in ("translator", "tts") and settings.resource_id)):
+                found[operation] = "Microsoft Entra ID needs the resource's own address: set endpoint_url, or api_key"
     return found
 
 

@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import azure_server
-from azure_server import KEY, REGION, AzureServer, Received, Reply
+from azure_bodies import Received
+from azure_server import KEY, REGION, AzureServer, Reply
 
 WIDTH, HEIGHT = 480, 160
 

@@ -205,3 +205,11 @@ def test_a_wrong_key_is_unauthenticated(kind: str) -> None:
             ask(kind, config(settings(server) | {"api_key": "wrong-key"}), "speech", "voices")
         assert len(server.requests) == 1
     assert caught.value.code is ErrorCode.UNAUTHENTICATED
+
+
+def test_entra_without_the_resources_address_says_what_it_can_not_serve() -> None:
+    values = {"region": "eastus", "client_id": "a-managed-identity", "resource_id": "/subscriptions/s/accounts/a"}
+    with Client(config(values)) as client:
+        assert "endpoint_url" in client.explain("vision.caption").skipped[0].reason
+        assert not client.explain("translation.translate").skipped
+        assert not client.explain("speech.synthesize").skipped

@@ -224,3 +224,26 @@ def test_a_submission_without_an_address_is_a_wrong_answer() -> None:
         with pytest.raises(CloudAIError, match="Operation-Location") as caught:
             client.vision.read_document(picture())
     assert caught.value.code is ErrorCode.INTERNAL
+
+
+@both
+@pytest.mark.parametrize(
+    "trouble",
+    [Failure(status=503, body=b""), Failure(status=429, body=error("429"), headers={"Retry-After": "0"})],
+    ids=["503", "429"],
+)
+def test_a_look_that_did_not_get_through_is_not_the_jobs_end(kind: str, trouble: Failure) -> None:
+    from azure_answers import Documents
+
+    class Troubled(Documents):
+        def submit(self, received: Any) -> Any:
+            server.troubles.append(trouble)  # for the next request: the first look
+            return super().submit(received)
+
+    with azure() as server:
+        documents = Troubled()
+        server.handlers |= {"document": documents.submit, "document.result": documents.look}
+        options = {"azure": {"poll_interval": 0.01}}
+        result = ask(kind, config(settings(server)), "vision", "read_document", picture(), options=options)
+        assert [request.method for request in server.requests] == ["POST", "GET", "GET", "GET"]
+    assert result.text.startswith("Grüße")

@@ -24,8 +24,9 @@ from azure.core.credentials import AzureKeyCredential
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from azure_bodies import Received
 from azure_client import opened
-from azure_server import KEY, REGION, Received
+from azure_server import KEY, REGION
 
 from cloudai import Client
 from cloudai.testing.samples import picture, tone

@@ -19,7 +19,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import azure_schema
 from azure_answers import Batches, Documents, azure, settings
 from azure_client import config, opened
-from azure_server import KEY, ROUTES, AzureServer, Reply, Wrong, matched
+from azure_routes import ROUTES, Wrong, matched
+from azure_server import KEY, AzureServer, Reply
 
 from cloudai import Client
 from cloudai.errors import CloudAIError
