@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _CHUNK: Final = 1 << 20
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
-_OBJECT = re.compile(r"(s3|gs)://[^/?#\s]+/[^\s]+")
+_OBJECT = re.compile(r"(s3|gs)://[^/?#\s]+/[^\r\n\x00]+")
 _BLOB = re.compile(
     r"https://[a-z0-9-]{3,40}\.blob(?:\.storage\.azure\.net|\.core\.(?:windows\.net|chinacloudapi\.cn|usgovcloudapi\.net))"
     r"/[^/?#\s]+/[^?#\s]+",

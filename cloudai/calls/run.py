@@ -6,6 +6,7 @@ The order is DESIGN's: media guard -> route -> capability check -> policy -> dri
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -46,6 +47,9 @@ class CallOptions(TypedDict, total=False):
     """Scale an image down to the backend's limit instead of refusing it."""
     options: Mapping[str, Mapping[str, Any]]
     """Provider parameters by provider: `{"local": {"engine": "espeak-ng"}}`. Not portable."""
+
+
+CALL_KEYWORDS = CallOptions.__optional_keys__
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +100,11 @@ class Job:
     failures: list[Notice] = field(default_factory=list)
     last: CloudAIError | None = None
 
+    def timeout_at(self, chosen: Candidate) -> float:
+        """Seconds for one attempt. A service that answers only by jobs is waited for as long as its turn lasts."""
+        by_jobs = chosen.declared.mode and "sync" not in chosen.declared.mode
+        return math.inf if by_jobs and "timeout" not in self.options else self.timeout
+
     def call(self, backend: Backend, timeout: float) -> Call:
         """The driver's view of one attempt."""
         self.attempts += 1
@@ -144,7 +153,9 @@ class Job:
 
 
 def begin(engine: Engine, operation: str, options: CallOptions) -> Job:
-    """Starts the clock."""
+    """Starts the clock. Raises `TypeError` for a keyword that no operation takes."""
+    if not options.keys() <= CALL_KEYWORDS:
+        raise TypeError(_unexpected(operation, options))
     policy = engine.config.policy
     return Job(
         engine=engine,
@@ -155,6 +166,15 @@ def begin(engine: Engine, operation: str, options: CallOptions) -> Job:
         timeout=options.get("timeout", policy.timeout),
         key=os.urandom(16).hex(),
     )
+
+
+def _unexpected(operation: str, options: CallOptions) -> str:
+    """In Python's words. `**call` is typed, but only a type checker sees that."""
+    from cloudai.config import nearest
+
+    name = min(options.keys() - CALL_KEYWORDS)
+    verb = operation.rpartition(".")[2]
+    return f"{verb}() got an unexpected keyword argument {name!r}{nearest(name, sorted(CALL_KEYWORDS))}"
 
 
 def checked(build: Callable[[], M]) -> M:
@@ -245,7 +265,8 @@ def steps(job: Job, request: M, *, skip: str | None = None) -> Iterator[Step[M]]
             job.failed(chosen.backend, error, unsent=left > 1)
             continue
         policy = job.engine.config.policy
-        mine = turn(policy, ends=job.ends, timeout=job.timeout, backends_left=left, operation=job.operation)
+        timeout = job.timeout_at(chosen)
+        mine = turn(policy, ends=job.ends, timeout=timeout, backends_left=left, operation=job.operation)
         yield Step(chosen=chosen, request=fitted, notices=notices, turn=mine)
 
 

@@ -171,3 +171,19 @@ def test_shares_of_the_deadline_add_up_to_no_more_than_it(deadline: float, backe
     now = time.monotonic()
     mine = turn(Policy(), ends=now + deadline, timeout=1.0, backends_left=backends, operation="vision.read_text")
     assert (mine.ends - now) * backends <= deadline * 1.001 + 0.05 * backends
+
+
+def test_a_service_that_answers_only_by_jobs_is_waited_for_as_long_as_its_turn() -> None:
+    from cloudai.backends import Candidate
+    from cloudai.calls.run import begin
+    from cloudai.capabilities import builtin_capabilities
+
+    with FakeBackend(name="a").client() as client:
+        engine = client._engine
+        (mine,) = engine.candidates("speech.transcribe", None)
+        by_job = builtin_capabilities()["aws"].operation("speech.transcribe")
+        assert by_job is not None
+        slow = Candidate(backend=mine.backend, method=mine.method, declared=by_job, notices=())
+        assert begin(engine, "speech.transcribe", {}).timeout_at(slow) > 1000
+        assert begin(engine, "speech.transcribe", {"timeout": 5.0}).timeout_at(slow) == 5.0
+        assert begin(engine, "speech.transcribe", {}).timeout_at(mine) == engine.config.policy.timeout
