@@ -8,6 +8,7 @@ import threading
 import wave
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -318,3 +319,24 @@ def test_the_fixture_gives_a_fresh_fake(fake_backend: FakeBackend) -> None:
     fake_backend.answer("vision.read_text", ReadTextResult())
     with fake_backend.client() as client:
         assert client.vision.read_text(png()).text == ""
+
+
+def test_a_keyword_that_nothing_takes_is_refused_as_python_does() -> None:
+    wrong: dict[str, Any] = {"backnd": "fake"}
+    with FakeBackend().client() as client:
+        with pytest.raises(TypeError, match=r"read_text\(\) got .* 'backnd': did you mean 'backend'\?"):
+            client.vision.read_text(png(), **wrong)
+        with pytest.raises(TypeError, match="'backnd'"):
+            client.vision.analyze(png(), operations=["vision.read_text"], **wrong)
+        with pytest.raises(TypeError, match="'backnd'"):
+            client.speech.transcribe_job(wav(), **wrong)
+
+
+def test_the_async_client_refuses_the_same_keywords() -> None:
+    async def ask() -> None:
+        wrong: dict[str, Any] = {"timout": 3.0}
+        async with FakeBackend().async_client() as client:
+            with pytest.raises(TypeError, match="did you mean 'timeout'"):
+                await client.translation.translate("hi", target="de", **wrong)
+
+    asyncio.run(ask())
