@@ -39,6 +39,10 @@ def of(
     for discount in catalog.overlay.discounts:
         service = "all services" if discount.service == "*" else discount.service
         found.append(f"{grouped(discount.percent)}% off the list prices of {discount.provider}, {service}.")
+    if workload.local is not None and any(name == "local" for name, _ in providers):
+        from cloudai_pricing.local import assumed
+
+        found.append(assumed(workload.local))
     if any(line.needs for line in workload.lines) and catalog.capabilities is None:
         found.append("What lines need was not checked: no capability data was given.")
     if not exact_mix:

@@ -30,6 +30,8 @@ class Plan:
     volumes: Volumes
     charges: tuple[Charge, ...]
     nodes: int = 1
+    pace: Decimal | None = None
+    """Base units of the line that one billed hour of a machine does; None: its own units are billed."""
     known: bool = True
     """Everything that was asked for has a price (as far as the ladders go)."""
 
@@ -44,6 +46,8 @@ class Plan:
     def units(self, charge: Charge, volume: Decimal) -> Decimal:
         """Base units that a volume is billed as at one price."""
         price, line = charge.price, self.line
+        if self.pace is not None:
+            volume = cut(volume / self.pace)
         units = volume if price.rounding is None else rounded(price, volume, line.request)
         times = multiplier(price, line.channels, line.targets) * self.nodes
         return units if times == 1 else units * times

@@ -215,6 +215,9 @@ class _Sums:
     def _units(self, plan: Plan, charge: Charge, volume: Array) -> Array:
         """Base units billed, as `Plan.units` has them."""
         price, line = charge.price, plan.line
+        if plan.pace is not None:
+            over, under = _ratio(ONE, plan.pace)
+            volume = self._kept(_divided(volume.astype(object) * over, under))
         if price.rounding is not None and line.request and (billed := billed_of(price.rounding, line.request)):
             over, under = _ratio(billed, line.request)
             if over != under:
@@ -272,7 +275,7 @@ def _most(plans: Sequence[Plan], variants: Variants) -> Decimal:
         line = plan.line
         first: Decimal = variants.tops[line.name] * max(ONE, (ONE + line.growth) ** (variants.months - 1))
         for charge in plan.charges:
-            price, share = charge.price, ONE
+            price, share = charge.price, ONE if plan.pace is None else max(ONE, ONE / plan.pace)
             if price.rounding is not None and line.request:
                 share = max(ONE, billed_of(price.rounding, line.request) / line.request)
             found += (first * share + ONE) * multiplier(price, line.channels, line.targets) * plan.nodes + ONE

@@ -13,7 +13,7 @@ from cloudai_pricing.errors import PlanError, nearest
 from cloudai_pricing.tomlfile import KeyPath, TomlError, TomlFile
 
 _TRY = 'Try vision.detect_labels="3M images"'
-TOP_KEYS = ("name", "region", "months", "line")
+TOP_KEYS = ("name", "region", "months", "local", "line")
 LINE_KEYS = (
     "name", "operation", "volume", "growth", "range", "low", "high", "request", "features", "variant", "sku",
     "channels", "targets", "region", "needs", "instance", "accelerator", "count", "hours", "runs", "spot", "replicas",
@@ -49,11 +49,15 @@ class Draft:
         data = deepcopy(dict(self.data))
         path: KeyPath = (key,)
         table = data
-        if name:
+        known: tuple[str, ...] = LINE_KEYS if name else TOP_KEYS
+        if name == "local" and isinstance(data.get("local"), dict):
+            from cloudai_pricing.local import KEYS
+
+            path, table, known = ("local", key), cast("dict[str, object]", data["local"]), KEYS
+        elif name:
             number = self._line_number(name, flag)
             path = ("line", number, key)
             table = cast("list[dict[str, object]]", data["line"])[number]
-        known = LINE_KEYS if name else TOP_KEYS
         if key not in known or key == "line":
             raise PlanError(f"{flag}: unknown key {key!r}", fix=nearest(key, known))
         table[key] = _plain(value.strip(), key)

@@ -86,6 +86,7 @@ def estimate(
     """
     with exactly():
         catalog = _catalog(book or Book.shipped(), overlay or NO_OVERLAY, as_of, snapshot, capabilities)
+        catalog = replace(catalog, local=workload.local)
         months = months or workload.months
         rules = mix_rules or MixRules()
         return _estimate(workload, catalog, providers, region, months, free_tier, rules, (draws, seed))
@@ -120,6 +121,7 @@ def variants(
             raise PlanError(f"a volume of {name!r} is negative or larger than any real workload")
     with exactly():
         catalog = _catalog(book or Book.shipped(), overlay or NO_OVERLAY, as_of, None, capabilities)
+        catalog = replace(catalog, local=workload.local)
         months = months or workload.months
         _check_names(providers, catalog.regions())
         firsts = {name: [cut(Decimal(one) * units[name]) for one in amounts] for name, amounts in volumes.items()}
@@ -234,6 +236,8 @@ def _providers(
     """Providers with their regions: those asked for, or all that price a line."""
     known = catalog.regions()
     pricing = frozenset[str]().union(*(catalog.providers(line.operation) for line in workload.lines))
+    if workload.local is not None:
+        pricing |= {"local"}
     found = []
     for name in dict.fromkeys(asked) or sorted(pricing or known):
         where = _regions(workload, name, region, known)
@@ -305,6 +309,16 @@ def _has(catalog: Catalog, provider: str, operation: str, feature: str) -> bool:
 def _plan(
     catalog: Catalog, provider: str, line: Line, region: str, volumes: Volumes
 ) -> tuple[Plan, tuple[str, ...], tuple[Candidate, ...]]:
+    if provider == "local" and catalog.local is not None:
+        from cloudai_pricing.local import local_plan
+
+        own = local_plan(catalog.local, line, catalog.book.as_of)
+        if own is not None:
+            times = line.channels * line.targets
+            plan = Plan(line=line, region=region, volumes=volumes, charges=own.charges, nodes=times, pace=own.pace)
+            return plan, (own.note,), ()
+        if "local" not in catalog.providers(line.operation):
+            raise Unpriced(f"[local.throughput] has neither {line.name!r} nor {line.operation}")
     if line.machine is not None:
         from cloudai_pricing.machines import choose  # few workloads have compute lines
 

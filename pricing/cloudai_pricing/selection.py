@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from cloudai_pricing.book import Book, candidates
 from cloudai_pricing.entries import Price
@@ -17,6 +17,9 @@ from cloudai_pricing.exact import ONE
 from cloudai_pricing.overlay import NO_OVERLAY, Overlay
 from cloudai_pricing.regions import GLOBAL
 from cloudai_pricing.units import convertible, plural
+
+if TYPE_CHECKING:
+    from cloudai_pricing.workload import Local
 
 Capabilities = Mapping[str, Mapping[str, Mapping[str, str]]]
 """Provider -> operation -> feature -> support (`yes`, `partial`, `preview`, `gated`, `retiring`, `no`).
@@ -67,6 +70,8 @@ class Catalog:
     book: Book
     overlay: Overlay = NO_OVERLAY
     capabilities: Capabilities | None = None
+    local: Local | None = None
+    """Machines of the user's own."""
 
     def layers(self, operation: str) -> tuple[tuple[Price, ...], tuple[Price, ...]]:
         """Own prices of an operation, then the book's."""

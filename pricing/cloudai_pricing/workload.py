@@ -86,6 +86,25 @@ class Line:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Local:
+    """Machines of one's own: USD, months, watts, USD per kWh; `utilisation`: the share of hours that can be worked."""
+
+    hardware: Decimal
+    life: Decimal
+    power: Decimal
+    idle_power: Decimal
+    electricity: Decimal
+    machines: int
+    utilisation: Decimal
+    throughput: Mapping[str, Decimal]
+    """Name of a line or an operation -> base units that one machine does in an hour."""
+
+    def pace(self, line: Line) -> Decimal | None:
+        """Base units of a line that one machine does in an hour; None: not known."""
+        return self.throughput.get(line.name, self.throughput.get(line.operation))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Workload:
     """Lines over a number of months in a region (neutral, or one provider's own; or one per provider)."""
 
@@ -94,6 +113,7 @@ class Workload:
     region: str = "us"
     regions: Mapping[str, str] = field(default_factory=dict)
     months: int = 12
+    local: Local | None = None
 
     def region_on(self, provider: str, line: Line | None = None) -> str:
         """The region asked of a provider, as the user wrote it."""

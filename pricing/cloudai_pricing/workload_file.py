@@ -21,7 +21,7 @@ from cloudai_pricing.units import (
     parse_rate,
     plural,
 )
-from cloudai_pricing.workload import MOST_LINES, Line, Machine, Workload
+from cloudai_pricing.workload import MOST_LINES, Line, Local, Machine, Workload
 from cloudai_pricing.workload_values import (
     parse_count,
     parse_duration,
@@ -81,7 +81,18 @@ def check(draft: Draft) -> Workload:
         region=region,
         regions=regions,
         months=top.read("months", parse_months, 12),
+        local=_local(draft, lines) if "local" in draft.data else None,
     )
+
+
+def _local(draft: Draft, lines: Sequence[Line]) -> Local:
+    from cloudai_pricing.local import parse_local  # few workloads have machines of their own
+
+    units = {name: operation.unit for name, operation in billable().items()}
+    try:
+        return parse_local(draft.data["local"], units | {line.name: line.unit for line in lines})
+    except PlanError as error:
+        raise error.at(*draft.place(error.path)) from error
 
 
 class _Table:

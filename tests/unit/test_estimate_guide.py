@@ -12,12 +12,19 @@ from cloudai_pricing.workload_file import check
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "estimate.md").read_text(encoding="utf-8")
-WORKLOAD, OVERLAY = re.findall(r"^```toml\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
+WORKLOAD, OVERLAY, LOCAL = re.findall(r"^```toml\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
 
 
 def test_the_workload_of_the_guide_is_one():
     file = TomlFile.parse(WORKLOAD, "docs/estimate.md")
     assert len(check(Draft(name=file.name, data=file.data, file=file)).lines) == 8
+
+
+def test_the_machines_of_the_guide_go_with_its_workload():
+    file = TomlFile.parse(f"{LOCAL}\n{WORKLOAD.partition('months = 12')[2]}", "docs/estimate.md")
+    local = check(Draft(name=file.name, data=file.data, file=file)).local
+    assert local is not None
+    assert len(local.throughput) == 2
 
 
 def test_the_overlay_of_the_guide_is_one():
