@@ -15,7 +15,7 @@ from cloudai.types.media import Media
 from cloudai.types.results import Usage
 from cloudai_azure.codec_translation import metered
 from cloudai_azure.multipart import Part, form
-from cloudai_azure.values import ignored, to_translator
+from cloudai_azure.values import from_translator, ignored, to_translator
 from cloudai_azure.wire import Answer, Flow, Wire
 
 API_VERSION = "2026-03-01"
@@ -43,8 +43,8 @@ def translate_document(request: t.TranslateDocumentRequest) -> Flow[t.TranslateD
     return t.TranslateDocumentResult(
         document=answer.body,
         content_type=known if kind in ("", "application/octet-stream") else kind,
-        source=None if request.source is None else request.source,
-        target=request.target,
+        source=None if request.source is None else from_translator(to_translator(request.source)),
+        target=from_translator(to_translator(request.target)),
         usage=_usage(request.document, answer),
         warnings=glossary,
         request_id=answer.request_id,

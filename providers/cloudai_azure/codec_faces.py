@@ -7,7 +7,8 @@ Wire: https://learn.microsoft.com/rest/api/face/face-detection-operations/detect
 - Pose has our signs for two angles, seen in such replies: roll 9.8 with the eyes falling to the right of the image
   (clockwise), yaw -30.9 with the nose to the left of the eyes' middle (the person's right). For pitch nothing was found
   that says which way it goes; it is passed on as it is.
-- Rectangles are pixels of the picture as it is seen; the reply does not say its size.
+- The reply does not say the picture's size. Its pixels are taken for those of the picture as it is seen, turned by its
+  EXIF orientation (unverified).
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ def synthesize(
     `voices` remembers those.
     """
     rate, output = output_format(request, options)
-    language = request.language or "en-US"
+    language = request.language or _language_of(request.voice, "en-US")
     voice = request.voice or DEFAULTS.get(to_speech(language)) or voices.get(language)
     if voice is None and not (request.ssml and "<voice" in request.text):
         answer = yield voices_wire()

@@ -16,6 +16,7 @@ from cloudai_azure import (
     codec_document,
     codec_document_translation,
     codec_faces,
+    codec_language,
     codec_safety,
     codec_speech,
     codec_synthesis,
@@ -37,6 +38,7 @@ class Flows:
 
     def __init__(self, settings: AzureSettings, *, backend: str) -> None:
         self._version = settings.translator_api_version
+        self._by_language = settings.language_detection == "language"
         self._backend = backend
         self._voices: dict[str, str] = {}
 
@@ -96,6 +98,8 @@ class Flows:
         return codec_translation.translate(request, options, version=self._version, raw=call.raw)
 
     def detect_language(self, request: t.DetectLanguageRequest, call: Call) -> Flow[t.DetectLanguageResult]:
+        if self._by_language:
+            return codec_language.detect_language(request, raw=call.raw)
         return codec_translation.detect_language(request, raw=call.raw)
 
     def languages(self, request: t.LanguagesRequest, call: Call) -> Flow[t.LanguagesResult]:

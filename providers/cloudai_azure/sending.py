@@ -23,6 +23,7 @@ SETTING: Mapping[str, str] = {
     "document": "document_endpoint",
     "translator": "translator_endpoint",
     "document-translation": "document_translation_endpoint",
+    "language": "language_endpoint",
     "speech": "speech_endpoint",
     "tts": "tts_endpoint",
 }
@@ -85,7 +86,8 @@ def unavailable(settings: AzureSettings) -> Mapping[str, str]:
     """
     found = dict[str, str]()
     by_key = key_of(settings) is not None
-    for operation, service in OPERATIONS.items():
+    asked = {**OPERATIONS, "translation.detect_language": settings.language_detection}
+    for operation, service in asked.items():
         own = settings.endpoint_url is not None or getattr(settings, SETTING[service]) is not None
         try:
             address(settings, service)

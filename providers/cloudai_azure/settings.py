@@ -33,6 +33,10 @@ class AzureSettings(HttpSettings):
     """Text to speech and its voices."""
     translator_api_version: Literal["2026-06-06", "3.0"] = "2026-06-06"
     """The current version; `3.0` for resources and containers that have only the older one."""
+    language_endpoint: str | None = None
+    """The Language service, where it detects languages."""
+    language_detection: Literal["translator", "language"] = "translator"
+    """Who detects languages: Translator 3.0, or the Language service, which bills a record of 1,000 characters."""
     tenant_id: str | None = None
     """Entra ID: of `client_id` and `client_secret`."""
     client_id: str | None = None

@@ -171,6 +171,15 @@ ROUTES = (
         source="https://learn.microsoft.com/azure/ai-services/translator/text-translation/reference/v3/detect",
     ),
     Route(
+        name="detect-language",
+        method="POST",
+        path="/language/:analyze-text",
+        query={**_version("2024-11-01"), "showStats": "true|false"},
+        takes="detect-language.request",
+        gives="detect-language.reply",
+        source="https://learn.microsoft.com/rest/api/language/text-analysis-runtime/analyze-text",
+    ),
+    Route(
         name="languages",
         method="GET",
         path="/languages",

@@ -161,6 +161,36 @@ DETECT_TEXTS_3 = {**TEXTS_3, "maxItems": 100}
 _LANGUAGE_3 = _o("name nativeName dir", name=TEXT, nativeName=TEXT, dir=_words("ltr", "rtl"))
 LANGUAGES_3 = _o("translation", translation={"type": "object", "additionalProperties": _LANGUAGE_3})
 
+# https://learn.microsoft.com/rest/api/language/text-analysis-runtime/analyze-text (2024-11-01: LanguageDetection)
+DETECT_LANGUAGE = _o(
+    "kind analysisInput",
+    kind=_words("LanguageDetection"),
+    analysisInput=_o(
+        "documents",
+        documents={
+            **_array(_o("id text", id=TEXT, text={"type": "string", "maxLength": 5120}, countryHint=TEXT)),
+            "minItems": 1,
+            "maxItems": 1000,
+        },
+    ),
+    parameters=_o(loggingOptOut=FLAG, modelVersion=TEXT),
+)
+_LANGUAGE_FOUND = _o("name iso6391Name confidenceScore", name=TEXT, iso6391Name=TEXT, confidenceScore=RATIO)
+LANGUAGE_DETECTED = _o(
+    "kind results",
+    kind=_words("LanguageDetectionResults"),
+    results=_o(
+        "documents errors modelVersion",
+        documents=_array(
+            _o("id warnings detectedLanguage", id=TEXT, warnings=_array({}), detectedLanguage=_LANGUAGE_FOUND)
+        ),
+        errors=_array(
+            _o("id error", id=TEXT, error=_closed({"code": TEXT, "message": TEXT, "innererror": {}}, ["code"]))
+        ),
+        modelVersion=TEXT,
+    ),
+)
+
 # https://github.com/Azure/azure-rest-api-specs/blob/main/specification/cognitiveservices/data-plane/Speech/
 # SpeechToText/stable/2025-10-15/speechtotext.json (Transcription, TranscriptionProperties, PaginatedFiles)
 _BATCH_PROPERTIES = {
@@ -316,6 +346,8 @@ _TABLES: dict[str, Schema] = {
     "detect-3.request": DETECT_TEXTS_3,
     "detect-3.reply": DETECTED_3,
     "languages-3.reply": LANGUAGES_3,
+    "detect-language.request": DETECT_LANGUAGE,
+    "detect-language.reply": LANGUAGE_DETECTED,
     "submit.request": SUBMIT,
     "submit.reply": JOB,
     "status.reply": JOB,
