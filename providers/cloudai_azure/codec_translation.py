@@ -102,7 +102,7 @@ def _current(request: t.TranslateRequest, texts: Sequence[str], options: Transla
 
 
 def _older(request: t.TranslateRequest, texts: Sequence[str], options: TranslateOptions) -> Wire:
-    query = {"api-version": OLDER, "to": to_translator(request.target), "textType": request.format.value}
+    query = {"api-version": OLDER, "to": to_translator(request.target), "textType": request.format.value.capitalize()}
     if request.source is not None:
         query["from"] = to_translator(request.source)
     if request.profanity is not None:

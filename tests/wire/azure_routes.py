@@ -145,7 +145,7 @@ ROUTES = (
             **_version("3.0"),
             "to!": _TAG,
             "from": _TAG,
-            "textType": "plain|html",
+            "textType": "Plain|Html",
             "category": r"[\w-]+",
             "profanityAction": "NoAction|Marked|Deleted",
             "profanityMarker": "Asterisk|Tag",

@@ -162,7 +162,7 @@ def test_the_older_version_is_asked_in_its_own_form() -> None:
         "api-version": "3.0",
         "to": "pt-pt",
         "from": "en",
-        "textType": "plain",
+        "textType": "Plain",
         "profanityAction": "Marked",
         "profanityMarker": "Asterisk",
     }
