@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,7 @@ from cloudai_pricing.model import Estimate, Mix, Option
 from cloudai_pricing.workload_file import check
 
 if TYPE_CHECKING:
+    from cloudai_pricing.book import Book
     from cloudai_pricing.budget import Budget
     from cloudai_pricing.diff import Diff
     from cloudai_pricing.sweep import Vary
@@ -47,7 +50,8 @@ exit codes: 0 fine, 2 bad input, 3 over budget, 4 a price is unknown (totals are
     parser.add_argument("--region", metavar="R", help="neutral (us, eu, japan ...) or a provider's own")
     parser.add_argument("--months", type=int, metavar="N", help="how many months (default: the file's, else 12)")
     parser.add_argument("--as-of", metavar="DATE", help="prices in force on this day, as 2026-03-01")
-    parser.add_argument("--snapshot", metavar="ID", help="fail unless the price book is this one")
+    parser.add_argument("--snapshot", metavar="ID",
+                        help="your own of `prices refresh`, or latest; a hash: fail unless the book is it")  # fmt: skip
     parser.add_argument("--prices", metavar="OVERLAY.toml", help="own or negotiated prices and discounts")
     parser.add_argument("--free-tier", choices=("none", "always", "all"), default="always",
                         help="which free allowances count (default: those that never end)")  # fmt: skip
@@ -143,25 +147,42 @@ def _draft(items: list[str]) -> Draft:
 
 
 def _estimate(args: argparse.Namespace, draft: Draft, draws: int) -> Estimate:
-    overlay = None
+    overlay, (snapshot, book) = None, _refreshed(args.snapshot)
     if args.prices:
         from cloudai_pricing.overlay_file import load_overlay
 
         overlay = load_overlay(args.prices)
-    return estimate(
+    result = estimate(
         check(draft),
+        book=book,
         overlay=overlay,
         providers=args.provider,
         region=args.region,
         months=_months(args.months),
         as_of=_day(args.as_of),
-        snapshot=args.snapshot,
+        snapshot=None if book is not None else args.snapshot,
         free_tier=args.free_tier,
         capabilities=_Declared(),
         mix_rules=_mix_rules(args),
         draws=draws,
         seed=args.seed,
     )
+    if book is None:
+        return result
+    used = f"Prices of your snapshot {snapshot} lie over the book where they are newer."
+    return replace(result, assumptions=(*result.assumptions, used))
+
+
+def _refreshed(name: str | None) -> tuple[str, Book | None]:
+    """The id of a snapshot of the user's own and the book under it; None: the snapshot asked for is no such one.
+
+    Ids of the book are hashes, those of the user's snapshots days.
+    """
+    if name is None or not (name == "latest" or re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", name)):
+        return "", None
+    from cloudai.prices.snapshot import book_of, find
+
+    return find(name).id, book_of(name)
 
 
 def _mix_rules(args: argparse.Namespace) -> MixRules:
