@@ -6,6 +6,7 @@ Only the config file says who does it.
 """
 
 import sys
+from pathlib import Path
 
 from cloudai import Client
 
@@ -16,8 +17,7 @@ def main(picture: str, answer: str) -> None:
         language = client.translation.detect_language("Good morning, where is the station?")
         translated = client.translation.translate(["Good morning.", "Thank you."], source="en", target="es")
         spoken = client.speech.synthesize("Good morning.", language="en-US", format="wav")
-    with open(answer, "wb") as file:
-        file.write(spoken.audio)
+    Path(answer).write_bytes(spoken.audio)
     for result in (sign, language, translated, spoken):
         used = ", ".join(f"{item.quantity:f} {item.unit}" for item in result.usage)
         print(f"{result.operation}: {result.provider}, {used}, cost {result.cost or 'not known'}")

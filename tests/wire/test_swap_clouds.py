@@ -6,9 +6,8 @@ import json
 import os
 import subprocess
 import sys
-import wave
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 import pytest
@@ -66,10 +65,9 @@ def test_only_the_config_file_differs(
         "speech.synthesize",
     ]
     assert all(f": {provider}, " in line for line in operations)
-    assert [line.split(", ")[1].split(" ", 1)[1] for line in operations][0] == "image"
+    assert operations[0].startswith(f"vision.read_text: {provider}, 1 image, cost ")
     assert summary.startswith("True en 2 ")
-    with wave.open(str(tmp_path / "answer.wav")) as sound:
-        assert sound.getnframes() > 0
+    assert (tmp_path / "answer.wav").read_bytes().startswith(b"RIFF")
 
 
 @pytest.mark.parametrize("provider", ["aws", "gcp", "azure"])
@@ -79,10 +77,8 @@ def test_a_cloud_says_what_each_call_costs(
     from cloudai import Client
 
     (tmp_path / "cloudai.toml").write_text(toml(provider, backends[provider]), encoding="utf-8")
-    with (
-        pytest.warns(match="stands in the file") if "key" in str(backends[provider]) else ExitStack(),
-        Client(tmp_path / "cloudai.toml") as client,
-    ):
+    said = pytest.warns(match="stands in the file") if "key" in str(backends[provider]) else nullcontext()
+    with said, Client(tmp_path / "cloudai.toml") as client:
         cost = client.vision.read_text(picture()).cost
     assert cost is not None
     assert cost.amount > 0
