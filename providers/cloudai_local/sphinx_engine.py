@@ -82,4 +82,5 @@ def _vocabulary_notices(request: TranscribeRequest, lost: int) -> Iterator[Notic
         yield Notice(code="option_ignored", message="phrases: the grammar is the whole language")
     if lost:
         said = f"{lost} stretch{'es' if lost > 1 else ''} of speech: no sentence of the grammar, left out"
+        said += "; it hears American English, other accents badly"
         yield Notice(code="partial", message=said)
