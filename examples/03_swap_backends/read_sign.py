@@ -2,7 +2,7 @@
 
 CLOUDAI_CONFIG=local.toml python read_sign.py sign.png
 CLOUDAI_CONFIG=fake.toml python read_sign.py sign.png
-CLOUDAI_CONFIG=tesseract.toml python read_sign.py sign.png
+CLOUDAI_CONFIG=tesseract.toml python read_sign.py sign.png      # after: pip install ../04_third_party_provider
 """
 
 import sys
