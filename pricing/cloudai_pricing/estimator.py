@@ -6,7 +6,7 @@ inputs give the same answer to the byte.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from itertools import combinations
@@ -191,31 +191,10 @@ def _risk(
     free_tier: FreeTier,
     drawing: tuple[int, int],
 ) -> Risk:
-    from cloudai_pricing.risk import Asked, Drawing, Risk, Share
+    from cloudai_pricing.risk import Asked, Drawing
 
-    asked = Asked(*drawing)
-    drawn = Drawing(workload.lines, months, asked)
-
-    def share(provider: str, names: Collection[str], *, complete: bool) -> Share:
-        mine = [quote.plan for quote in quotes[provider] if quote.line.name in names and quote.plan is not None]
-        return Share(plans=mine, complete=complete)
-
-    every = {line.name for line in workload.lines}
-    spreads = []
-    for option in options:
-        spreads.append(
-            drawn.spread(option.provider, [share(option.provider, every, complete=option.complete)], free_tier)
-        )
-    mixed = None
-    if mix is not None:
-        placed: dict[str, set[str]] = {}
-        for choice in mix.choices:
-            if choice.provider is not None:
-                placed.setdefault(choice.provider, set()).add(choice.name)
-        shares = [share(provider, names, complete=mix.complete) for provider, names in placed.items()]
-        mixed = drawn.spread(None, shares, free_tier)
-    inputs = tuple(line.name for line in drawn.inputs)
-    return Risk(draws=asked.draws, seed=asked.seed, inputs=inputs, options=tuple(spreads), mix=mixed)
+    plans = {name: {q.line.name: q.plan for q in several if q.plan is not None} for name, several in quotes.items()}
+    return Drawing(workload.lines, months, Asked(*drawing)).risk(plans, options, mix, free_tier)
 
 
 def _quotes(workload: Workload, catalog: Catalog, provider: str, where: Regions, months: int) -> list[Quote]:

@@ -7,7 +7,7 @@ from `random.Random(seed)`, lines in the order of their names; everything after 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from math import sqrt
@@ -17,6 +17,7 @@ from typing import NamedTuple
 from cloudai_pricing.billing import FreeTier, Plan
 from cloudai_pricing.bulk import Totals, Variants, totals
 from cloudai_pricing.exact import ZERO, cut, exactly
+from cloudai_pricing.model import Mix, Option
 from cloudai_pricing.workload import Line
 
 MOST_DRAWS = 1_000_000
@@ -86,6 +87,26 @@ class Drawing:
                 same = line is moved
                 drawn[line.name] += [line.low if same else line.likely, line.high if same else line.likely]
         self._variants = Variants(lines, drawn, months)
+
+    def risk(
+        self, plans: Mapping[str, Mapping[str, Plan]], options: Sequence[Option], mix: Mix | None, free_tier: FreeTier
+    ) -> Risk:
+        """The spreads of all options and the mix. `plans`: provider -> line name -> what bills it."""
+        spreads = []
+        for option in options:
+            whole = Share(plans=tuple(plans[option.provider].values()), complete=option.complete)
+            spreads.append(self.spread(option.provider, [whole], free_tier))
+        mixed = None
+        if mix is not None:
+            placed: dict[str, list[Plan]] = {}
+            for choice in mix.choices:
+                if choice.provider is not None:
+                    placed.setdefault(choice.provider, []).append(plans[choice.provider][choice.name])
+            shares = [Share(plans=several, complete=mix.complete) for several in placed.values()]
+            mixed = self.spread(None, shares, free_tier)
+        inputs = tuple(line.name for line in self.inputs)
+        asked = self.asked
+        return Risk(draws=asked.draws, seed=asked.seed, inputs=inputs, options=tuple(spreads), mix=mixed)
 
     def spread(self, provider: str | None, shares: Sequence[Share], free_tier: FreeTier) -> Spread:
         """Of an answer that is the sum of several providers' shares."""
