@@ -202,7 +202,7 @@ def _blocks(lines: Sequence[Located], result: JsonNode, page: int, frame: Frame 
     """Paragraphs, where there are some; the lines that belong to none are a block of their own."""
     left, blocks = dict(enumerate(lines)), list[tuple[int, v.Block]]()
     for paragraph in result.items("paragraphs"):
-        places = [each for each in paragraph.items("boundingRegions") if each.integer("pageNumber") == page]
+        places = [each for each in paragraph.items("boundingRegions") if needed_whole(each, "pageNumber") == page]
         spans = [_span(each) for each in needed_items(paragraph, "spans")]
         mine = [key for key, (offset, _) in left.items() if any(start <= offset < end for start, end in spans)]
         if not mine:
@@ -223,7 +223,8 @@ def _blocks(lines: Sequence[Located], result: JsonNode, page: int, frame: Frame 
 def _place(node: JsonNode, frames: Frames) -> tuple[int, Region | None]:
     """The first page it is on, and where."""
     for each in node.items("boundingRegions"):
-        page = each.integer("pageNumber", 1)
+        page = needed_whole(each, "pageNumber")
+        needed(each, "polygon")
         return page, flat_corners(each, "polygon", frames.get(page))
     return 1, None
 
@@ -246,7 +247,7 @@ def _cell(node: JsonNode, frames: Frames) -> v.Cell:
         column=needed_whole(node, "columnIndex"),
         row_span=node.integer("rowSpan", 1),
         column_span=node.integer("columnSpan", 1),
-        text=node.text("content"),
+        text=needed_text(node, "content"),
         header=node.text("kind") in ("rowHeader", "columnHeader", "stubHead"),
         region=_place(node, frames)[1],
     )
@@ -257,7 +258,7 @@ def _pair(node: JsonNode, frames: Frames) -> v.KeyValue:
     page, key_region = _place(key, frames)
     return v.KeyValue(
         key=needed_text(key, "content"),
-        value=value.text("content"),
+        value=needed_text(value, "content") if value else "",
         page=page,
         key_region=key_region,
         value_region=_place(value, frames)[1],

@@ -23,7 +23,7 @@ from cloudai.wirejson import JsonNode
 from cloudai_azure.codec_vision import image_wire, used
 from cloudai_azure.settings import FaceOptions
 from cloudai_azure.values import Frame, ignored, rectangle, upright
-from cloudai_azure.wire import Answer, Flow, Wire, needed, needed_number
+from cloudai_azure.wire import Answer, Flow, Wire, needed, needed_number, needed_text
 
 ATTRIBUTES = {
     "detection_01": ("headPose", "glasses", "occlusion", "accessories", "blur", "exposure", "noise"),
@@ -88,9 +88,14 @@ def _face(node: JsonNode, frame: Frame) -> v.Face:
         landmarks=_landmarks(node.at("faceLandmarks"), frame),
         pose=_pose(attributes.at("headPose")),
         attributes=tuple(_attributes(attributes)),
-        sharpness=1 - (blur.ratio("value") or 0.0) if blur else None,
-        brightness=exposure.ratio("value") if exposure else None,
+        sharpness=1 - _part(blur) if blur else None,
+        brightness=_part(exposure) if exposure else None,
     )
+
+
+def _part(node: JsonNode) -> float:
+    """`value` of blur or exposure, within 0..1."""
+    return min(1.0, max(0.0, needed_number(node, "value")))
 
 
 def _landmarks(node: JsonNode, frame: Frame) -> tuple[v.Landmark, ...]:
@@ -133,15 +138,20 @@ def _attributes(node: JsonNode) -> list[v.Attribute]:
         found.append(v.Attribute(name="mask_kind", value=mask.text("type")))
     if occlusion := node.at("occlusion"):
         found += [
-            v.Attribute(name=f"{part}_occluded", value=occlusion.flag(f"{part}Occluded"))
+            v.Attribute(name=f"{part}_occluded", value=_flag(occlusion, f"{part}Occluded"))
             for part in ("forehead", "eye", "mouth")
         ]
     for each in node.items("accessories"):
         sure = each.ratio("confidence")
-        found.append(v.Attribute(name=f"accessory_{each.text('type').lower()}", value=True, confidence=sure))
+        found.append(v.Attribute(name=f"accessory_{needed_text(each, 'type').lower()}", value=True, confidence=sure))
     if noise := node.at("noise"):
-        found.append(v.Attribute(name="noise", value=noise.number("value")))
+        found.append(v.Attribute(name="noise", value=needed_number(noise, "value")))
     return found
+
+
+def _flag(node: JsonNode, name: str) -> bool:
+    needed(node, name)
+    return node.flag(name)
 
 
 def _notices(request: v.DetectFacesRequest) -> tuple[Notice, ...]:
