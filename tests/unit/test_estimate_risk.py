@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 
@@ -88,6 +90,13 @@ def test_a_seed_gives_the_same_bytes_and_another_seed_others(capsys, workload):
     )
     assert first == again
     assert first != other
+
+
+def test_without_numpy_the_bytes_are_the_same(capsys, workload):
+    items = ["estimate", workload, "--draws", "30", "--format", "json"]
+    script = f"import sys; sys.modules['numpy'] = None; from cloudai.cli import main; sys.exit(main({items!r}))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == run(capsys, *items[1:])
 
 
 def test_moving_a_line_changes_no_draw(capsys, workload, tmp_path):
