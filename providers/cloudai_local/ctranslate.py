@@ -34,7 +34,7 @@ from cloudai.errors import ErrorCode, InvalidInput, MissingDependency, ServiceEr
 from cloudai.languages import normalise
 from cloudai.types.results import Notice
 from cloudai.types.translation import LanguagesRequest, LanguagesResult, TextFormat, TranslateRequest, TranslateResult
-from cloudai_local.ctranslate_model import TranslationFolder, TranslationModel, read_folders
+from cloudai_local.ctranslate_model import TranslationFolder, TranslationModel, named_folder, read_folders
 from cloudai_local.engine import Missing
 from cloudai_local.folders import search_path
 from cloudai_local.sentences import pieces
@@ -80,7 +80,11 @@ class CTranslate2:
         absent = [module for module in ("ctranslate2", "sentencepiece") if find_spec(module) is None]
         if absent:
             return Missing(reason=f"{' and '.join(absent)} not installed", install=INSTALL)
-        if not read_folders(self._settings):
+        try:
+            found = read_folders(self._settings)
+        except InvalidInput as error:
+            return Missing(reason=error.message, install="mend it, or: cloudai local models remove NAME")
+        if not found:
             places = " or ".join(str(root) for root in search_path(self._settings))
             line = 'cloudai local models add PATH (a CTranslate2 folder with model.toml, task = "translate")'
             return Missing(reason=f"no translation model in {places}", install=line)
@@ -130,13 +134,7 @@ class CTranslate2:
     def _folder(self, source: str, request: TranslateRequest, call: Call, guessed: str) -> TranslationFolder:
         named = call.options.model if isinstance(call.options, LocalOptions) else None
         name = request.model or named or self._settings.serve.get(OPERATION)
-        folders = read_folders(self._settings)
-        if name is not None:
-            folders = tuple(folder for folder in folders if folder.name == name)
-            if not folders:
-                there = ", ".join(folder.name for folder in read_folders(self._settings)) or "none"
-                message = f"no translation model {name!r}; there are: {there}"
-                raise InvalidInput(message, code=ErrorCode.NOT_FOUND)
+        folders = read_folders(self._settings) if name is None else (self._named(name),)
         for folder in folders:
             if folder.direction(source, request.target):
                 return folder
@@ -145,6 +143,13 @@ class CTranslate2:
             f"no model for {source} -> {normalise(request.target)}{guessed}; there are: {there}",
             install="cloudai local models add PATH (a CTranslate2 folder for that pair)",
         )
+
+    def _named(self, name: str) -> TranslationFolder:
+        found = named_folder(self._settings, name)
+        if found is not None:
+            return found
+        there = ", ".join(folder.name for folder in read_folders(self._settings)) or "none"
+        raise InvalidInput(f"no translation model {name!r}; there are: {there}", code=ErrorCode.NOT_FOUND)
 
     def _model(self, folder: TranslationFolder) -> TranslationModel:
         with self._lock:

@@ -195,8 +195,26 @@ class TranslationModel:
 
 
 def read_folders(settings: LocalSettings) -> tuple[TranslationFolder, ...]:
-    """All translation models, the backend's own folder first."""
-    return tuple(TranslationFolder.read(folder) for folder in model_folders(settings, Task.TRANSLATE))
+    """All translation models, the backend's own folder first.
+
+    A broken one is passed over while another is sound; where none is, raises `InvalidInput` with what is wrong.
+    """
+    sound: list[TranslationFolder] = []
+    broken: list[InvalidInput] = []
+    for folder in model_folders(settings, Task.TRANSLATE):
+        try:
+            sound.append(TranslationFolder.read(folder))
+        except InvalidInput as error:
+            broken.append(error)
+    if broken and not sound:
+        raise broken[0]
+    return tuple(sound)
+
+
+def named_folder(settings: LocalSettings, name: str) -> TranslationFolder | None:
+    """`None`: there is none of that name. Raises `InvalidInput` for a broken one."""
+    found = (folder for folder in model_folders(settings, Task.TRANSLATE) if folder.name == name)
+    return next((TranslationFolder.read(folder) for folder in found), None)
 
 
 def _coded(tags: str | tuple[str, ...], codes: Mapping[str, str]) -> dict[str, str]:

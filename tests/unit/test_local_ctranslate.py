@@ -273,6 +273,21 @@ def test_a_wrong_manifest_is_refused_with_the_key(manifest: str, said: str, mode
         _translate(_engine(models), "abc")
 
 
+def test_a_broken_folder_does_not_stand_in_the_way_of_a_sound_one(models: Path) -> None:
+    (models / "many" / "model.toml").write_text('task = "translate"\n')
+    assert (_translate(_engine(models), "abc").model or "").startswith("pair ")
+    with pytest.raises(InvalidInput, match=r"many.*tokenizer"):
+        _translate(_engine(models), "abc", model="many")
+
+
+def test_where_all_folders_are_broken_the_engine_lacks_what_is_wrong(models: Path) -> None:
+    for name in ("many", "pair"):
+        (models / name / "model.toml").write_text('task = "translate"\n')
+    gap = _engine(models).missing()
+    assert gap is not None
+    assert "tokenizer" in gap.reason
+
+
 @pytest.mark.parametrize("file", ["model.bin", "shared_vocabulary.json"])
 def test_a_missing_file_is_refused_naming_the_folder(file: str, models: Path) -> None:
     (models / "pair" / file).unlink()
