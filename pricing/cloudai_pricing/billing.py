@@ -131,7 +131,7 @@ def month_of(plans: Sequence[Plan], amounts: Mapping[str, Decimal], month: int, 
                 free = min(units, max(allowed - used, ZERO))
                 masked = allowed / factor(price.unit) if price.free_counter == price.counter else ZERO
                 state.used[price.free_counter] = used + free
-            found.extend((number, piece) for piece in climb(price, position, units, free, masked=masked))
+            found += [(number, piece) for piece in climb(price, position, units, free, masked=masked)]
             state.positions[price.counter] = position + units
     return state
 
@@ -143,7 +143,11 @@ def _fee(terms: Commitment) -> Piece:
 def allowance(price: Price, month: int, free_tier: FreeTier) -> Decimal:
     """Base units of a month that are free."""
     free = price.free
-    if free is None or free_tier == "none" or (free_tier == "always" and free.kind not in ALWAYS_FREE):
+    if free is None or free_tier == "none":
+        return ZERO
+    if free.kind in ALWAYS_FREE:
+        return free.quantity * factor(price.unit)
+    if free_tier == "always":
         return ZERO
     first = re.match(r"first_([0-9]+)_months", free.kind)
     if first is not None and month > int(first.group(1)):

@@ -18,7 +18,7 @@ from cloudai_pricing.book import Book
 from cloudai_pricing.errors import PlanError, nearest
 from cloudai_pricing.exact import LARGEST, cut, exactly
 from cloudai_pricing.linecost import free_line, line_cost, unpriced_line
-from cloudai_pricing.mix import Assignment, assign
+from cloudai_pricing.mix import Assignment, assign, sharing
 from cloudai_pricing.model import NOTHING, Candidate, Choice, Estimate, LineCost, Mix, Option, Range
 from cloudai_pricing.operations import billable
 from cloudai_pricing.overlay import NO_OVERLAY, Overlay
@@ -165,7 +165,7 @@ def _estimate(
     chosen = _providers(workload, catalog, providers, region)
     quotes = {name: _quotes(workload, catalog, name, where, months) for name, where in chosen}
     options = tuple(_option(name, where[""] or "", quotes[name], months, free_tier) for name, where in chosen)
-    mix, exact = _mix(workload, quotes, months, free_tier, rules)
+    mix, exact = _mix(workload, quotes, {one.provider: one.lines for one in options}, months, free_tier, rules)
     return Estimate(
         name=workload.name,
         currency="USD",
@@ -350,7 +350,12 @@ def _by_month(lines: Sequence[LineCost], months: int) -> tuple[Range, ...]:
 
 
 def _mix(
-    workload: Workload, quotes: Mapping[str, Sequence[Quote]], months: int, free_tier: FreeTier, rules: MixRules
+    workload: Workload,
+    quotes: Mapping[str, Sequence[Quote]],
+    alone: Mapping[str, Sequence[LineCost]],
+    months: int,
+    free_tier: FreeTier,
+    rules: MixRules,
 ) -> tuple[Mix | None, bool]:
     """The mix, and whether it is proven least."""
     able = {
@@ -365,7 +370,7 @@ def _mix(
     mixes = []
     for few in combinations(sorted(able), most):
         assignment = assign({provider: able[provider] for provider in few}, names, months, free_tier)
-        mixes.append((_mixed(workload, quotes, assignment, months, free_tier), assignment.exact))
+        mixes.append((_mixed(workload, quotes, alone, assignment, months, free_tier), assignment.exact))
     best, _ = min(mixes, key=lambda one: (sum(not _whole(choice) for choice in one[0].choices), one[0].total.likely))
     return best, all(exact for _, exact in mixes)
 
@@ -377,6 +382,7 @@ def _whole(choice: Choice) -> bool:
 def _mixed(
     workload: Workload,
     quotes: Mapping[str, Sequence[Quote]],
+    alone: Mapping[str, Sequence[LineCost]],
     assignment: Assignment,
     months: int,
     free_tier: FreeTier,
@@ -384,12 +390,27 @@ def _mixed(
     placed: dict[str, tuple[str, str, LineCost]] = {}
     for provider, several in quotes.items():
         mine = [quote for quote in several if assignment.providers.get(quote.line.name) == provider]
-        for quote, line in zip(mine, _lines(mine, months, free_tier), strict=True):
+        for quote, line in zip(mine, _again(mine, several, alone[provider], months, free_tier), strict=True):
             placed[line.name] = (provider, quote.region, line)
     choices = tuple(_choice(line, placed.get(line.name), months) for line in workload.lines)
     by_month = _by_month([choice.line for choice in choices if choice.line is not None], months)
     complete = all(_whole(choice) for choice in choices)
     return Mix(complete=complete, month=by_month[0], by_month=by_month, total=sum(by_month, NOTHING), choices=choices)
+
+
+def _again(
+    mine: Sequence[Quote], several: Sequence[Quote], alone: Sequence[LineCost], months: int, free_tier: FreeTier
+) -> list[LineCost]:
+    """Some of a provider's lines: as in its option where all that they share with is here too, else billed anew."""
+    names = {quote.line.name for quote in mine}
+    anew: set[str] = set()
+    for group in sharing([quote.plan for quote in several if quote.plan is not None], free_tier):
+        members = {plan.line.name for plan in group}
+        anew |= set() if members <= names else members
+    known = {line.name: line for line in alone}
+    again = _lines([quote for quote in mine if quote.line.name in anew], months, free_tier)
+    known |= {line.name: line for line in again}
+    return [known[quote.line.name] for quote in mine]
 
 
 def _choice(line: Line, placed: tuple[str, str, LineCost] | None, months: int) -> Choice:

@@ -39,9 +39,9 @@ def assign(plans: Plans, names: Sequence[str], months: int, free_tier: FreeTier)
     found: dict[str, str] = {}
     exact = True
     priced = [name for name in sorted(names) if any(name in lines for lines in plans.values())]
-    sharing = {provider: _sharing(list(lines.values()), free_tier) for provider, lines in plans.items()}
-    for group in _groups(sharing, priced, months, free_tier):
-        search = _Search(plans=plans, names=group, sharing=sharing, months=months, free_tier=free_tier)
+    groups = {provider: sharing(list(lines.values()), free_tier) for provider, lines in plans.items()}
+    for group in _groups(groups, priced, months, free_tier):
+        search = _Search(plans=plans, names=group, sharing=groups, months=months, free_tier=free_tier)
         search.run()
         found |= search.best
         exact = exact and not search.stopped
@@ -62,7 +62,7 @@ def _groups(
     return sorted(unique.values())
 
 
-def _sharing(plans: Sequence[Plan], free_tier: FreeTier) -> list[list[Plan]]:
+def sharing(plans: Sequence[Plan], free_tier: FreeTier) -> list[list[Plan]]:
     """Plans of one provider by the ladders and the allowances (that count) they share."""
     groups: list[tuple[set[tuple[str, str, str]], list[Plan]]] = []
     for plan in plans:
