@@ -96,7 +96,7 @@ class OnnxAsrEngine:
         if name is not None:
             return _of_task(find_model(self._settings, name))
         folders = model_folders(self._settings, Task.TRANSCRIBE)
-        fitting = [folder for folder in folders if _may_hear(folder, request.language)]
+        fitting = _fitting(folders, request.language)
         if not fitting:
             raise Unsupported(f"no model here hears {request.language!r}: {_names(folders)}; {GET_A_MODEL}")
         if len(fitting) > 1:
@@ -168,6 +168,20 @@ def _of_task(folder: ModelFolder) -> ModelFolder:
             f"{OPERATION} needs a model with task = 'transcribe'; {folder.name} has {folder.task.value!r}"
         )
     return folder
+
+
+def _fitting(folders: Sequence[ModelFolder], language: str | None) -> list[ModelFolder]:
+    """Those for the language. A broken folder is passed over while another fits, and refused where none does."""
+    fitting: list[ModelFolder] = []
+    broken: list[InvalidInput] = []
+    for folder in folders:
+        try:
+            fitting += [folder] if _may_hear(folder, language) else []
+        except InvalidInput as error:
+            broken.append(error)
+    if broken and not fitting:
+        raise broken[0]
+    return fitting
 
 
 def _may_hear(folder: ModelFolder, language: str | None) -> bool:

@@ -505,6 +505,15 @@ def test_times_count_from_the_start_of_the_audio_not_of_the_window(ctc: OnnxAsrE
     assert len(result.segments) == 2
 
 
+def test_a_broken_folder_does_not_stand_in_the_way_of_a_sound_one(ctc: OnnxAsrEngine, tmp_path: Path) -> None:
+    broken = tmp_path / "ctc-models" / "broken"
+    broken.mkdir()
+    (broken / "model.toml").write_text('task = "transcribe"\nfamily = "wisper"\n')
+    assert hear(ctc, audio(tune(1, 1))).model == "tiny-ctc (nemo-conformer-ctc)"
+    with pytest.raises(InvalidInput, match=r"broken.*family"):
+        hear(ctc, audio(tune(1, 1)), language="de")
+
+
 def test_a_model_of_another_language_is_not_taken(ctc: OnnxAsrEngine) -> None:
     with pytest.raises(Unsupported, match="no model here hears 'de': tiny-ctc"):
         hear(ctc, audio(tune(1, 1)), language="de")
