@@ -1,0 +1,75 @@
+"""The conformance kit against real accounts: docs/live-tests.md says how to ask for it and what it costs."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from live_run import live_config
+
+from cloudai.config import Config
+from cloudai.testing import DriverConformance, Harness
+from cloudai.testing.samples import Sample, picture
+
+
+def page() -> bytes:
+    """A PDF of one page, with the kit's picture on it."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(picture())).save(buffer, "PDF")
+    return buffer.getvalue()
+
+
+class LiveHarness(Harness):
+    """The kit's, on the backend of `CLOUDAI_LIVE_CONFIG`; jobs have minutes."""
+
+    timeout = 300.0
+    not_yet = frozenset({"custom.train", "custom.deploy", "custom.predict", "custom.batch_predict"})
+
+    def config(self, **more: Any) -> Config:
+        return live_config(self.provider, super().config(), more)
+
+
+class AwsHarness(LiveHarness):
+    provider = "aws"
+
+
+class GcpHarness(LiveHarness):
+    provider = "gcp"
+    samples: ClassVar = {
+        "speech.synthesize": Sample(
+            service="speech", verb="synthesize", first="Hello, world.", arguments={"voice": "en-US-Neural2-A"}
+        ),
+        "translation.translate_document": Sample(
+            service="translation", verb="translate_document", first=page, arguments={"source": "en", "target": "es"}
+        ),
+    }
+
+
+class AzureHarness(LiveHarness):
+    provider = "azure"
+
+
+@pytest.mark.live("aws")
+class TestLiveAws(DriverConformance):
+    harness = AwsHarness()
+    _answers: ClassVar = {}
+
+
+@pytest.mark.live("gcp")
+class TestLiveGcp(DriverConformance):
+    harness = GcpHarness()
+    _answers: ClassVar = {}
+
+
+@pytest.mark.live("azure")
+class TestLiveAzure(DriverConformance):
+    harness = AzureHarness()
+    _answers: ClassVar = {}
