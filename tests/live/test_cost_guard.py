@@ -16,9 +16,8 @@ from typing import Any
 
 import pytest
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
-sys.path.insert(0, str(HERE.parent / "wire"))
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "wire"))
 
 import aws_answers
 import azure_answers
@@ -36,6 +35,7 @@ from cloudai.testing import Harness
 from cloudai.types.results import Usage
 from cloudai_pricing.operations import operations
 
+HERE = Path(__file__).parent
 HARNESSES: dict[str, type[LiveHarness]] = {"aws": AwsHarness, "gcp": GcpHarness, "azure": AzureHarness}
 REGIONS = {"aws": "us-east-1", "gcp": None, "azure": "eastus"}
 AFFORDABLE = limit_of("10 USD")
