@@ -1,27 +1,27 @@
 """What an estimate costs: CPU of the whole process, one call's price, the sums themselves.
 
-    python tests/bench/bench_estimate.py
+    python tests/bench/bench_estimate.py [--peers]
 
-Run it beside nothing else. Peers (genai-prices, litellm) are measured where they are installed: put them into the
-bench's own environment. They price one call of one language model; we price a workload of 20 lines.
+Run it beside nothing else. With --peers, genai-prices and litellm are installed into an environment of their own
+(minutes) and measured too. They price one call of one language model; we price a workload of 20 lines.
 
 2 cores of a shared cloud machine, Python 3.11.7, 2026-11-21:
 
-    bare python                          12.5 ms CPU
-    estimate --help                      90.7 ms CPU
-    20 lines, 4 providers, JSON         164.7 ms CPU
-    20 lines, 4 providers, table        214.9 ms CPU
-    quick form, one line, JSON           99.9 ms CPU
-    price of one call, warm               1.4 us
-    the sums of 20 lines, warm           31.8 ms
+    bare python                          11.0 ms CPU
+    estimate --help                      82.3 ms CPU
+    20 lines, 4 providers, JSON         144.0 ms CPU     184 in another run, with others at work on the machine
+    20 lines, 4 providers, table        230.6 ms CPU     with others at work
+    quick form, one line, JSON           90.7 ms CPU
+    price of one call, warm               2.2 us
+    the sums of 20 lines, warm           29.8 ms
+    100,000 x 12 months x 3, cold        1712 ms         with others at work; 840 without
 
 The 20 lines have each its own growth and range, so that no two months are alike. In the same hour one call of
-genai-prices took 230 ms CPU in an environment of its own.
+genai-prices took 257 ms CPU in an environment of its own (--peers).
 """
 
 from __future__ import annotations
 
-import importlib.util
 import resource
 import statistics
 import subprocess
@@ -81,6 +81,19 @@ def cpu(command: list[str]) -> float:
     return (after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime) * 1000
 
 
+def peers(folder: Path) -> dict[str, list[str]]:
+    """The peers that pip can get, each called once, in an environment of their own."""
+    subprocess.run([sys.executable, "-m", "venv", str(folder / "peers")], check=True)
+    python = str(folder / "peers" / ("Scripts" if sys.platform == "win32" else "bin") / "python")
+    cases = {}
+    for name, code in PEERS.items():
+        package = name.partition(",")[0]
+        command = [python, "-m", "pip", "install", "--quiet", package]
+        if subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode == 0:
+            cases[name] = [python, "-c", code]
+    return cases
+
+
 def processes(folder: Path) -> None:
     path, own = workload(folder)
     base = [sys.executable, "-m", "cloudai", "estimate"]
@@ -91,8 +104,7 @@ def processes(folder: Path) -> None:
         "20 lines, 4 providers, table": [*base, path, "--prices", own],
         "quick form, one line, JSON": [*base, "vision.detect_labels=3M images", "--format", "json"],
     }
-    installed = {name: code for name, code in PEERS.items() if importlib.util.find_spec(code.split()[1].rstrip(";"))}
-    cases |= {name: [sys.executable, "-c", code] for name, code in installed.items()}
+    cases |= peers(folder) if "--peers" in sys.argv else {}
     taken: dict[str, list[float]] = {name: [] for name in cases}
     for _ in range(ROUNDS):
         for name, command in cases.items():
