@@ -35,7 +35,8 @@ from cloudai_local.vits import VitsEngine
 WORDS_PER_MINUTE = 175
 """espeak-ng's own speed, `rate=1`; it goes from 80 up (https://github.com/espeak-ng/espeak-ng, docs/markdown.md)."""
 SLOWEST = 80
-DEFAULT_LANGUAGE = "en"
+DEFAULT_LANGUAGE = "en-US"
+"""As the model of pocketsphinx hears it; espeak-ng by itself would speak British English."""
 
 
 class EspeakEngine:
