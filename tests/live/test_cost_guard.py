@@ -65,7 +65,7 @@ def used_by_the_kit(provider: str, folder: Path) -> dict[str, tuple[Usage, ...]]
     with loopback(provider, folder) as values:
         harness = Harness()
         harness.provider = provider
-        harness.values = {name: value for name, value in values.items() if name != "provider"}  # type: ignore[misc]
+        harness.values = {name: value for name, value in values.items() if name != "provider"}
         live = HARNESSES[provider]()
         with Client(harness.config()) as client:
             billed = [name for name in live.implements if not operations()[name].free]
