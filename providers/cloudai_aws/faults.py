@@ -22,7 +22,8 @@ def fault_of(error: Exception) -> Fault | None:
     for kind in type(error).__mro__:
         known = _table("exceptions").get(kind.__name__)
         if known is not None and kind.__module__.partition(".")[0] in _OURS:
-            return Fault(code=ErrorCode(known), message=_line(str(error)) or kind.__name__)
+            words = (_line(str(error)) or kind.__name__, _table("remedies").get(type(error).__name__, ""))
+            return Fault(code=ErrorCode(known), message=": ".join(filter(None, words)))
     return None
 
 

@@ -162,3 +162,14 @@ def test_a_picture_in_s3_is_read_for_a_backend_that_has_no_s3() -> None:
 
 
 os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.mark.parametrize("kind", ["NoCredentialsError", "NoRegionError"])
+def test_what_is_missing_on_this_machine_comes_with_what_to_do(kind: str) -> None:
+    import botocore.exceptions
+
+    from cloudai_aws.faults import fault_of
+
+    fault = fault_of(getattr(botocore.exceptions, kind)())
+    assert fault is not None
+    assert "give " in (fault.message or "")
