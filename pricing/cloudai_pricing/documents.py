@@ -160,6 +160,8 @@ body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70re
 table {{ border-collapse: collapse; margin: 1rem 0; }}
 th, td {{ border-bottom: 1px solid #ccc; padding: .3rem .7rem; text-align: right; vertical-align: top; }}
 th:first-child, td:first-child {{ text-align: left; }}
+td:has(a) {{ text-align: left; min-width: 10rem; }}
+td:has(a), td:last-child {{ overflow-wrap: anywhere; }}
 </style>
 </head>
 <body>
