@@ -45,7 +45,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             reason = f"{name} is not installed: {PROGRAMS[name]}"
             if os.environ.get("CI"):
                 pytest.fail(reason)
-            pytest.skip(reason)  # a newcomer's machine; never CI's
+            pytest.skip(reason)  # pip can't bring the program to a newcomer's machine; in CI the line above fails
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -68,7 +68,7 @@ def _from_npz(path: Path) -> dict[str, Tensor]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: Tensor(arrays[name]) for name in arrays.files}
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError) as error:  # zipfile's for a compression it lacks
         raise ValueError(str(error)) from error
 
 

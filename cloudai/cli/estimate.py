@@ -338,14 +338,11 @@ def _declared(provider: str) -> Mapping[str, Mapping[str, str]] | None:
     """Operation -> feature (`""`: the operation itself) -> support; None: nothing is declared."""
     if provider not in KNOWN_PROVIDERS:
         return None
-    from cloudai.capabilities import find_capabilities, load_capabilities
+    from cloudai.capabilities import as_planner_data, find_capabilities, load_capabilities
     from cloudai.errors import ConfigError
 
     try:
         declared = load_capabilities(find_capabilities(f"cloudai_{provider}"))
     except ConfigError:  # a broken declaration is for `cloudai operations` to show; prices don't hang on it
         return None
-    return {
-        name: {"": operation.support, **{feature: one.support for feature, one in operation.features.items()}}
-        for name, operation in declared.operations.items()
-    }
+    return as_planner_data({provider: declared})[provider]

@@ -11,8 +11,6 @@ from pydantic_core import PydanticCustomError
 
 from cloudai.settings import BackendSettings, OptionsModel
 
-SECRETS = ("access_key_id", "secret_access_key", "session_token")
-
 
 class AwsSettings(BackendSettings):
     """All optional: without any, credentials and region come from boto3's own chain."""

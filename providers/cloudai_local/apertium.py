@@ -101,10 +101,6 @@ class Apertium:
             self._listed = tuple(name for name in listing.split() if _MODE.fullmatch(name))
         return self._listed
 
-    def can(self, source: str, target: str) -> bool:
-        """Whether there is a pair for these two languages."""
-        return _best(self.modes(), source, target) is not None
-
     def translate(self, request: TranslateRequest, call: Call) -> TranslateResult:
         """All texts of one source language in one run; unknown words stay as they are, with a notice.
 

@@ -90,10 +90,6 @@ class CTranslate2:
             return Missing(reason=f"no translation model in {places}", install=line)
         return None
 
-    def can(self, source: str, target: str) -> bool:
-        """Whether a folder has these two languages."""
-        return any(folder.direction(source, target) for folder in read_folders(self._settings))
-
     def translate(self, request: TranslateRequest, call: Call) -> TranslateResult:
         """Raises `Unsupported` for HTML and for a pair that no folder has, `InvalidInput` for a broken folder."""
         if request.format is TextFormat.HTML:
