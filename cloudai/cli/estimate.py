@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING
 from cloudai_pricing.asjson import schema, to_json
 from cloudai_pricing.draft import Draft, quick, read_file
 from cloudai_pricing.errors import PlanError
-from cloudai_pricing.estimator import KNOWN_PROVIDERS, MixRules, estimate
+from cloudai_pricing.estimator import estimate
 from cloudai_pricing.exact import money
 from cloudai_pricing.model import Estimate, Mix, Option
+from cloudai_pricing.placement import MixRules
+from cloudai_pricing.places import KNOWN_PROVIDERS
 from cloudai_pricing.workload_file import check
 
 if TYPE_CHECKING:

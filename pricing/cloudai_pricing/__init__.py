@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from cloudai_pricing.book import Book
     from cloudai_pricing.callcost import CallPrice, PriceRef, UnitPrice, price_call, unit_price
     from cloudai_pricing.errors import PlanError
-    from cloudai_pricing.estimator import estimate, variants
+    from cloudai_pricing.estimator import estimate
     from cloudai_pricing.model import Estimate
     from cloudai_pricing.operations import Operation, billable
     from cloudai_pricing.overlay import Overlay
     from cloudai_pricing.overlay_file import load_overlay
     from cloudai_pricing.tomlfile import TomlError, TomlFile
+    from cloudai_pricing.variant_totals import variants
     from cloudai_pricing.workload import Workload
     from cloudai_pricing.workload_file import load
 
@@ -42,7 +43,7 @@ _HOMES = {
     "load_overlay": "overlay_file",
     "price_call": "callcost",
     "unit_price": "callcost",
-    "variants": "estimator",
+    "variants": "variant_totals",
 }
 
 __all__ = [

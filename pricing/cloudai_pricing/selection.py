@@ -100,6 +100,28 @@ class Catalog:
         return self.capabilities.get(provider, {}).get(operation, {}).get(feature)
 
 
+def catalog_of(
+    book: Book | None,
+    overlay: Overlay | None,
+    *,
+    as_of: str | None = None,
+    snapshot: str | None = None,
+    capabilities: Capabilities | None = None,
+    local: Local | None = None,
+) -> Catalog:
+    """The prices of a day; defaults: the shipped book on its newest day, no own prices.
+
+    Raises `PlanError` where `snapshot` is not the id of these prices.
+    """
+    book = book or Book.shipped()
+    seen = book.at(as_of) if as_of is not None else book
+    if snapshot is not None and snapshot != seen.snapshot.id:
+        fix = f"This version has {seen.snapshot.id!r} of {seen.snapshot.date}"
+        raise PlanError(f"price snapshot {snapshot!r} is not here", fix=fix)
+    own = (overlay or NO_OVERLAY).at(as_of)
+    return Catalog(book=seen, overlay=own, capabilities=capabilities, local=local)
+
+
 def select(catalog: Catalog, provider: str, region: str, wanted: Wanted) -> Selection:
     """The charges of a line. Raises `Unpriced` with the reason, `PlanError` where two prices fit equally well."""
     for layer in catalog.layers(wanted.operation):

@@ -13,8 +13,9 @@ from cloudai_pricing.bulk import Variants, totals
 from cloudai_pricing.draft import Draft
 from cloudai_pricing.entries import build
 from cloudai_pricing.entry_check import check
-from cloudai_pricing.estimator import estimate, variants
+from cloudai_pricing.estimator import estimate
 from cloudai_pricing.selection import Charge
+from cloudai_pricing.variant_totals import variants
 from cloudai_pricing.workload_file import check as check_workload
 
 ROUNDINGS = (None, {"unit": "second", "increment": "15", "minimum": "15"}, {"increment": "0", "minimum": "0.01"})
