@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
 from typing import TYPE_CHECKING
 
@@ -63,6 +63,9 @@ def _parts(estimate: Estimate, diff: Diff | None, *, explain: bool) -> Iterator[
         yield Text(f"  {words.placed(estimate)}", style="dim")
     if estimate.risk is not None:
         yield from _risk(estimate.risk)
+    if crossed := words.crossing_rows(estimate):
+        yield Text("Where the price changes", style="bold")
+        yield _rows(words.CROSSINGS, crossed, left=(1, 2))
     for option in estimate.options:
         for gap in words.gaps(option):
             yield Text.assemble((">= ", "yellow"), f"{option.provider}: {gap}")
@@ -80,12 +83,16 @@ def _risk(risk: Risk) -> Iterator[RenderableType]:
     from cloudai_pricing import risk_words
 
     yield Text(risk_words.title(risk), style="bold")
+    yield _rows(risk_words.HEAD, risk_words.rows(risk), left=(0, len(risk_words.HEAD) - 1))
+
+
+def _rows(head: Sequence[str], rows: Sequence[Sequence[str]], *, left: tuple[int, ...]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for number, name in enumerate(risk_words.HEAD):
-        table.add_column(name, justify="right" if 0 < number < len(risk_words.HEAD) - 1 else "left")
-    for row in risk_words.rows(risk):
-        table.add_row(*row)
-    yield table
+    for number, name in enumerate(head):
+        table.add_column(name, justify="left" if number in left else "right")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return table
 
 
 def _table(estimate: Estimate) -> Table:

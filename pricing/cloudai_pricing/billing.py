@@ -53,6 +53,16 @@ class Plan:
         return units if times == 1 else units * times
 
 
+@dataclass
+class Month:
+    """One month in one case: per plan its pieces; the counters as they stand at the end."""
+
+    pieces: dict[str, list[tuple[int, Piece]]] = field(default_factory=dict)
+    positions: dict[Counter, Decimal] = field(default_factory=dict)
+    used: dict[Counter, Decimal] = field(default_factory=dict)
+    """Free units used up."""
+
+
 @dataclass(kw_only=True)
 class Bill:
     """What one plan comes to over all months. Lists have one number per month."""
@@ -68,16 +78,8 @@ class Bill:
     """Other lines that count on the same ladder."""
     marginal: Decimal | None = None
     next_at: Decimal | None = None
-
-
-@dataclass
-class _Month:
-    """One month in one case: per plan its pieces; the counters as they stand at the end."""
-
-    pieces: dict[str, list[tuple[int, Piece]]] = field(default_factory=dict)
-    positions: dict[Counter, Decimal] = field(default_factory=dict)
-    used: dict[Counter, Decimal] = field(default_factory=dict)
-    """Free units used up."""
+    ends: tuple[Month, ...] = ()
+    """The likely case of each month; one object where nothing changed."""
 
 
 def bill(plans: Sequence[Plan], months: int, free_tier: FreeTier, *, likely_only: bool = False) -> dict[str, Bill]:
@@ -85,23 +87,25 @@ def bill(plans: Sequence[Plan], months: int, free_tier: FreeTier, *, likely_only
     bills = {plan.line.name: Bill(shared=_sharers(plan, plans)) for plan in plans}
     ordered = sorted(plans, key=lambda plan: plan.order)
     by_name = {plan.line.name: plan for plan in plans}
-    known: dict[object, _Month] = {}
+    known: dict[object, Month] = {}
     ranged = not likely_only and any(plan.line.low != plan.line.high for plan in plans)
     cases = (0, 1, 2) if ranged else (1,)
-    last = _Month()
+    likely: list[Month] = []
     for month in range(1, months + 1):
         for case in cases:
             amounts = {plan.line.name: plan.volumes[month - 1][case] for plan in ordered}
             key = (tuple(amounts.values()), _limited(ordered, month, free_tier))
             if key not in known:
                 known[key] = month_of(ordered, amounts, month, free_tier)
-            last = known[key] if case == 1 else last
+            if case == 1:
+                likely.append(known[key])
             for name, one in bills.items():
                 _add(one, by_name[name], known[key].pieces.get(name, []), case)
     for name, one in bills.items():
         if not ranged:
             one.low = one.high = one.likely
-        one.marginal, one.next_at = _next(by_name[name], last, months, free_tier)
+        one.ends = tuple(likely)
+        one.marginal, one.next_at = _next(by_name[name], likely[-1], months, free_tier)
     return bills
 
 
@@ -112,9 +116,9 @@ def total(plans: Sequence[Plan], months: int, free_tier: FreeTier) -> tuple[int,
     return unknown, sum((sum(one.likely, ZERO) for one in bills.values()), ZERO)
 
 
-def month_of(plans: Sequence[Plan], amounts: Mapping[str, Decimal], month: int, free_tier: FreeTier) -> _Month:
+def month_of(plans: Sequence[Plan], amounts: Mapping[str, Decimal], month: int, free_tier: FreeTier) -> Month:
     """One month: plans in the order in which they count."""
-    state = _Month()
+    state = Month()
     for plan in plans:
         found = state.pieces.setdefault(plan.line.name, [])
         if not amounts[plan.line.name]:
@@ -186,7 +190,7 @@ def _sharers(plan: Plan, plans: Sequence[Plan]) -> frozenset[str]:
     )
 
 
-def _next(plan: Plan, state: _Month, month: int, free_tier: FreeTier) -> tuple[Decimal | None, Decimal | None]:
+def _next(plan: Plan, state: Month, month: int, free_tier: FreeTier) -> tuple[Decimal | None, Decimal | None]:
     """What one more billed unit would cost in a month, and at which unit of the base price that changes."""
     base = plan.charges[0].price
     marginal, next_at = ZERO, None

@@ -1,8 +1,8 @@
 """The price book: all entries of `book/*.toml`, those in force on a day, and the id of what they say.
 
 The readable files are the truth. `book_compiled.jsonl` beside them (`python -m cloudai_pricing.compile`) is the same
-rows in a form that loads in a millisecond: a header, then one row per line, read only for the operations asked for.
-It is used only while it was made from exactly the files that are there.
+rows in a form that loads in a millisecond: a header with an index, then one row per line, read only for the
+operations, providers and regions asked for. It is used only while it was made from exactly the files that are there.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from cloudai_pricing.errors import PlanError
 from cloudai_pricing.exact import plain
 from cloudai_pricing.tomlfile import TomlError, TomlFile
 
+Index = Mapping[str, Mapping[str, Mapping[str, Sequence[int]]]]
+"""Operation -> provider -> region -> the numbers of its rows."""
 FOLDER = Path(__file__).with_name("book")
 COMPILED = Path(__file__).with_name("book_compiled.jsonl")
 _NOT_SAID = ("where", "until", "own")
@@ -39,8 +41,8 @@ class Book:
     def __init__(
         self,
         *,
-        rows: Sequence[Row | str],
-        index: Mapping[str, Sequence[int]],
+        rows: Sequence[Row | bytes],
+        index: Index,
         regions: Mapping[str, Sequence[str]],
         snapshots: Sequence[Snapshot],
         as_of: str,
@@ -48,7 +50,7 @@ class Book:
         self._rows = rows
         self._index = index
         self._snapshots = snapshots
-        self._prices: dict[str, tuple[Price, ...]] = {}
+        self._prices: dict[int, Price | None] = {}
         self.regions = regions
         """Provider -> the regions that any of its entries name."""
         self.as_of = as_of
@@ -92,19 +94,32 @@ class Book:
         """All providers that have any entry."""
         return tuple(sorted(self.regions))
 
-    def prices(self, operation: str) -> tuple[Price, ...]:
-        """The entries in force for one operation, in the order of the files."""
-        found = self._prices.get(operation)
-        if found is None:
-            rows = (self.row(number) for number in self._index.get(operation, ()))
-            found = tuple(build(_known(row)) for row in rows if self._in_force(row))
-            self._prices[operation] = found
-        return found
+    def prices(self, operation: str, provider: str | None = None, *regions: str) -> tuple[Price, ...]:
+        """The entries in force for one operation, in the order of the files; of a provider, of its regions only."""
+        by_provider = self._index.get(operation, {})
+        chosen = by_provider.values() if provider is None else (by_provider.get(provider, {}),)
+        numbers = (n for by_region in chosen for region in regions or by_region for n in by_region.get(region, ()))
+        return tuple(price for number in sorted(numbers) if (price := self._price(number)) is not None)
+
+    def providers_of(self, operation: str) -> frozenset[str]:
+        """Who has an entry in force for an operation, in any region."""
+        return frozenset(
+            provider
+            for provider, by_region in self._index.get(operation, {}).items()
+            if any(self._price(number) is not None for numbers in by_region.values() for number in numbers)
+        )
+
+    def _price(self, number: int) -> Price | None:
+        """One entry; None: it is not in force."""
+        if number not in self._prices:
+            row = self.row(number)
+            self._prices[number] = build(_known(row)) if self._in_force(row) else None
+        return self._prices[number]
 
     def row(self, number: int) -> Row:
         """One entry, in force or not, as plain data."""
         row = self._rows[number]
-        return cast("Row", json.loads(row)) if isinstance(row, str) else row
+        return cast("Row", json.loads(row)) if isinstance(row, bytes) else row
 
     def rows(self) -> list[Row]:
         """All entries, in force or not, as plain data."""
@@ -175,12 +190,13 @@ def _end(row: Row, dates: Mapping[str, Row]) -> str | None:
     return min((since for since in dates if since > str(row["effective_from"])), default=None)
 
 
-def index_of(rows: Sequence[Row]) -> dict[str, list[int]]:
-    """Operation -> the numbers of its rows."""
-    index: dict[str, list[int]] = {}
+def index_of(rows: Sequence[Row]) -> Index:
+    """Where the rows of an operation, provider and region are."""
+    index: dict[str, dict[str, dict[str, list[int]]]] = {}
     for number, row in enumerate(rows):
         for operation in cast("Sequence[str]", row["operations"]):
-            index.setdefault(operation, []).append(number)
+            regions = index.setdefault(operation, {}).setdefault(str(row["provider"]), {})
+            regions.setdefault(str(row["region"]), []).append(number)
     return index
 
 
@@ -227,6 +243,7 @@ def compiled_text(folder: Path) -> str:
     snapshots = snapshots_of(rows)
     header = {
         "sources": fingerprint(folder),
+        "sizes": {path.name: path.stat().st_size for path in sorted(folder.glob("*.toml"))},
         "snapshots": [[snapshot.since, snapshot.id, snapshot.date] for snapshot in snapshots],
         "regions": regions_of(rows),
         "index": index_of(rows),

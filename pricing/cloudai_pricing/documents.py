@@ -24,6 +24,8 @@ def to_markdown(estimate: Estimate, *, diff: Diff | None = None, explain: bool =
 
         parts.append(f"**{_md(risk_words.title(estimate.risk))}**")
         parts.append(md_table(risk_words.HEAD, risk_words.rows(estimate.risk), left=1))
+    if crossed := words.crossing_rows(estimate):
+        parts += ["**Where the price changes**", md_table(words.CROSSINGS, crossed, left=3)]
     if gaps := "\n".join(f"- `>=` {_md(gap)}" for gap in _gaps(estimate)):
         parts.append(gaps)
     if diff is not None:
@@ -50,6 +52,8 @@ def to_html(estimate: Estimate, *, diff: Diff | None = None) -> str:
 
         parts.append(f"<h2>{escape(risk_words.title(estimate.risk))}</h2>")
         parts.append(_html_table(risk_words.HEAD, risk_words.rows(estimate.risk)))
+    if crossed := words.crossing_rows(estimate):
+        parts += ["<h2>Where the price changes</h2>", _html_table(words.CROSSINGS, crossed)]
     parts.append(_html_list([f">= {gap}" for gap in _gaps(estimate)]))
     if diff is not None:
         parts.append(f"<pre>{escape(chr(10).join(diff_words.to_lines(diff)))}</pre>")

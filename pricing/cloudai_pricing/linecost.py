@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from cloudai_pricing.billing import Bill, Plan
+from cloudai_pricing import words
+from cloudai_pricing.billing import Bill, FreeTier, Plan
+from cloudai_pricing.crossings import crossings
 from cloudai_pricing.exact import ONE, PRICE_PLACES, ZERO, cut, grouped
 from cloudai_pricing.model import NOTHING, Candidate, LineCost, Range, Slice
 from cloudai_pricing.units import base_of, plural
 from cloudai_pricing.workload import Line
 
 
-def line_cost(plan: Plan, one: Bill, notes: tuple[str, ...], candidates: tuple[Candidate, ...]) -> LineCost:
+def line_cost(
+    plan: Plan, one: Bill, notes: tuple[str, ...], candidates: tuple[Candidate, ...], free_tier: FreeTier
+) -> LineCost:
     """What a billed plan shows."""
     by_month = tuple(
         Range(low=low, likely=likely, high=high)
@@ -20,6 +24,7 @@ def line_cost(plan: Plan, one: Bill, notes: tuple[str, ...], candidates: tuple[C
     slices = _slices(plan, one)
     cost = sum(by_month, NOTHING)
     base = plan.charges[0].price
+    crossed = crossings(plan, one.ends, free_tier)
     billed = sum((quantity for key, quantity in one.pieces.items() if key[0] == 0 and not key[5]), ZERO)
     free = sum((quantity for key, quantity in one.pieces.items() if key[0] == 0 and key[4]), ZERO)
     return LineCost(
@@ -37,8 +42,9 @@ def line_cost(plan: Plan, one: Bill, notes: tuple[str, ...], candidates: tuple[C
         marginal_unit_price=one.marginal,
         next_tier_at=one.next_at,
         slices=slices,
-        notes=(*notes, *_remarks(plan, one)),
+        notes=(*notes, *_remarks(plan, one), *(words.crossing(each) for each in crossed)),
         candidates=candidates,
+        crossings=crossed,
     )
 
 

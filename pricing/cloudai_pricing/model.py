@@ -65,6 +65,23 @@ class Candidate:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Crossing:
+    """From `month` on the next unit costs `after`, before it `before` (None: no known price).
+
+    `at`: the edge that was passed, billed units a month, upwards where `rising`; None: an allowance began or ended,
+    and the prices are of the first unit.
+    """
+
+    month: int
+    sku: str
+    unit: str
+    at: Decimal | None
+    rising: bool
+    before: Decimal | None
+    after: Decimal | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class LineCost:
     """One line on one provider, over all months. `cost` None: nothing of it is priced; not complete: a lower bound.
 
@@ -90,6 +107,8 @@ class LineCost:
     offered: bool = True
     """False: the provider is known not to have the operation (then nothing is unknown about its price)."""
     candidates: tuple[Candidate, ...] = ()
+    crossings: tuple[Crossing, ...] = ()
+    """Months in which the price of the next unit changes, by growth or because an allowance ends."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,16 +27,16 @@ def option_of(provider: str, region: str, quotes: Sequence[Quote], months: int, 
 
 def bill_lines(quotes: Sequence[Quote], months: int, free_tier: FreeTier) -> tuple[LineCost, ...]:
     bills = bill([quote.plan for quote in quotes if quote.plan is not None], months, free_tier)
-    return tuple(_line(quote, bills.get(quote.line.name), months) for quote in quotes)
+    return tuple(_line(quote, bills.get(quote.line.name), months, free_tier) for quote in quotes)
 
 
-def _line(quote: Quote, one: Bill | None, months: int) -> LineCost:
+def _line(quote: Quote, one: Bill | None, months: int, free_tier: FreeTier) -> LineCost:
     operation = billable().get(quote.line.operation)
     if operation is not None and operation.free:
         return free_line(quote.line, months, quote.notes)
     if quote.plan is None or one is None:
         return unpriced_line(quote.line, months, quote.notes, offered=quote.offered)
-    return line_cost(quote.plan, one, quote.notes, quote.candidates)
+    return line_cost(quote.plan, one, quote.notes, quote.candidates, free_tier)
 
 
 def month_sums(lines: Sequence[LineCost], months: int) -> tuple[Range, ...]:

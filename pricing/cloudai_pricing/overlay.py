@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -23,8 +22,7 @@ class Discount(NamedTuple):
         return ONE - self.percent / 100
 
 
-@dataclass(frozen=True, kw_only=True)
-class Overlay:
+class Overlay(NamedTuple):
     """Own prices, which take the place of the book's, and discounts on the book's."""
 
     name: str = ""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from cloudai_pricing.billing import FreeTier, Plan, allowance
 from cloudai_pricing.entries import Price
@@ -16,8 +16,7 @@ from cloudai_pricing.exact import ONE, ZERO, cut
 from cloudai_pricing.units import factor
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pool:
+class Pool(NamedTuple):
     """Plans of one entry. Months of equal volume are one, `weights` says how many."""
 
     weights: tuple[int, ...]

@@ -6,7 +6,6 @@ Two prices that fit equally well are an error that names both: the cheaper is ne
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -63,8 +62,7 @@ class Selection(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Catalog:
+class Catalog(NamedTuple):
     """The prices an estimate sees: own prices over the book's."""
 
     book: Book

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from cloudai_pricing.errors import PlanError, nearest
 from cloudai_pricing.exact import LARGEST, ONE, ZERO, cut, grouped
@@ -85,8 +84,7 @@ _PER = re.compile(r"(?:\s*/\s*|\s+(?:per|a|an|each)\s+)([A-Za-z]+)$")
 _PERCENT = re.compile(rf"\s*([+-]?{_NUMBER})\s*%\s*")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Quantity:
+class Quantity(NamedTuple):
     """An amount of a unit, as read; `period` is None where none was written."""
 
     amount: Decimal

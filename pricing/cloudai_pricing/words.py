@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
-from cloudai_pricing.exact import grouped, money
-from cloudai_pricing.model import Choice, Estimate, LineCost, Option, Range
+from cloudai_pricing.exact import each, grouped, money
+from cloudai_pricing.model import Choice, Crossing, Estimate, LineCost, Option, Range
 from cloudai_pricing.units import plural
 
 UNKNOWN = "unknown"
@@ -55,6 +55,41 @@ def gaps(option: Option) -> Iterator[str]:
     for line in option.lines:
         if not line.complete:
             yield f"{line.name}: {'; '.join(line.notes)}"
+
+
+CROSSINGS = ["month", "provider", "line", "billed in the month", "price of the next"]
+"""The head of `crossing_rows`."""
+
+
+def crossing_rows(estimate: Estimate) -> list[list[str]]:
+    """In which month which line comes to another price, by month; lines that share a ladder in one row."""
+    rows: dict[tuple[int, str, str, str, str], list[str]] = {}
+    for option in estimate.options:
+        for line in option.lines:
+            for one in line.crossings:
+                key = (one.month, option.provider, one.sku, _edge(one), _change(one))
+                rows.setdefault(key, []).append(line.name)
+    return [
+        [str(month), provider, ", ".join(dict.fromkeys(lines)), edge, change]
+        for (month, provider, _, edge, change), lines in sorted(rows.items())
+    ]
+
+
+def crossing(one: Crossing) -> str:
+    """`from month 4 on: above 1,000,000 images, $0.001 -> $0.0008 for the next (SKU)`."""
+    which = "the first" if one.at is None else "the next"
+    return f"from month {one.month} on: {_edge(one)}, {_change(one)} for {which} ({one.sku})"
+
+
+def _edge(one: Crossing) -> str:
+    if one.at is None:
+        return "a free allowance ends" if one.after else "a free allowance begins"
+    return f"{'above' if one.rising else 'up to'} {grouped(one.at)} {plural(one.unit, one.at)}"
+
+
+def _change(one: Crossing) -> str:
+    before, after = (UNKNOWN if price is None else each(price) for price in (one.before, one.after))
+    return f"{before} -> {after}"
 
 
 def placed(estimate: Estimate) -> str:
