@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from cloudai.config import Config, Route, nearest
+from cloudai.config import Config, Route
+from cloudai.config_document import nearest
 from cloudai.errors import CloudAIError, ConfigError, ErrorCode, Fault, ServiceError, Unsupported
 from cloudai.types.results import Notice
 

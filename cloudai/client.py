@@ -140,7 +140,7 @@ class _Opened:
 
     def explain(self, operation: str) -> Explanation:
         """Which backend would serve `operation`, why, what it lacks, its price per unit. Nothing is sent."""
-        from cloudai.config import nearest
+        from cloudai.config_document import nearest
         from cloudai.errors import InvalidInput
 
         if operation not in self._engine.plans:

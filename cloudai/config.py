@@ -8,43 +8,40 @@ Backends stay as written here; `cloudai.registry` types them, because only a pro
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cloudai.config_document import Document, Origin, nearest, parse_count, parse_duration
 from cloudai.errors import ConfigError
+from cloudai.routes import Route, check_pattern, parse_rate, parse_routes
 
 if TYPE_CHECKING:
-    from cloudai_pricing.tomlfile import TomlFile
+    from cloudai.ledger.settings import BudgetSettings
+
+__all__ = [
+    "BackendConfig",
+    "Config",
+    "InputSettings",
+    "Origin",
+    "Policy",
+    "Route",
+    "find_config",
+    "load_config",
+]
 
 CONFIG_NAME = "cloudai.toml"
-TOP_KEYS = ("backends", "routes", "policy", "budget", "inputs")
-STRATEGIES = ("ordered",)
-PLANNED_STRATEGIES = ("weighted", "cheapest", "fastest", "hedged")
+TOP_KEYS = ("backends", "routes", "policy", "rates", "budget", "inputs")
 DEFAULT_BACKEND = "local"
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _SECRET_KEY = re.compile(r"(^|_)(key|secret|token|password)$")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Origin:
-    """Where a value came from: `cloudai.toml:12`, `environment CLOUDAI_ROUTES` or `default`."""
-
-    place: str
-    line: int | None = None
-
-    def __str__(self) -> str:
-        return self.place if self.line is None else f"{self.place}:{self.line}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,29 +62,6 @@ class BackendConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Route:
-    """Which backends serve the operations that match `pattern`: a name, `service.*` or `*`."""
-
-    pattern: str
-    backends: tuple[str, ...]
-    strategy: str = "ordered"
-    origin: Origin
-    layer: int = 0
-    """0: the environment, 1: the file. All routes of a lower layer come first."""
-
-    @property
-    def wildcard(self) -> bool:
-        """A wildcard skips a backend that can't serve an operation; an exact route refuses it."""
-        return self.pattern.endswith("*")
-
-    def matches(self, operation: str) -> bool:
-        """Whether `operation` is meant."""
-        return self.pattern in ("*", operation) or (
-            self.pattern.endswith(".*") and operation.startswith(self.pattern[:-1])
-        )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Policy:
     """Times in seconds. The deadline spans all attempts, waits and fallbacks of one call."""
 
@@ -97,6 +71,19 @@ class Policy:
     backoff: float = 0.25
     """Upper bound of the first wait; doubles each time, with full jitter."""
     max_backoff: float = 8.0
+    max_retry_after: float = 300.0
+    """What a backend asks for beyond it is taken as this much."""
+    retry_tokens: int = 500
+    """Of each backend: a retry takes 14 after a fault, 5 after throttling, and an answer gives back. None: no retry."""
+    breaker_failures: int = 5
+    """Failures in a row after which a backend that has a fallback is left alone for `breaker_cooldown`."""
+    breaker_cooldown: float = 5.0
+    """Then one request tries it; the time doubles up to `max_cooldown` while that fails."""
+    max_cooldown: float = 60.0
+    quota_cooldown: float = 900.0
+    """The same after an exhausted quota or a billing stop."""
+    threads: int = 64
+    """Calls that `AsyncClient` runs at once at backends without an async path."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,6 +106,9 @@ class Config:
     routes: tuple[Route, ...]
     policy: Policy = Policy()
     inputs: InputSettings = InputSettings()
+    rates: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    """Backend -> operation pattern -> requests per second sent at most; `None`: the provider's documented quota."""
+    budget: BudgetSettings | None = None
     origins: Mapping[str, Origin] = field(default_factory=dict, repr=False)
     """Dotted key -> where its value came from, for `policy.*` and `inputs.*`."""
     warnings: tuple[str, ...] = ()
@@ -136,15 +126,7 @@ class Config:
     def only(self, backend: str) -> Config:
         """The same with every operation routed to one backend."""
         route = Route(pattern="*", backends=(backend,), origin=Origin(place="argument backend="))
-        config = Config(
-            source=self.source,
-            backends=_with_implicit(self.backends, (backend,)),
-            routes=(route,),
-            policy=self.policy,
-            inputs=self.inputs,
-            origins=self.origins,
-            warnings=self.warnings,
-        )
+        config = replace(self, backends=_with_implicit(self.backends, (backend,)), routes=(route,))
         _check_route_backends(config.backends, config.routes)
         return config
 
@@ -180,8 +162,8 @@ def load_config(path: str | os.PathLike[str] | None = None, environ: Mapping[str
     found = Path(path) if path is not None else find_config(environ=environ)
     layers = _environment_routes(environ)
     if found is None:
-        return _assemble(None, {}, layers, {}, {}, {}, ())
-    document = _Document.read(found)
+        return _assemble(Config(source=None, backends={}, routes=layers))
+    document = Document.read(found)
     document.expect_keys((), TOP_KEYS)
     if "budget" in document.root:
         raise ConfigError(
@@ -189,43 +171,31 @@ def load_config(path: str | os.PathLike[str] | None = None, environ: Mapping[str
             "than ignored: remove it"
         )
     backends = _backends(document)
-    routes = _routes(document.table("routes"), document, layer=1)
     policy, policy_origins = _policy(document)
     inputs, input_origins = _inputs(document)
     return _assemble(
-        found,
-        backends,
-        layers + routes,
-        policy,
-        inputs,
-        policy_origins | input_origins,
-        tuple(_literal_secrets(backends)),
+        Config(
+            source=found,
+            backends=backends,
+            routes=layers + parse_routes(document.table("routes"), document, layer=1),
+            policy=Policy(**policy),
+            inputs=InputSettings(**inputs),
+            rates=_rates(document, backends),
+            origins=policy_origins | input_origins,
+            warnings=tuple(_literal_secrets(backends)),
+        )
     )
 
 
-def _assemble(
-    source: Path | None,
-    backends: Mapping[str, BackendConfig],
-    routes: tuple[Route, ...],
-    policy: Mapping[str, Any],
-    inputs: Mapping[str, Any],
-    origins: Mapping[str, Origin],
-    warnings: tuple[str, ...],
-) -> Config:
+def _assemble(config: Config) -> Config:
+    """With the default route where there is none, and `local` where a route names it."""
+    routes = config.routes
     if not any(route.layer == 1 for route in routes):
-        routes += _default_route(source, backends, bool(routes))
+        routes += _default_route(config.source, config.backends, bool(routes))
     named = tuple(dict.fromkeys(name for route in routes for name in route.backends))
-    backends = _with_implicit(backends, named)
+    backends = _with_implicit(config.backends, named)
     _check_route_backends(backends, routes)
-    return Config(
-        source=source,
-        backends=backends,
-        routes=routes,
-        policy=Policy(**policy),
-        inputs=InputSettings(**inputs),
-        origins=origins,
-        warnings=warnings,
-    )
+    return replace(config, backends=backends, routes=routes)
 
 
 def _default_route(source: Path | None, backends: Mapping[str, BackendConfig], overridden: bool) -> tuple[Route, ...]:
@@ -258,60 +228,7 @@ def _check_route_backends(backends: Mapping[str, BackendConfig], routes: Iterabl
                 )
 
 
-# --- one file ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Document:
-    """A parsed file that knows on which line a key stands."""
-
-    path: Path
-    root: Mapping[str, Any]
-    prefix: tuple[str, ...]
-    file: TomlFile
-
-    @classmethod
-    def read(cls, path: Path) -> _Document:
-        from cloudai_pricing.tomlfile import TomlError, TomlFile
-
-        if not path.exists():
-            raise ConfigError(f"config file {path} does not exist: run `cloudai config init` to make one")
-        try:
-            file = TomlFile.load(path)
-        except TomlError as error:
-            raise ConfigError(str(error)) from error
-        prefix = ("tool", "cloudai") if path.name == "pyproject.toml" else ()
-        root: Any = file.data
-        for key in prefix:
-            root = root.get(key, {})
-        return cls(path=path, root=root, prefix=prefix, file=file)
-
-    def line(self, *keys: str) -> int | None:
-        return self.file.line_of((*self.prefix, *keys))
-
-    def origin(self, *keys: str) -> Origin:
-        return Origin(place=str(self.path), line=self.line(*keys))
-
-    def at(self, *keys: str) -> str:
-        return str(self.origin(*keys))
-
-    def table(self, *keys: str) -> Mapping[str, Any]:
-        value: Any = self.root
-        for depth, key in enumerate(keys):
-            value = value.get(key, {})
-            if not isinstance(value, dict):
-                raise ConfigError(f"{self.at(*keys[: depth + 1])}: [{'.'.join(keys)}] must be a table")
-        table: Mapping[str, Any] = value
-        return table
-
-    def expect_keys(self, keys: tuple[str, ...], known: Sequence[str]) -> None:
-        for key in self.table(*keys):
-            if key not in known:
-                where = f" in [{'.'.join(keys)}]" if keys else ""
-                raise ConfigError(f"{self.at(*keys, key)}: unknown key {key!r}{where}{nearest(key, known)}")
-
-
-def _backends(document: _Document) -> Mapping[str, BackendConfig]:
+def _backends(document: Document) -> Mapping[str, BackendConfig]:
     found = {}
     for name, values in document.table("backends").items():
         if not isinstance(values, dict):
@@ -330,37 +247,6 @@ def _backends(document: _Document) -> Mapping[str, BackendConfig]:
     return found
 
 
-def _routes(table: Mapping[str, Any], document: _Document | None, *, layer: int) -> tuple[Route, ...]:
-    routes = []
-    for pattern, value in table.items():
-        origin = document.origin("routes", pattern) if document else Origin(place="environment CLOUDAI_ROUTES")
-        routes.append(_route(pattern, value, origin, layer))
-    return tuple(routes)
-
-
-def _route(pattern: str, value: object, origin: Origin, layer: int) -> Route:
-    from cloudai_pricing.operations import operations
-
-    services = sorted({operation.service for operation in operations().values()})
-    known = [*operations(), *(f"{service}.*" for service in services), "*"]
-    if pattern not in known:
-        raise ConfigError(f"{origin}: route {pattern!r} matches no operation{nearest(pattern, known)}")
-    strategy: object = "ordered"
-    if isinstance(value, dict):
-        if unknown := sorted(set(value) - {"backends", "strategy"}):
-            key = unknown[0]
-            raise ConfigError(f"{origin}: unknown key {key!r} in route{nearest(key, ('backends', 'strategy'))}")
-        strategy, value = value.get("strategy", "ordered"), value.get("backends")
-    names = [value] if isinstance(value, str) else value
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        raise ConfigError(f'{origin}: route "{pattern}" needs a backend name or a list of them')
-    if strategy in PLANNED_STRATEGIES:
-        raise ConfigError(f'{origin}: strategy = "{strategy}" is not in this version of cloudai; "ordered" is')
-    if strategy not in STRATEGIES:
-        raise ConfigError(f"{origin}: unknown strategy {strategy!r}{nearest(str(strategy), STRATEGIES)}")
-    return Route(pattern=pattern, backends=tuple(dict.fromkeys(names)), origin=origin, layer=layer)
-
-
 def _environment_routes(environ: Mapping[str, str]) -> tuple[Route, ...]:
     text = environ.get("CLOUDAI_ROUTES")
     if not text:
@@ -371,23 +257,39 @@ def _environment_routes(environ: Mapping[str, str]) -> tuple[Route, ...]:
         raise ConfigError(f"environment variable CLOUDAI_ROUTES is not JSON: {error}") from None
     if not isinstance(table, dict):
         raise ConfigError('environment variable CLOUDAI_ROUTES must be an object: \'{"vision.*": "here"}\'')
-    return _routes(table, None, layer=0)
+    return parse_routes(table, None, layer=0)
 
 
 # --- values --------------------------------------------------------------------------------------
 
 
-def _policy(document: _Document) -> tuple[dict[str, Any], dict[str, Origin]]:
-    known = tuple(Policy.__dataclass_fields__)
-    document.expect_keys(("policy",), known)
+def _policy(document: Document) -> tuple[dict[str, Any], dict[str, Origin]]:
+    known = {name: field.type for name, field in Policy.__dataclass_fields__.items()}
+    document.expect_keys(("policy",), tuple(known))
     values: dict[str, Any] = {}
     for key, value in document.table("policy").items():
         where = document.at("policy", key)
-        values[key] = _count(value, where, key) if key == "max_attempts" else parse_duration(value, where=where)
+        values[key] = parse_count(value, where, key) if known[key] == "int" else parse_duration(value, where=where)
     return values, {f"policy.{key}": document.origin("policy", key) for key in values}
 
 
-def _inputs(document: _Document) -> tuple[dict[str, Any], dict[str, Origin]]:
+def _rates(document: Document, backends: Mapping[str, BackendConfig]) -> Mapping[str, Mapping[str, float | None]]:
+    """`[rates.NAME]`: operation pattern -> `"5/s"`, `"300/min"`, or `"quota"` for what the provider documents."""
+    found: dict[str, Mapping[str, float | None]] = {}
+    for name in document.table("rates"):
+        if name not in backends and name != DEFAULT_BACKEND:
+            raise ConfigError(f"{document.at('rates', name)}: no backend {name!r}{nearest(name, backends)}")
+        table = document.table("rates", name)
+        found[name] = {
+            check_pattern(pattern, document.origin("rates", name, pattern)): parse_rate(
+                value, where=document.at("rates", name, pattern)
+            )
+            for pattern, value in table.items()
+        }
+    return found
+
+
+def _inputs(document: Document) -> tuple[dict[str, Any], dict[str, Origin]]:
     document.expect_keys(("inputs",), tuple(InputSettings.__dataclass_fields__))
     values: dict[str, Any] = {}
     for key, value in document.table("inputs").items():
@@ -397,22 +299,8 @@ def _inputs(document: _Document) -> tuple[dict[str, Any], dict[str, Origin]]:
                 raise ConfigError(f'{where}: allow_hosts is a list of "host:port"')
             values[key] = frozenset(value)
         else:
-            values[key] = parse_duration(value, where=where) if key == "max_seconds" else _count(value, where, key)
+            values[key] = parse_duration(value, where=where) if key == "max_seconds" else parse_count(value, where, key)
     return values, {f"inputs.{key}": document.origin("inputs", key) for key in values}
-
-
-def _count(value: object, where: str, key: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ConfigError(f"{where}: {key} is a whole number of 1 or more, not {value!r}")
-    return value
-
-
-def parse_duration(value: object, *, where: str) -> float:
-    """Seconds of `"20s"`, `"500ms"`, `"2m"`, `"1h"`."""
-    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None or (seconds := float(match[1]) * _SECONDS[match[2]]) <= 0:
-        raise ConfigError(f'{where}: {value!r} is not a duration such as "20s", "500ms", "2m" or "1h"')
-    return seconds
 
 
 def expand(backend: BackendConfig, environ: Mapping[str, str] = os.environ) -> Mapping[str, Any]:
@@ -448,12 +336,3 @@ def _literal_secrets(backends: Mapping[str, BackendConfig]) -> Iterable[str]:
 def is_secret(key: str) -> bool:
     """Whether a value of this key is never shown."""
     return bool(_SECRET_KEY.search(key))
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """`: did you mean 'x'?`, or the list of what is known when nothing is near."""
-    names = list(known)
-    close = difflib.get_close_matches(name, names, n=1)
-    if close:
-        return f": did you mean {close[0]!r}?"
-    return f"; known: {', '.join(names)}" if names else ""

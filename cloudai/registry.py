@@ -12,7 +12,8 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from cloudai.capabilities import Capabilities, find_capabilities, load_capabilities
-from cloudai.config import BackendConfig, expand, nearest
+from cloudai.config import BackendConfig, expand
+from cloudai.config_document import nearest
 from cloudai.errors import ConfigError, MissingDependency
 
 if TYPE_CHECKING:

@@ -170,7 +170,7 @@ def begin(engine: Engine, operation: str, options: CallOptions) -> Job:
 
 def _unexpected(operation: str, options: CallOptions) -> str:
     """In Python's words. `**call` is typed, but only a type checker sees that."""
-    from cloudai.config import nearest
+    from cloudai.config_document import nearest
 
     name = min(options.keys() - CALL_KEYWORDS)
     verb = operation.rpartition(".")[2]

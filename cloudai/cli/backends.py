@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _chosen(reports: Sequence[BackendReport], names: Sequence[str]) -> Sequence[BackendReport]:
-    from cloudai.config import nearest
+    from cloudai.config_document import nearest
     from cloudai.errors import InvalidInput
 
     known = {report.name: report for report in reports}

@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _names(wanted: str | None, known: Mapping[str, Vocabulary]) -> list[str]:
-    from cloudai.config import nearest
+    from cloudai.config_document import nearest
     from cloudai.errors import InvalidInput
 
     if wanted is None:
@@ -80,7 +80,7 @@ def _names(wanted: str | None, known: Mapping[str, Vocabulary]) -> list[str]:
 def _columns(wanted: list[str]) -> dict[str, Column]:
     """The built-in providers, and those of other distributions. A broken one is told and left out."""
     from cloudai.capabilities import BUILTIN
-    from cloudai.config import nearest
+    from cloudai.config_document import nearest
     from cloudai.errors import CloudAIError, InvalidInput
     from cloudai.registry import Registry
 

@@ -218,7 +218,7 @@ def at_least_one(text: str) -> int:
 
 def duration(text: str) -> float:
     """Seconds of `20s`, `2m`, or of a plain number of seconds."""
-    from cloudai.config import parse_duration
+    from cloudai.config_document import parse_duration
     from cloudai.errors import ConfigError
 
     try:

@@ -37,7 +37,7 @@ def analyze_request(
 
 def operation_of(operations: Sequence[str]) -> str:
     """The first operation, checked: all of them must be ones that `analyze` takes."""
-    from cloudai.config import nearest
+    from cloudai.config_document import nearest
     from cloudai.errors import InvalidInput
 
     for operation in operations:

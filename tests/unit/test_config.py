@@ -143,9 +143,49 @@ MISTAKES = {
     ),
     "unknown backend": ('[routes]\n"*" = "lokal"\n', r"cloudai\.toml:2: route \"\*\" names backend 'lokal'"),
     "empty route": ('[routes]\n"*" = []\n', r"cloudai\.toml:2: route \"\*\" needs a backend name"),
-    "planned strategy": (
-        '[routes]\n"*" = { backends = "local", strategy = "cheapest" }\n',
-        r'cloudai\.toml:2: strategy = "cheapest" is not in this version',
+    "weights of another strategy": (
+        '[routes]\n"*" = { backends = "local", weights = { local = 1 } }\n',
+        r'cloudai\.toml:2: weights are for strategy = "weighted"',
+    ),
+    "weight of nobody": (
+        '[routes]\n"*" = { backends = "local", strategy = "weighted", weights = { lokal = 1 } }\n',
+        r"cloudai\.toml:2: weights names 'lokal', which is not on the route: did you mean 'local'",
+    ),
+    "all weights zero": (
+        '[routes]\n"*" = { backends = "local", strategy = "weighted", weights = { local = 0 } }\n',
+        r"cloudai\.toml:2: all weights are 0",
+    ),
+    "residency": (
+        '[routes]\n"*" = { backends = "local", residency = "germania" }\n',
+        r"cloudai\.toml:2: unknown residency 'germania': did you mean 'germany'",
+    ),
+    "feature of a wildcard": (
+        '[routes]\n"speech.*" = { backends = "local", needs = ["diarization"] }\n',
+        r"cloudai\.toml:2: speech\.\* has no feature 'diarization': name one operation",
+    ),
+    "feature": (
+        '[routes]\n"speech.transcribe" = { backends = "local", needs = ["diarisation"] }\n',
+        r"cloudai\.toml:2: .* has no feature 'diarisation': did you mean 'diarization'",
+    ),
+    "max cost": (
+        '[routes]\n"*" = { backends = "local", max_cost = "1 EUR" }\n',
+        r"cloudai\.toml:2: max_cost is an amount such as \"0\.01 USD\", not '1 EUR'",
+    ),
+    "detector": (
+        '[routes]\n"*" = { backends = "local", redact = ["e-mail"] }\n',
+        r"cloudai\.toml:2: redact: unknown detector 'e-mail': did you mean 'email'",
+    ),
+    "cache": (
+        '[routes]\n"*" = { backends = "local", cache = { max_age = "soon" } }\n',
+        r"cloudai\.toml:2: 'soon' is not a duration",
+    ),
+    "rate": (
+        '[rates.local]\n"*" = "5 per second"\n',
+        r"cloudai\.toml:2: '5 per second' is not a rate such as",
+    ),
+    "rate of nobody": (
+        '[rates.lokal]\n"*" = "5/s"\n',
+        r"cloudai\.toml:1: no backend 'lokal'",
     ),
     "unknown strategy": (
         '[routes]\n"*" = { backends = "local", strategy = "order" }\n',
