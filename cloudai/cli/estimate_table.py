@@ -59,7 +59,7 @@ def _parts(estimate: Estimate, diff: Diff | None, *, explain: bool) -> Iterator[
     yield _table(estimate)
     if estimate.mix is not None and len(estimate.options) > 1:
         mix = estimate.mix
-        yield Text.assemble(("Least mix: ", "bold"), words.amount(mix.total, complete=mix.complete), _span(mix.total))
+        yield Text.assemble(("Least mix: ", "bold"), words.mix_total(mix), _span(mix.total))
         yield Text(f"  {words.placed(estimate)}", style="dim")
     if estimate.risk is not None:
         yield from _risk(estimate.risk)

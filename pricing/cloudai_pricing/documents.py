@@ -93,7 +93,7 @@ def _cell(line: LineCost, *, best: bool) -> str:
 def _mix(estimate: Estimate) -> tuple[str, str] | None:
     if estimate.mix is None or len(estimate.options) < 2:
         return None
-    return words.amount(estimate.mix.total, complete=estimate.mix.complete), words.placed(estimate)
+    return words.mix_total(estimate.mix), words.placed(estimate)
 
 
 def _gaps(estimate: Estimate) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from cloudai_pricing.errors import PlanError, nearest
-from cloudai_pricing.regions import region_of
+from cloudai_pricing.regions import region_of, same_place
 from cloudai_pricing.selection import Catalog
 from cloudai_pricing.workload import Workload
 
@@ -26,9 +26,9 @@ def places(workload: Workload, catalog: Catalog, asked: Sequence[str], region: s
         if where is not None:
             found.append((name, where))
         elif asked:
-            raise _no_region(region or workload.region_on(name), name)
+            raise _no_region(workload, region, name)
     if not found:
-        raise _no_region(region or workload.region, "any provider that prices this")
+        raise _no_region(workload, region, "any provider that prices this")
     return found
 
 
@@ -38,9 +38,13 @@ def check_names(names: Sequence[str], known: Mapping[str, object]) -> None:
             raise PlanError(f"unknown provider {name!r}", fix=nearest(name, {*known, *KNOWN_PROVIDERS}))
 
 
-def _no_region(region: str, whose: str) -> PlanError:
-    fix = "Use a neutral one, like us or eu, or the provider's own"
-    return PlanError(f"{region!r} is not a region of {whose}", fix=fix, path=("region",))
+def _no_region(workload: Workload, region: str | None, whose: str) -> PlanError:
+    """`region`: from the flag; None: the workload names it."""
+    name = region or workload.region_on(whose)
+    there = same_place(name, whose)
+    fix = f"There it is {there!r}" if there else "Use a neutral one, like us or eu, or the provider's own"
+    wrong = PlanError(f"{name!r} is not a region of {whose}", fix=fix)
+    return wrong.about("region") if region is None else wrong
 
 
 def _regions(

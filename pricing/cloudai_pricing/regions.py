@@ -1,8 +1,8 @@
-"""Neutral regions (`us`, `eu`, `japan`) to a region of each provider, by the table in `regions.toml`."""
+"""Neutral regions (`us`, `eu`, `japan`) to each provider's, by `regions.toml`; which are near one, by `areas.toml`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import cast
@@ -46,5 +46,46 @@ def region_of(name: str, provider: str, known: Mapping[str, tuple[str, ...]] | N
         return name
     others = frozenset(neutral).union(*own.values(), *priced.values())
     if name not in others:
-        raise PlanError(f"unknown region {name!r}", fix=nearest(name, others))
+        raise PlanError(f"unknown region {name!r}", fix=_meant(name, others - {GLOBAL}))
     return None if provider in own else name
+
+
+def _meant(name: str, known: frozenset[str]) -> str:
+    """A near name; else the neutral region whose title has the word; else all neutral ones."""
+    neutral = _tables()[0]
+    word = name.lower()
+    titled = [one for one, row in neutral.items() if len(word) > 3 and word in row["title"].lower()]
+    if titled:
+        return f"Did you mean {titled[0]!r}?"
+    found = nearest(name, known)
+    if found.endswith("?"):
+        return found
+    return f"Take a neutral one ({', '.join(neutral)}) or a provider's own, like us-east-1 or westeurope"
+
+
+def same_place(name: str, provider: str) -> str | None:
+    """A provider's region where another provider has one of this name, by the neutral regions; None: not known."""
+    rows = (row for row in _tables()[0].values() if name in (row[key] for key in row if key != "title"))
+    return next((row[provider] for row in rows if provider in row), None)
+
+
+def neighbours(region: str, names: Iterable[str]) -> tuple[str, ...]:
+    """Regions with those in the same part of the world first, then those in parts near it."""
+    parts = (area_of(region), *_areas()[1].get(area_of(region), ()))
+    return tuple(sorted(names, key=lambda name: (parts.index(area_of(name)) if area_of(name) in parts else 99, name)))
+
+
+def area_of(region: str) -> str:
+    """The part of the world a region is in; nothing where that is not known."""
+    for area, words in _areas()[0].items():
+        if any(region.startswith(word) if word.endswith("-") else word in region for word in words):
+            return area
+    return ""
+
+
+@cache
+def _areas() -> tuple[Mapping[str, Sequence[str]], Mapping[str, Sequence[str]]]:
+    """Part of the world -> what names of regions there have; -> the parts near it."""
+    file = TomlFile.load(Path(__file__).with_name("areas.toml"), name="areas.toml")
+    table = cast("Mapping[str, Mapping[str, Sequence[str]]]", file.data)
+    return table["members"], table["near"]

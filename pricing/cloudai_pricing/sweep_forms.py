@@ -61,7 +61,7 @@ def _row(step: Step, providers: Sequence[str]) -> list[str]:
     mix = step.estimate.mix
     if mix is None:
         return [*cells, words.UNKNOWN, ""]
-    return [*cells, words.amount(mix.total, complete=mix.complete), words.placed(step.estimate)]
+    return [*cells, words.mix_total(mix), words.placed(step.estimate)]
 
 
 def to_markdown(sweep: Sweep) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from cloudai_pricing.exact import each, grouped, money
-from cloudai_pricing.model import Choice, Crossing, Estimate, LineCost, Option, Range
+from cloudai_pricing.model import Choice, Crossing, Estimate, LineCost, Mix, Option, Range
 from cloudai_pricing.units import plural
 
 UNKNOWN = "unknown"
@@ -24,6 +24,13 @@ def sum_of(costs: Range, option: Option) -> str:
     if all(line.cost is None for line in option.lines):
         return UNKNOWN
     return amount(costs, complete=option.complete)
+
+
+def mix_total(mix: Mix) -> str:
+    """The mix's total in words: `unknown` where none of its lines has a price."""
+    if all(choice.cost is None for choice in mix.choices):
+        return UNKNOWN
+    return amount(mix.total, complete=mix.complete)
 
 
 def span(costs: Range) -> str:
