@@ -121,22 +121,27 @@ def fit(
     raise InvalidInput(_wrong_type(media, content_types, whose))
 
 
-def check_text(text: str, *, limits: TextLimits, whose: str) -> None:
+def check_text(text: str, *, limits: TextLimits, whose: str, what: str = "the text") -> None:
     """Refuses a lone surrogate (with its position) and a text beyond `max_characters` or `max_text_bytes` (UTF-8)."""
-    try:
-        size = len(text.encode())
-    except UnicodeEncodeError as error:
-        raise InvalidInput(
-            f"character {error.start} of the text is half of a surrogate pair (U+{ord(text[error.start]):04X}), "
-            "not a character; was it cut, or decoded with 'surrogateescape'?"
-        ) from error
+    size = utf8_size(text)
     for name, value, allowed, unit in (
         ("max_characters", len(text), limits.max_characters, "characters"),
         ("max_text_bytes", size, limits.max_text_bytes, "bytes in UTF-8"),
     ):
         if allowed is not None and value > allowed:
             why = _because(name, limits.source)
-            raise TooLarge(f"the text has {value:,} {unit}; {whose} takes at most {allowed:,} {why}. Split it.")
+            raise TooLarge(f"{what} has {value:,} {unit}; {whose} takes at most {allowed:,} {why}. Split it.")
+
+
+def utf8_size(text: str) -> int:
+    """Bytes in UTF-8. Raises `InvalidInput` for a lone surrogate, with its position."""
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError as error:
+        raise InvalidInput(
+            f"character {error.start} of the text is half of a surrogate pair (U+{ord(text[error.start]):04X}), "
+            "not a character; was it cut, or decoded with 'surrogateescape'?"
+        ) from error
 
 
 def accepted(content_type: str | None, content_types: Collection[str]) -> bool:
