@@ -8,6 +8,7 @@ operations, providers and regions asked for. It is used only while it was made f
 from __future__ import annotations
 
 import json
+import os
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -98,7 +99,7 @@ class Book:
         """The entries in force for one operation, in the order of the files; of a provider, of its regions only."""
         by_provider = self._index.get(operation, {})
         chosen = by_provider.values() if provider is None else (by_provider.get(provider, {}),)
-        numbers = (n for by_region in chosen for region in regions or by_region for n in by_region.get(region, ()))
+        numbers = {n for by_region in chosen for region in regions or by_region for n in by_region.get(region, ())}
         return tuple(price for number in sorted(numbers) if (price := self._price(number)) is not None)
 
     def providers_of(self, operation: str) -> frozenset[str]:
@@ -243,7 +244,6 @@ def compiled_text(folder: Path) -> str:
     snapshots = snapshots_of(rows)
     header = {
         "sources": fingerprint(folder),
-        "sizes": {path.name: path.stat().st_size for path in sorted(folder.glob("*.toml"))},
         "snapshots": [[snapshot.since, snapshot.id, snapshot.date] for snapshot in snapshots],
         "regions": regions_of(rows),
         "index": index_of(rows),
@@ -252,20 +252,30 @@ def compiled_text(folder: Path) -> str:
     return "".join(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n" for line in lines)
 
 
-def fingerprint(folder: Path) -> dict[str, int]:
-    """File name -> checksum of each readable file: whether a compiled form is of these files."""
-    paths = sorted(folder.glob("*.toml"))
-    return {path.name: zlib.crc32(path.read_bytes().replace(b"\r\n", b"\n")) for path in paths}
+def fingerprint(folder: Path) -> dict[str, list[int]]:
+    """File name -> length and checksum of each readable file: whether a compiled form is of these files."""
+    texts = {path.name: path.read_bytes().replace(b"\r\n", b"\n") for path in sorted(folder.glob("*.toml"))}
+    return {name: [len(text), zlib.crc32(text)] for name, text in texts.items()}
+
+
+def _is_of(sources: Mapping[str, Sequence[int]], compiled: Path, folder: Path) -> bool:
+    """Whether the readable files are those that were compiled: of their lengths and older, else read again."""
+    made = compiled.stat().st_mtime_ns
+    found = {entry.name: entry.stat() for entry in os.scandir(folder) if entry.name.endswith(".toml")}
+    older = all(stat.st_mtime_ns < made for stat in found.values())
+    lengths = {name: length for name, (length, _) in sources.items()}
+    unchanged = older and lengths == {name: stat.st_size for name, stat in found.items()}
+    return unchanged or sources == fingerprint(folder)
 
 
 def load_compiled(path: Path = COMPILED, folder: Path = FOLDER) -> Book | None:
     """The compiled book, or None where it is missing or not of the readable files that are there."""
     try:
-        first, *rows = path.read_text(encoding="utf-8").splitlines()
+        first, *rows = path.read_bytes().splitlines()
         header = json.loads(first)
+        if not _is_of(header["sources"], path, folder):
+            return None
     except (OSError, ValueError):
-        return None
-    if header["sources"] != fingerprint(folder):
         return None
     snapshots = [Snapshot(since=since, id=name, date=date) for since, name, date in header["snapshots"]]
     return Book(

@@ -18,6 +18,7 @@ LARGEST = Decimal("1e18")
 """No quantity may pass this: it is a slip of the pen, and keeps every product within the context's digits."""
 
 _CONTEXT = Context(prec=80, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation])
+_STEPS = {places: Decimal(1).scaleb(-places) for places in range(PRICE_PLACES + 1)}
 
 
 def exactly() -> AbstractContextManager[Context]:
@@ -27,10 +28,8 @@ def exactly() -> AbstractContextManager[Context]:
 
 def cut(number: Decimal, places: int = PLACES) -> Decimal:
     """To at most so many decimal places; a number that has no more stays as it is."""
-    exponent = number.as_tuple().exponent
-    if isinstance(exponent, int) and exponent >= -places:
-        return number
-    return number.quantize(Decimal(1).scaleb(-places), context=_CONTEXT)
+    short = number.quantize(_STEPS[places], ROUND_HALF_EVEN, _CONTEXT)
+    return number if short == number else short
 
 
 def ceiling(number: Decimal, step: Decimal) -> Decimal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,32 @@ def test_a_compiled_form_of_other_files_is_not_used(tmp_path):
     assert load_compiled(compiled, folder) is None
     compiled.write_text("not json\n", encoding="utf-8")
     assert load_compiled(compiled, folder) is None
+
+
+@pytest.mark.parametrize("wait", [-(10**9), 0, 10**9])
+def test_a_changed_price_counts_whatever_the_clocks_of_the_files_say(tmp_path, wait):
+    folder = tmp_path / "book"
+    folder.mkdir()
+    source, compiled = folder / "acme.toml", tmp_path / "compiled.jsonl"
+    source.write_text(entry("0.1", "2026-01-01"), encoding="utf-8")
+    compiled.write_text(compiled_text(folder), encoding="utf-8")
+    source.write_text(entry("0.25", "2026-01-01"), encoding="utf-8")
+    made = compiled.stat().st_mtime_ns + wait
+    os.utime(source, ns=(made, made))
+    assert load_compiled(compiled, folder) is None
+    source.write_bytes(entry("0.1", "2026-01-01").encode().replace(b"\n", b"\r\n"))
+    os.utime(source, ns=(made, made))
+    assert load_compiled(compiled, folder) is not None
+
+
+def test_prices_of_a_region_are_those_of_all_that_name_it():
+    book = Book.shipped()
+    every = book.prices("vision.detect_labels")
+    here = book.prices("vision.detect_labels", "azure", "eastus", "westeurope")
+    assert here
+    assert here == tuple(p for p in every if p.provider == "azure" and p.region in ("eastus", "westeurope"))
+    assert book.providers_of("vision.detect_labels") == {price.provider for price in every}
+    assert book.prices("vision.detect_labels", "acme") == ()
 
 
 def test_as_of_gives_the_price_in_force_that_day(tmp_path):
