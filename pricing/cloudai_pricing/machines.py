@@ -10,7 +10,7 @@ from cloudai_pricing.errors import PlanError, nearest
 from cloudai_pricing.exact import plain
 from cloudai_pricing.model import Candidate
 from cloudai_pricing.regions import GLOBAL
-from cloudai_pricing.selection import Catalog, Charge, Selection, Unpriced
+from cloudai_pricing.selection import Catalog, Charge, Selection, Unpriced, no_price_in
 from cloudai_pricing.workload import Machine
 
 
@@ -35,13 +35,13 @@ def choose(catalog: Catalog, provider: str, region: str, operation: str, machine
         raise Unpriced("no spot price is known" if machine.spot else "only spot prices are known")
     here = [price for price in fit if price.region in (region, GLOBAL)]
     if not here:
-        raise Unpriced(f"no price in {region} is known; there is one in {', '.join(sorted({p.region for p in fit}))}")
+        raise Unpriced(no_price_in(region, fit))
     return _cheapest(catalog, here, machine)
 
 
 def _instances(catalog: Catalog, provider: str, operation: str) -> list[Price]:
-    for layer in catalog.layers(operation):
-        if found := [price for price in layer if price.provider == provider and price.instance]:
+    for layer in catalog.layers(operation, provider):
+        if found := [price for price in layer if price.instance]:
             return found
     return []
 

@@ -14,7 +14,7 @@ from cloudai_pricing.entries import Price
 from cloudai_pricing.errors import PlanError
 from cloudai_pricing.exact import ONE
 from cloudai_pricing.overlay import NO_OVERLAY, Overlay
-from cloudai_pricing.regions import GLOBAL
+from cloudai_pricing.regions import GLOBAL, neighbours
 from cloudai_pricing.units import convertible, plural
 
 if TYPE_CHECKING:
@@ -71,14 +71,16 @@ class Catalog(NamedTuple):
     local: Local | None = None
     """Machines of the user's own."""
 
-    def layers(self, operation: str) -> tuple[tuple[Price, ...], tuple[Price, ...]]:
-        """Own prices of an operation, then the book's."""
-        own = tuple(price for price in self.overlay.prices if operation in price.operations)
-        return own, self.book.prices(operation)
+    def layers(self, operation: str, provider: str, *regions: str) -> tuple[tuple[Price, ...], tuple[Price, ...]]:
+        """A provider's own prices of an operation, then the book's; of these regions only, where any are named."""
+        own = (p for p in self.overlay.prices if p.provider == provider and operation in p.operations)
+        here = tuple(price for price in own if not regions or price.region in regions)
+        return here, self.book.prices(operation, provider, *regions)
 
     def providers(self, operation: str) -> frozenset[str]:
         """Who prices an operation anywhere."""
-        return frozenset(price.provider for layer in self.layers(operation) for price in layer)
+        own = (price.provider for price in self.overlay.prices if operation in price.operations)
+        return self.book.providers_of(operation).union(own)
 
     def regions(self) -> dict[str, tuple[str, ...]]:
         """Provider -> all regions that its prices name."""
@@ -122,9 +124,8 @@ def catalog_of(
 
 def select(catalog: Catalog, provider: str, region: str, wanted: Wanted) -> Selection:
     """The charges of a line. Raises `Unpriced` with the reason, `PlanError` where two prices fit equally well."""
-    for layer in catalog.layers(wanted.operation):
-        prices = [price for price in layer if price.provider == provider]
-        bases = _bases(prices, region, wanted)
+    for layer in catalog.layers(wanted.operation, provider, region, GLOBAL):
+        bases = _bases(layer, region, wanted)
         if bases:
             return _with_addons(catalog, provider, region, wanted, bases)
     raise Unpriced(_why(catalog, provider, region, wanted))
@@ -223,23 +224,20 @@ def _missing(
 
 def _included(catalog: Catalog, provider: str, operation: str, feature: str) -> bool:
     """Offered, by the capability data, and charged for nowhere: then it is in the price."""
-    charged = (price for layer in catalog.layers(operation) for price in layer if feature in price.features)
-    if any(price.provider == provider for price in charged):
+    if any(feature in price.features for layer in catalog.layers(operation, provider) for price in layer):
         return False
     return catalog.supports(provider, operation, feature) in ("yes", "partial")
 
 
 def _addon(catalog: Catalog, base: Price, region: str, wanted: Wanted, feature: str) -> Price | None:
     """The add-on for a feature; one with a variant goes with a base of that variant only."""
-    for layer in catalog.layers(wanted.operation):
+    for layer in catalog.layers(wanted.operation, base.provider, region, GLOBAL):
         fit = [
             price
             for price in layer
-            if price.provider == base.provider
-            and price.kind == "addon"
+            if price.kind == "addon"
             and feature in price.features
             and convertible(price.unit, wanted.unit)
-            and price.region in (region, GLOBAL)
             and price.variant in (None, base.variant)
         ]
         if fit:
@@ -251,7 +249,7 @@ def _addon(catalog: Catalog, base: Price, region: str, wanted: Wanted, feature: 
 
 def _why(catalog: Catalog, provider: str, region: str, wanted: Wanted) -> str:
     """The nearest reason why nothing fits, from the widest to the narrowest."""
-    prices = [p for layer in catalog.layers(wanted.operation) for p in layer if p.provider == provider]
+    prices = [price for layer in catalog.layers(wanted.operation, provider) for price in layer]
     if not prices:
         if catalog.supports(provider, wanted.operation) == "no":
             return f"{provider} does not offer {wanted.operation}"
@@ -286,7 +284,12 @@ def _why(catalog: Catalog, provider: str, region: str, wanted: Wanted) -> str:
         if not left:
             return reason(prices)
         prices = left
-    return f"no price in {region} is known; there is one in {_words(sorted({price.region for price in prices}))}"
+    return no_price_in(region, prices)
+
+
+def no_price_in(region: str, prices: Iterable[Price]) -> str:
+    """That a region has no price, and where there is one, the nearest first."""
+    return f"no price in {region} is known; there is one in {_words(neighbours(region, {p.region for p in prices}))}"
 
 
 def _words(names: Sequence[str]) -> str:
