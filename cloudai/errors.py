@@ -6,6 +6,7 @@
     │   └── TooLarge             ... is over a limit that the message names (too_large)
     ├── Unsupported              the backend cannot do this, with the reason (unsupported)
     │   └── MissingDependency    ... until something is installed; the message has the exact line (unsupported)
+    ├── BudgetExceeded           nothing was sent: a budget has no room for it (budget_exceeded)
     └── ServiceError             what a backend answered, mapped from its own code (any code)
 
 `__cause__` is the vendor's exception. Codes are mapped from vendor *codes*, never from prose.
@@ -15,6 +16,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 
 class ErrorCode(StrEnum):
@@ -136,6 +141,35 @@ class MissingDependency(Unsupported):
             operation=details.get("operation"),
         )
         self.install = install
+
+
+class BudgetExceeded(CloudAIError):
+    """A budget has no room for a call, or its price is not known; nothing was sent. Amounts are in USD."""
+
+    code = ErrorCode.BUDGET_EXCEEDED
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        backend: str | None = None,
+        provider: str | None = None,
+        operation: str | None = None,
+        limit: str = "",
+        spent: Decimal | None = None,
+        reserved: Decimal | None = None,
+        amount: Decimal | None = None,
+        renews: str = "",
+    ) -> None:
+        super().__init__(message, backend=backend, provider=provider, operation=operation)
+        self.limit = limit
+        """Which budget: `monthly budget of tag team-a`."""
+        self.spent = spent
+        self.reserved = reserved
+        self.amount = amount
+        """Of the budget."""
+        self.renews = renews
+        """When it starts anew, ISO 8601."""
 
 
 class ServiceError(CloudAIError):

@@ -1,0 +1,153 @@
+"""The embedded ledger: one SQLite file in WAL mode, shared by the threads and processes of a machine.
+
+A writer takes the file's only write lock with BEGIN IMMEDIATE, so that nothing is between reading the totals and
+changing them. In WAL mode a commit is in the system's page cache when it returns: a killed process loses nothing.
+With `synchronous = "full"` it is on the disk, and a power failure loses nothing either.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from cloudai.ledger.sql import TABLES, VERSION, Execute, SqlStore, Value
+from cloudai.ledger.store import LedgerFailure
+
+T = TypeVar("T")
+LOCK_WAIT = 5.0
+"""Seconds to wait for another process's transaction, which takes well under a millisecond."""
+_FIRST_PAUSE = 0.00005
+_LONGEST_PAUSE = 0.005
+_APPLICATION = 0x636C6169
+"""`clai`: what the file says it is."""
+_abandoned: list[sqlite3.Connection] = []
+"""Connections that a forked child inherited: closing them there could hurt the parent's."""
+
+
+def default_path() -> Path:
+    """In the user's state folder."""
+    import platformdirs
+
+    return platformdirs.user_state_path("cloudai") / "ledger.sqlite"
+
+
+class SqliteStore(SqlStore):
+    """One connection for all threads of a process: SQLite has one writer at a time anyway."""
+
+    service = "substr(operation, 1, instr(operation, '.')) || '*'"
+
+    def __init__(self, path: Path, *, synchronous: str = "normal") -> None:
+        self.path = path
+        self._synchronous = synchronous
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._process = os.getpid()
+        self._closed = False
+
+    def transaction(self, work: Callable[[Execute], T]) -> T:
+        if self._process != os.getpid():
+            self._forked()
+        with self._lock:
+            try:
+                return self._transaction(work)
+            except (sqlite3.Error, OSError) as error:
+                self._drop()
+                raise LedgerFailure(f"{self.path}: {_reason(error)}") from error
+
+    def _transaction(self, work: Callable[[Execute], T]) -> T:
+        connection = self._connection or self._open()
+        self._begin(connection)
+        try:
+            done = work(connection.execute)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.rollback()
+            raise
+        return done
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        """SQLite's own waiting starts at a millisecond, twenty times what a transaction takes."""
+        ends, pause = 0.0, _FIRST_PAUSE
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                now = time.monotonic()
+                ends = ends or now + LOCK_WAIT
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or now >= ends:
+                    raise
+                time.sleep(pause)
+                pause = min(_LONGEST_PAUSE, pause * 1.5)
+            else:
+                return
+
+    def insert(self, execute: Execute, statement: str, values: Sequence[Value]) -> int:
+        cursor = execute(statement, values)
+        assert isinstance(cursor, sqlite3.Cursor)
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    def _open(self) -> sqlite3.Connection:
+        if self._closed:
+            raise sqlite3.ProgrammingError("the ledger is closed")
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        connection = sqlite3.connect(self.path, timeout=LOCK_WAIT, isolation_level=None, check_same_thread=False)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+            self._tables(connection)
+            connection.execute("PRAGMA busy_timeout = 0")
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        return connection
+
+    def _tables(self, connection: sqlite3.Connection) -> None:
+        found = connection.execute("PRAGMA user_version").fetchone()[0]
+        if found == VERSION:
+            return
+        if found > VERSION:
+            raise sqlite3.DatabaseError("it was written by a newer version of cloudai: update this one")
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in TABLES:
+            connection.execute(statement.format(key="INTEGER PRIMARY KEY"))
+        connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+
+    def _forked(self) -> None:
+        """A connection must not be carried over a fork, and the lock may be held by a thread that is not here."""
+        if self._connection is not None:
+            _abandoned.append(self._connection)
+        self._connection, self._lock, self._process = None, threading.Lock(), os.getpid()
+
+    def _drop(self) -> None:
+        """The next transaction opens the file again: it may have been repaired."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            if self._process == os.getpid():
+                self._drop()
+
+
+def _reason(error: Exception) -> str:
+    """What to do about the frequent ones."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_BUSY:
+        return f"locked by another program for more than {LOCK_WAIT:g} s"
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return f"{error}: move the file away, a new one is made"
+    return str(error)
