@@ -140,6 +140,8 @@ class Limits:
     max_pages: int | None = None
     max_batch: int | None = None
     """Items of one request."""
+    requests_per_minute: int | None = None
+    """The quota that a new account has by default; `[rates]` holds calls to it with `"quota"`."""
     source: str = ""
     as_of: str = ""
 

@@ -38,6 +38,7 @@ LIMIT_WORDS = {
     "max_seconds": "{:,} s",
     "max_pages": "pages: {:,}",
     "max_batch": "{:,} in one request",
+    "requests_per_minute": "{:,} requests a minute by default",
 }
 FILES = ("README.md", "docs/capabilities.md")
 

@@ -11,7 +11,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from cloudai.backends import Backend, Opener, open_backends, plan
-from cloudai.calls.run import AsyncRunner, Engine, Runner
+from cloudai.calls.engine import Engine
+from cloudai.calls.lane import Lanes
+from cloudai.calls.rates import rates_of
+from cloudai.calls.run import AsyncRunner, Runner
 from cloudai.config import Config, load_config
 from cloudai.registry import ProviderEntry, Registry
 from cloudai_pricing.operations import operations
@@ -112,7 +115,14 @@ def open_engine(
         max_seconds=bounds.max_seconds,
         allow_hosts=bounds.allow_hosts,
     )
-    return Engine(config=loaded, backends=opened, plans=plans, verbs=verbs, guard=guard)
+    return Engine(
+        config=loaded,
+        backends=opened,
+        plans=plans,
+        verbs=verbs,
+        guard=guard,
+        lanes=Lanes(loaded.policy, rates_of(loaded, opened, verbs)),
+    )
 
 
 def _close_all(opened: Mapping[str, Backend]) -> None:
@@ -159,7 +169,7 @@ class _Opened:
         with self._lock:
             first = not self._engine.closed
             if first:
-                self._engine.closed.append(True)
+                self._engine.close()
             return first
 
 

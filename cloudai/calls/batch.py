@@ -5,8 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from cloudai.calls.engine import CallOptions, Engine, Job, Step, begin
+from cloudai.calls.fitting import prepare
 from cloudai.calls.policy import may_fall_back, turn
-from cloudai.calls.run import AsyncRunner, CallOptions, Engine, Job, Runner, Step, begin, prepare
+from cloudai.calls.run import AsyncRunner, Runner
 from cloudai.driver import Analyze
 from cloudai.errors import CloudAIError, ErrorCode
 from cloudai.operations import TYPES
@@ -60,8 +62,14 @@ def _packed(engine: Engine, request: AnalyzeRequest, options: CallOptions) -> tu
     job = begin(engine, request.operations[0], options)
     fitted = tuple([_fitted(job, firsts, image) for image in request.images])
     mine = turn(
-        engine.config.policy, ends=job.ends, timeout=job.timeout, backends_left=1, operation=request.operations[0]
+        engine.config.policy,
+        ends=job.ends,
+        timeout=job.timeout,
+        backends_left=1,
+        operation=request.operations[0],
+        lane=engine.lane(firsts[0], request.operations[0]),
     )
+    job.turns.append(mine)
     chosen = firsts[0].calling(backend.driver.analyze)
     return job, Step(chosen=chosen, request=request.model_copy(update={"images": fitted}), notices=(), turn=mine)
 
@@ -69,8 +77,8 @@ def _packed(engine: Engine, request: AnalyzeRequest, options: CallOptions) -> tu
 def _fitted(job: Job, firsts: list[Candidate], image: Media) -> Media:
     """The image within the limits of every operation asked for."""
     for first in firsts:
-        request, _ = prepare(job, first, ImageRequest(image=image))
-        image = request.image
+        made, _ = prepare(job, first, ImageRequest(image=image))
+        image = made.requests[0].image
     return image
 
 
@@ -91,7 +99,7 @@ def _filled(job: Job, step: Step[Any], answers: Any) -> tuple[Analysis, ...]:
             result: Result | None = getattr(answer, field)
             if result is not None:
                 job.operation = operation
-                update[field] = job.finish(step, result, TYPES[operation].result)
+                update[field] = job.finish(step, [result], TYPES[operation].result)
         filled.append(answer.model_copy(update=update))
     return tuple(filled)
 

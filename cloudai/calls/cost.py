@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from functools import cache
 
@@ -33,6 +34,19 @@ def cost_of(provider: str, region: str | None, usage: tuple[Usage, ...]) -> Cost
         total += priced.amount
         refs.extend(_shown(ref) for ref in priced.refs)
     return (Money(amount=total), tuple(refs)) if usage else UNKNOWN
+
+
+def add_costs(costs: Sequence[Cost]) -> Cost:
+    """Of several requests: minimums and rounding are each one's own. One that is unknown makes the sum unknown."""
+    if len(costs) == 1:
+        return costs[0]
+    total, refs = Decimal(0), dict[PriceRef, None]()
+    for cost, of in costs:
+        if cost is None:
+            return UNKNOWN
+        total += cost.amount
+        refs |= dict.fromkeys(of)
+    return Money(amount=total), tuple(refs)
 
 
 @cache

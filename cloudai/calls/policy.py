@@ -1,4 +1,4 @@
-"""The one owner of retries: attempt timeout, deadline over everything, backoff, `Retry-After`, ordered fallback.
+"""The one owner of retries: attempt timeout, deadline over everything, backoff, `Retry-After`, retry tokens.
 
 A driver sends once per attempt, with its SDK's own retries off, so requests on the wire equal attempts here.
 The rules, for one call over backends A, B, C:
@@ -6,7 +6,10 @@ The rules, for one call over backends A, B, C:
 - An attempt gets `timeout` seconds, but never more than its backend's share of what is left of the deadline: with
   fallbacks behind it a backend may use (time left) / (backends left), so that a hung first one can't eat it all.
 - A retryable failure is tried again up to `max_attempts` times on that backend, after `Retry-After` when the backend
-  gave one that fits in its share (else the next backend is taken at once), or after full-jitter backoff.
+  gave one that fits in its share (else the next backend is taken at once), or after full-jitter backoff. Each retry
+  takes tokens of its backend (`cloudai.calls.retry_tokens`); when none are left the failure stands.
+- A backend with a fallback is left alone while its breaker is open (`cloudai.calls.breaker`). One that throttled is
+  waited for by every call (`cloudai.calls.limiter`), and asked last where there are others.
 - A failure that another backend may cure (`errors.FALLBACK`) moves on to it; any other is raised.
 - An operation that creates something (`custom.train`, a job) is never sent again after its outcome is unknown.
 """
@@ -19,11 +22,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from cloudai.calls.breaker import State
 from cloudai.errors import FALLBACK, CloudAIError, ErrorCode
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
+    from cloudai.calls.lane import Lane
     from cloudai.config import Policy
 
 T = TypeVar("T")
@@ -42,8 +47,17 @@ class Turn:
     ends: float
     """Monotonic time at which its share of the deadline is over."""
     timeout: float
+    lane: Lane
+    alone: bool = True
+    """No other backend could answer: its breaker is not asked."""
     repeatable: bool = True
     attempts: int = 0
+    waited: float = 0.0
+    """Seconds before attempts: backoff, `Retry-After`, rate limit."""
+    upstream: float = 0.0
+    """Seconds in attempts."""
+    _spent: int = 0
+    """Tokens that the last retry took."""
 
     def next_timeout(self) -> float:
         """Seconds for the next attempt. Raises `deadline_exceeded` when there are none left."""
@@ -55,29 +69,52 @@ class Turn:
         self.attempts += 1
         return min(self.timeout, left)
 
+    def place(self) -> float:
+        """Seconds to wait for a place under the rate limit. Raises `rate_limited` when they don't fit in the turn."""
+        limiter = self.lane.limiter
+        wait = limiter.take(within=self.ends - time.monotonic())
+        if wait is None:
+            left = limiter.delay()
+            raise CloudAIError(
+                f"not sent: {self.lane.backend} is to be left alone for {left:.3g} s more",
+                code=ErrorCode.RATE_LIMITED,
+                retryable=False,
+                retry_after=left,
+            )
+        self.waited += wait
+        return wait
+
     def again(self, error: BaseException) -> bool:
-        """Whether this failure is worth another attempt at the same backend."""
-        return (
+        """Whether this failure is worth another attempt at the same backend. Takes the tokens for it."""
+        if not (
             isinstance(error, CloudAIError)
             and error.retryable
             and self.repeatable
             and self.attempts < self.policy.max_attempts
             and time.monotonic() + (error.retry_after or 0.0) < self.ends
-        )
+            and (self.alone or self.lane.breaker.state is not State.OPEN)
+        ):
+            return False
+        self._spent = self.lane.retry_cost(error)
+        return bool(self._spent)
 
     def pause(self, error: BaseException) -> float:
         """Seconds before the next attempt: what the backend asked for, or full jitter."""
         asked = error.retry_after if isinstance(error, CloudAIError) else None
         if asked is not None:
-            return max(0.0, asked)
-        bound = min(self.policy.max_backoff, self.policy.backoff * 2.0 ** (self.attempts - 1))
-        left = max(0.0, self.ends - time.monotonic())
-        return min(random.uniform(0.0, bound), left)  # noqa: S311  # jitter, not a secret
+            seconds = max(0.0, asked)
+        else:
+            bound = min(self.policy.max_backoff, self.policy.backoff * 2.0 ** (self.attempts - 1))
+            left = max(0.0, self.ends - time.monotonic())
+            seconds = min(random.uniform(0.0, bound), left)  # noqa: S311  # jitter, not a secret
+        self.waited += seconds
+        return seconds
 
     def run(self, attempt: Callable[[float], T]) -> T:
         """Calls `attempt(timeout)` until it answers or is not worth repeating. The first one costs no machinery."""
+        self.attempts = self._spent = 0
         try:
-            return attempt(self.next_timeout())
+            return self._once(attempt)
         except CloudAIError as error:
             if not self.again(error):
                 raise
@@ -85,12 +122,27 @@ class Turn:
         from tenacity import Retrying
 
         time.sleep(self.pause(first))
-        return Retrying(**self._tenacity())(lambda: attempt(self.next_timeout()))
+        answer: T = Retrying(**self._tenacity())(self._once, attempt)
+        return answer
+
+    def _once(self, attempt: Callable[[float], T]) -> T:
+        if wait := self.place():
+            time.sleep(wait)
+        timeout = self.next_timeout()
+        begun = time.perf_counter()
+        try:
+            answer = attempt(timeout)
+        except CloudAIError as error:
+            self._failed(error, begun)
+            raise
+        self._answered(begun)
+        return answer
 
     async def run_async(self, attempt: Callable[[float], Awaitable[T]]) -> T:
         """The same for an async attempt."""
+        self.attempts = self._spent = 0
         try:
-            return await attempt(self.next_timeout())
+            return await self._once_async(attempt)
         except CloudAIError as error:
             if not self.again(error):
                 raise
@@ -99,11 +151,35 @@ class Turn:
 
         from tenacity import AsyncRetrying
 
-        async def once() -> T:
-            return await attempt(self.next_timeout())
-
         await asyncio.sleep(self.pause(first))
-        return await AsyncRetrying(**self._tenacity())(once)
+        answer: T = await AsyncRetrying(**self._tenacity())(self._once_async, attempt)
+        return answer
+
+    async def _once_async(self, attempt: Callable[[float], Awaitable[T]]) -> T:
+        if wait := self.place():
+            import asyncio
+
+            await asyncio.sleep(wait)
+        timeout = self.next_timeout()
+        begun = time.perf_counter()
+        try:
+            answer = await attempt(timeout)
+        except CloudAIError as error:
+            self._failed(error, begun)
+            raise
+        self._answered(begun)
+        return answer
+
+    def _answered(self, begun: float) -> None:
+        seconds = time.perf_counter() - begun
+        self.upstream += seconds
+        self.lane.answered(seconds, self._spent)
+
+    def _failed(self, error: CloudAIError, begun: float) -> None:
+        self.upstream += time.perf_counter() - begun
+        if error.retry_after is not None:
+            error.retry_after = min(error.retry_after, self.policy.max_retry_after)
+        self.lane.failed(error)
 
     def _tenacity(self) -> dict[str, Any]:
         from tenacity import retry_if_exception
@@ -115,11 +191,15 @@ class Turn:
         return {"retry": retry_if_exception(self.again), "wait": wait, "reraise": True}
 
 
-def turn(policy: Policy, *, ends: float, timeout: float, backends_left: int, operation: str) -> Turn:
+def turn(
+    policy: Policy, *, ends: float, timeout: float, backends_left: int, operation: str, lane: Lane, alone: bool = True
+) -> Turn:
     """The next backend's turn, with its share of the time that is left until `ends`."""
     now = time.monotonic()
     share = (ends - now) / max(1, backends_left)
-    return Turn(policy=policy, ends=now + share, timeout=timeout, repeatable=operation not in CREATES)
+    return Turn(
+        policy=policy, ends=now + share, timeout=timeout, lane=lane, alone=alone, repeatable=operation not in CREATES
+    )
 
 
 def may_fall_back(error: CloudAIError, operation: str) -> bool:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloudai import AsyncClient, Client, CloudAIError, ErrorCode, ServiceError
+from cloudai.calls.lane import Lanes
 from cloudai.calls.policy import Turn, turn
 from cloudai.config import BackendConfig, Config, Origin, Policy, Route
 from cloudai.errors import FALLBACK, RETRYABLE
@@ -159,6 +160,7 @@ def test_a_pause_is_never_longer_than_its_bounds(attempts: int, backoff: float, 
         policy=Policy(backoff=backoff, max_backoff=ceiling),
         ends=time.monotonic() + left,
         timeout=1.0,
+        lane=Lanes(Policy()).lane("a", "vision.read_text"),
         attempts=attempts,
     )
     pause = mine.pause(CloudAIError("x", code=ErrorCode.UNAVAILABLE))
@@ -169,7 +171,10 @@ def test_a_pause_is_never_longer_than_its_bounds(attempts: int, backoff: float, 
 @settings(max_examples=100, deadline=None)
 def test_shares_of_the_deadline_add_up_to_no_more_than_it(deadline: float, backends: int) -> None:
     now = time.monotonic()
-    mine = turn(Policy(), ends=now + deadline, timeout=1.0, backends_left=backends, operation="vision.read_text")
+    lane = Lanes(Policy()).lane("a", "vision.read_text")
+    mine = turn(
+        Policy(), ends=now + deadline, timeout=1.0, backends_left=backends, operation="vision.read_text", lane=lane
+    )
     assert (mine.ends - now) * backends <= deadline * 1.001 + 0.05 * backends
 
 

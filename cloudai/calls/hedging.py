@@ -1,0 +1,127 @@
+"""`strategy = "hedged"`: a second request when the first takes longer than 95 of 100 did; whoever answers first wins.
+
+The second goes to the route's next backend, or to the same one when it is alone there. It is sent only
+
+- for operations that create nothing, once there are answers enough to know what is usual;
+- while the share of hedged calls is within `BUDGET`, so that a slow day does not double the load;
+- never after a failure: that is a retry's or a fallback's business, and in a full outage there is nobody to ask.
+
+An async loser is cancelled, which closes its connection. A thread can't be: the sync client leaves it to its own
+time-out, and what it may cost stays booked.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from cloudai.errors import CloudAIError
+
+if TYPE_CHECKING:
+    from cloudai.calls.engine import Job, Step
+    from cloudai.calls.run import AsyncRunner, Runner
+
+USUAL: Final = 0.95
+"""The quantile of latency after which a second request is sent."""
+BUDGET: Final = 0.05
+"""Hedges per call, over many calls."""
+SAVED: Final = 5.0
+"""Hedges that calls without one save up at most."""
+
+
+class HedgeBudget:
+    """Thread-safe. Each call adds `BUDGET` of a hedge."""
+
+    def __init__(self) -> None:
+        self._left = 1.0
+        self._lock = threading.Lock()
+
+    def earn(self) -> None:
+        """A call."""
+        with self._lock:
+            self._left = min(SAVED, self._left + BUDGET)
+
+    def take(self) -> bool:
+        """Whether a second request may be sent; it is counted then."""
+        with self._lock:
+            if self._left < 1.0:
+                return False
+            self._left -= 1.0
+            return True
+
+    def give_back(self) -> None:
+        """Nobody was there to be asked."""
+        with self._lock:
+            self._left = min(SAVED, self._left + 1.0)
+
+
+def _delay(job: Job, step: Step[Any]) -> float | None:
+    """Seconds to wait for the first answer before a second request; `None`: there is none."""
+    job.engine.hedges.earn()
+    return step.turn.lane.latencies.quantile(USUAL)
+
+
+def _second(job: Job, step: Step[Any], planned: Iterator[Step[Any]]) -> Step[Any] | None:
+    """The next backend's turn, or another one of the same backend."""
+    if not job.engine.hedges.take():
+        return None
+    if (following := next(planned, None)) is not None:
+        return following
+    if not step.turn.alone:
+        job.engine.hedges.give_back()
+        return None
+    return step.again()
+
+
+def hedged(runner: Runner, job: Job, step: Step[Any], planned: Iterator[Step[Any]]) -> tuple[Step[Any], list[Any]]:
+    """Whose answers came first, and them. Raises what the last of them to fail raised."""
+    from concurrent.futures import FIRST_COMPLETED, wait
+
+    delay = _delay(job, step)
+    if delay is None:
+        return step, runner.answers(job, step)
+    threads = job.engine.threads
+    pending = {threads.submit(runner.answers, job, step): step}
+    if not wait(pending, timeout=delay).done and (second := _second(job, step, planned)) is not None:
+        pending[threads.submit(runner.answers, job, second)] = second
+    while pending:
+        for future in wait(pending, return_when=FIRST_COMPLETED).done:
+            winner = pending.pop(future)
+            try:
+                return winner, future.result()
+            except CloudAIError as error:
+                if not pending:
+                    raise
+                job.failed(winner.chosen.backend, error)
+    raise AssertionError("one of them has answered or failed")
+
+
+async def hedged_async(
+    runner: AsyncRunner, job: Job, step: Step[Any], planned: Iterator[Step[Any]]
+) -> tuple[Step[Any], list[Any]]:
+    """The same on the event loop, where the loser is cancelled."""
+    import asyncio
+
+    delay = _delay(job, step)
+    if delay is None:
+        return step, await runner.answers(job, step)
+    pending = {asyncio.create_task(runner.answers(job, step)): step}
+    try:
+        done, _ = await asyncio.wait(pending, timeout=delay)
+        if not done and (second := _second(job, step, planned)) is not None:
+            pending[asyncio.create_task(runner.answers(job, second))] = second
+        while True:
+            done, _ = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                winner = pending.pop(task)
+                try:
+                    return winner, task.result()
+                except CloudAIError as error:
+                    if not pending:
+                        raise
+                    job.failed(winner.chosen.backend, error)
+    finally:
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
