@@ -59,6 +59,7 @@ TABLE: tuple[Row, ...] = (
     Row("config", "write, show and check cloudai.toml", "cloudai.cli.config"),
     Row("doctor", "what is installed, found and working on this machine", "cloudai.cli.doctor"),
     Row("local", "models of the local backend: pull, add, list, remove", None),
+    Row("faults", "a server that misbehaves like a provider on a bad day, for tests", "cloudai.cli.faults"),
     Row("completion", "completion for bash, zsh or fish", "cloudai.cli.completion"),
 )
 

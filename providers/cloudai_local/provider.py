@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from cloudai.settings import BackendSettings, OptionsModel
     from cloudai_local.driver import LocalDriver
+    from cloudai_local.onnx.serving import OnnxFolders
 
 IMPLEMENTS = frozenset(
     {
@@ -60,6 +63,15 @@ class LocalProvider:
         if not isinstance(settings, LocalSettings):
             settings = LocalSettings.model_validate(settings.model_dump())
         return LocalDriver(settings, backend=backend)
+
+    def open_models(self, folder: Path, *, device: str, threads: int | None) -> OnnxFolders:
+        """Model folders for `cloudai serve`: `cloudai.serving.engine.ServesModels`."""
+        from cloudai_local.onnx.choice import require_runtime
+
+        require_runtime()
+        from cloudai_local.onnx.serving import OnnxFolders
+
+        return OnnxFolders(folder, device=device, threads=threads)
 
 
 PROVIDER = LocalProvider()

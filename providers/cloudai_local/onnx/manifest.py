@@ -207,6 +207,16 @@ class Tensors(_Part):
     output: tuple[Port, ...] = ()
 
 
+class Serving(_Part):
+    """`[serving]`: how `cloudai serve` gathers requests for this model. docs/serve.md"""
+
+    max_batch: int | None = Field(default=None, ge=1, le=4096)
+    """Most rows of one run; 1: requests are never joined. `None`: 32, where the graph says that rows are rows."""
+    max_delay_ms: float = Field(default=0.0, ge=0, le=1000)
+    max_queue: int = Field(default=256, ge=1, le=100_000)
+    parallel: int = Field(default=1, ge=1, le=256)
+
+
 class ClassLabel(_Part):
     """One class. `name` is as the model's authors wrote it."""
 
@@ -231,6 +241,7 @@ class Manifest(_Part):
     detect: Detect | None = None
     embed: Embed = Embed()
     tensors: Tensors = Tensors()
+    serving: Serving = Serving()
 
     @model_validator(mode="after")
     def _sections(self) -> Manifest:

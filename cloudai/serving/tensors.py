@@ -1,0 +1,159 @@
+"""One tensor of a request or an answer: JSON numbers or little-endian bytes, held to its datatype, never cast.
+
+A JSON number stands for a value of the declared datatype: `1` is a sound `FP32`, `1.5` is no `INT32`, `300` no `UINT8`,
+`true` no number. Bytes have the length that shape and datatype give. `BYTES` are UTF-8 texts, each behind its length in
+four bytes: https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from cloudai.errors import InvalidInput
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from cloudai.serving.engine import Port
+
+    Array: TypeAlias = npt.NDArray[Any]
+
+_LENGTH = struct.Struct("<I")
+_LITTLE = np.dtype("<i4") == np.dtype("=i4")
+_KINDS: dict[str, tuple[frozenset[type], str]] = {
+    "b": (frozenset({bool}), "true and false"),
+    "u": (frozenset({int}), "whole numbers"),
+    "i": (frozenset({int}), "whole numbers"),
+    "f": (frozenset({float, int}), "numbers"),
+    "O": (frozenset({str}), "texts"),
+}
+"""numpy's kind -> what JSON may have for it."""
+
+_WORDS: dict[type, str] = {
+    float: "number with a fraction (or out of range)",
+    int: "number",
+    bool: "true or false",
+    str: "text",
+    list: "list",
+    dict: "object",
+}
+
+
+def from_json(port: Port, shape: Sequence[int], data: object) -> Array:
+    """Nested or flat row-major lists. Raises `InvalidInput` where length, kind or range differ."""
+    if not isinstance(data, list):
+        raise InvalidInput(f"input {port.name}: data is no list")
+    flat = _flattened(port, shape, data) if data and isinstance(data[0], list) else data
+    count = math.prod(shape)
+    if len(flat) != count:
+        raise InvalidInput(f"input {port.name}: shape {list(shape)} has {count} elements, data has {len(flat)}")
+    kinds, words = _KINDS[port.dtype.kind]
+    found = set(map(type, flat))
+    if not found <= kinds:
+        other = next(iter(found - kinds))
+        raise InvalidInput(f"input {port.name} is {port.datatype}: {words}, and data has a {_word(other)}")
+    return _array(port, flat).reshape(shape)
+
+
+def _word(kind: type) -> str:
+    return _WORDS.get(kind, "null")
+
+
+def _array(port: Port, flat: list[Any]) -> Array:
+    if port.dtype.kind in "ui":
+        limits = np.iinfo(port.dtype)
+        if flat and (min(flat) < limits.min or max(flat) > limits.max):
+            raise InvalidInput(f"input {port.name}: {port.datatype} goes from {limits.min} to {limits.max}")
+        return np.array(flat, dtype=port.dtype)
+    if port.dtype.kind == "f" and port.dtype.itemsize < 8:
+        with np.errstate(over="ignore"):
+            array = np.array(flat, dtype=port.dtype)
+        if not np.isfinite(array).all():
+            raise InvalidInput(f"input {port.name}: data has a number that {port.datatype} can't hold")
+        return array
+    return np.array(flat, dtype=port.dtype)
+
+
+def _flattened(port: Port, shape: Sequence[int], data: list[Any]) -> list[Any]:
+    """Lists within lists, each as long as the shape says."""
+    level = data
+    if len(level) != shape[0] if shape else True:
+        raise _ragged(port, shape)
+    for length in shape[1:]:
+        if not all(isinstance(part, list) and len(part) == length for part in level):
+            raise _ragged(port, shape)
+        level = list(chain.from_iterable(level))
+    return level
+
+
+def _ragged(port: Port, shape: Sequence[int]) -> InvalidInput:
+    return InvalidInput(f"input {port.name}: the lists in data don't have the shape {list(shape)}")
+
+
+def from_bytes(port: Port, shape: Sequence[int], body: bytes, start: int, size: int) -> Array:
+    """`size` bytes of `body` from `start`, without a copy where memory allows. Raises `InvalidInput`."""
+    if port.dtype.kind == "O":
+        return _texts(port, shape, body[start : start + size])
+    count = math.prod(shape)
+    if size != count * port.dtype.itemsize:
+        raise InvalidInput(
+            f"input {port.name}: {port.datatype}{list(shape)} is {count * port.dtype.itemsize:,} bytes, "
+            f"binary_data_size is {size:,}"
+        )
+    if port.dtype.kind == "b" and any(byte > 1 for byte in set(body[start : start + size])):
+        raise InvalidInput(f"input {port.name}: a BOOL is a byte of 0 or 1")
+    array = np.frombuffer(body, port.dtype, count, start).reshape(shape)
+    if not _LITTLE:
+        array = array.byteswap()
+    return array if array.flags.aligned else array.copy()
+
+
+def _texts(port: Port, shape: Sequence[int], data: bytes) -> Array:
+    texts: list[str] = []
+    at = 0
+    try:
+        while at < len(data):
+            (length,) = _LENGTH.unpack_from(data, at)
+            at += 4 + length
+            if at > len(data):
+                raise InvalidInput(f"input {port.name}: an element of BYTES ends behind the tensor's end")
+            texts.append(data[at - length : at].decode("utf-8"))
+    except struct.error:
+        raise InvalidInput(f"input {port.name}: BYTES end within a length") from None
+    except UnicodeDecodeError:
+        raise InvalidInput(f"input {port.name}: element {len(texts)} of BYTES is no UTF-8 text") from None
+    if len(texts) != math.prod(shape):
+        raise InvalidInput(f"input {port.name}: shape {list(shape)} has {math.prod(shape)} elements, not {len(texts)}")
+    return np.array(texts, dtype=object).reshape(shape)
+
+
+def to_bytes(array: Array) -> bytes:
+    """Little-endian, row-major; texts behind their lengths."""
+    if array.dtype.kind not in "OUS":
+        return (array if _LITTLE else array.byteswap()).tobytes()
+    texts = [_encoded(value) for value in array.reshape(-1).tolist()]
+    return b"".join(part for text in texts for part in (_LENGTH.pack(len(text)), text))
+
+
+def _encoded(value: str | bytes) -> bytes:
+    return value if isinstance(value, bytes) else value.encode("utf-8")
+
+
+def to_json(array: Array) -> Array | list[Any] | None:
+    """What goes into `data`: the flat array where the JSON writer takes it, else a list.
+
+    `None` when it has a value that JSON has no number for (NaN, infinity).
+    """
+    flat = np.ascontiguousarray(array).reshape(-1)
+    kind = flat.dtype.kind
+    if kind == "f" and not np.isfinite(flat).all():
+        return None
+    if kind in "OUS":
+        return [value.decode("utf-8", "replace") if isinstance(value, bytes) else value for value in flat.tolist()]
+    return flat
