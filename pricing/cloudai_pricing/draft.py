@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 from cloudai_pricing.errors import PlanError, nearest
 from cloudai_pricing.tomlfile import KeyPath, TomlError, TomlFile
 
+T = TypeVar("T")
 _TRY = 'Try vision.detect_labels="3M images"'
 TOP_KEYS = ("name", "region", "months", "local", "line")
 LINE_KEYS = (
@@ -76,6 +77,34 @@ class Draft:
         raise PlanError(f"{flag}: there is no one line {name!r}", fix=nearest(name, names))
 
 
+class Table:
+    """One table of a draft: reads keys by a parser and puts the place on what the parser says."""
+
+    def __init__(self, draft: Draft, path: KeyPath, data: object, known: Sequence[str]) -> None:
+        self._draft = draft
+        self._path = path
+        if not isinstance(data, Mapping):
+            raise self.error(PlanError("a line is a table", fix="Write [[line]] above it"))
+        self.data = cast("Mapping[str, object]", data)
+        for key in self.data:
+            if key not in known:
+                raise self.error(PlanError(f"unknown key {key!r}", fix=nearest(key, known)), key)
+
+    def error(self, error: PlanError, key: str | None = None) -> PlanError:
+        """With the place of a key of this table."""
+        return error.at(*self._draft.place(self._path if key is None else (*self._path, key)))
+
+    def read(self, key: str, parser: Callable[[object], T], default: T) -> T:
+        """The parsed value of a key."""
+        if key not in self.data:
+            return default
+        try:
+            return parser(self.data[key])
+        except PlanError as error:
+            wrong = PlanError(f"{key}: {error.message}", fix=error.fix) if key not in error.message else error
+            raise self.error(wrong, key) from error
+
+
 def _plain(value: str, key: str) -> object:
     """A value as the file would have it: whole numbers, true and false, lists for `features`, text otherwise."""
     if key in ("features", "needs"):
@@ -107,5 +136,6 @@ def quick(items: Sequence[str]) -> Draft:
         operation = operation.strip()
         seen[operation] = seen.get(operation, 0) + 1
         name = operation if seen[operation] == 1 else f"{operation} {seen[operation]}"
-        lines.append({"name": name, "operation": operation, "volume": volume.strip()})
+        schedule = operation == "custom.deploy" and volume.strip() in ("24/7", "office")
+        lines.append({"name": name, "operation": operation, "hours" if schedule else "volume": volume.strip()})
     return Draft(name="command line", data={"name": "quick estimate", "line": lines})

@@ -10,9 +10,9 @@ from typing import cast, get_args
 
 from cloudai_pricing.entries import Kind, Per, Row
 from cloudai_pricing.errors import PlanError, nearest
-from cloudai_pricing.exact import LARGEST, ZERO, plain
+from cloudai_pricing.exact import LARGEST, ONE, ZERO, grouped, plain
 from cloudai_pricing.operations import billable
-from cloudai_pricing.units import UNITS, convertible
+from cloudai_pricing.units import UNITS, convertible, parse_unit, plural
 
 Check = Callable[[str, object], object]
 
@@ -190,7 +190,17 @@ def _rounding(key: str, value: object) -> object:
     row = {name: _number(name, table.get(name, "0")) for name in ("increment", "minimum")}
     if not table:
         raise PlanError("rounding is empty", fix='Write it like rounding = { increment = "1", minimum = "15" }')
-    return row | ({"unit": str(_choice(*sorted(UNITS))("unit", table["unit"]))} if "unit" in table else {})
+    return row | ({"unit": str(_unit("unit", table["unit"]))} if "unit" in table else {})
+
+
+def _unit(key: str, value: object) -> object:
+    """A unit of ours, as people write it (`GB`, `hours`); of `other.*` operations any word."""
+    name, times = parse_unit(str(_text(key, value)), any_name=True)
+    if times != 1:
+        raise PlanError(
+            f"{key} = {value!r} is {grouped(times)} {plural(name)}", fix=f"Give the price per {plural(name, ONE)}"
+        )
+    return name
 
 
 def _committed(key: str, value: object) -> object:
@@ -205,7 +215,7 @@ def _committed(key: str, value: object) -> object:
 
 _CHECKS = {
     "provider": _name, "region": _name, "kind": _choice(*get_args(Kind)), "operations": _operations,
-    "features": _names, "includes": _names, "variant": _name, "default": _flag, "unit": _choice(*sorted(UNITS)),
+    "features": _names, "includes": _names, "variant": _name, "default": _flag, "unit": _unit,
     "tiers": _tiers, "free": _free, "rounding": _rounding, "commitment": _committed, "per": _choice(*get_args(Per)),
     "currency": _choice("USD"), "accelerator_count": _whole, "vcpus": _number, "memory_gb": _number, "spot": _flag,
     "effective_from": _date, "as_of": _date,
@@ -213,6 +223,10 @@ _CHECKS = {
 
 
 def _check_whole(row: Row) -> None:
+    unit = str(row["unit"])
+    if unit not in UNITS and not all(name.startswith("other.") for name in cast("Sequence[str]", row["operations"])):
+        fix = nearest(unit, [plural(known) for known in UNITS])
+        raise PlanError(f"unknown unit {unit!r}", fix=fix, path=("unit",))
     rounding = row.get("rounding")
     if isinstance(rounding, Mapping) and not convertible(str(rounding.get("unit", row["unit"])), str(row["unit"])):
         raise PlanError(f"rounding is in {rounding['unit']}, the price per {row['unit']}", fix="Use units that convert")

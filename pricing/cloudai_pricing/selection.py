@@ -268,7 +268,9 @@ def _why(catalog: Catalog, provider: str, region: str, wanted: Wanted) -> str:
         ),
         (
             lambda price: wanted.sku is not None or price.instance is None,
-            lambda left: 'priced by instance: add a line accelerator = "L4" or instance = "..."',
+            lambda left: (
+                'priced by instance: give the line accelerator = "L4" or instance = "..." (--set LINE.accelerator=L4)'
+            ),
         ),
         (
             lambda price: price.kind not in ("addon", *(() if wanted.sku else ("commitment",))),

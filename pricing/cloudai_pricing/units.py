@@ -50,18 +50,22 @@ _ALIASES: Mapping[str, str] = {
     "img": "image", "imgs": "image", "photo": "image", "photos": "image", "picture": "image", "pictures": "image",
     "char": "character", "chars": "character",
     "call": "request", "calls": "request", "transaction": "request", "transactions": "request",
-    "gib": "gb", "gib-month": "gb-month", "gib-months": "gb-month",
+    "gib": "gb", "gibs": "gb", "gib-month": "gb-month", "gib-months": "gb-month", "gib-hour": "gb-hour",
+    "gib-hours": "gb-hour", "gib-second": "gb-second", "gib-seconds": "gb-second",
 }  # fmt: skip
 
-# Written units that are a multiple of one of ours. Clouds count 1 TB as 1,024 GB in their tiers.
+# Written units that are a multiple of one of ours. A cloud's GB of storage and traffic is 1,024 MB, its TB 1,024 GB.
 _MULTIPLES: Mapping[str, tuple[str, Decimal]] = {
-    "mb": ("gb", ONE / 1024),
-    "mib": ("gb", ONE / 1024),
-    "tb": ("gb", Decimal(1024)),
-    "tib": ("gb", Decimal(1024)),
-    "pb": ("gb", Decimal(1024 * 1024)),
-    "tb-month": ("gb-month", Decimal(1024)),
-    "tb-months": ("gb-month", Decimal(1024)),
+    name + ending: (unit, times)
+    for unit, endings in (("gb", ("", "s")), ("gb-month", ("-month", "-months")))
+    for ending in endings
+    for names, times in (
+        (("kb", "kib"), ONE / 1024**2),
+        (("mb", "mib"), ONE / 1024),
+        (("tb", "tib"), Decimal(1024)),
+        (("pb", "pib"), Decimal(1024**2)),
+    )
+    for name in names
 }
 
 _MAGNITUDES: Mapping[str, Decimal] = {
@@ -81,15 +85,20 @@ _PERIODS: Mapping[str, tuple[Period, Decimal]] = {
 _NUMBER = r"[0-9][0-9_,]*(?:\.[0-9_]+)?"
 _QUANTITY = re.compile(rf"\s*([+-]?{_NUMBER})\s*(.*?)\s*", re.DOTALL)
 _PER = re.compile(r"(?:\s*/\s*|\s+(?:per|a|an|each)\s+)([A-Za-z]+)$")
+_OWN_UNIT = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _PERCENT = re.compile(rf"\s*([+-]?{_NUMBER})\s*%\s*")
 
 
 class Quantity(NamedTuple):
-    """An amount of a unit, as read; `period` is None where none was written."""
+    """An amount of a unit, as read; `period` is None where none was written.
+
+    `written`: where another unit was written than is counted, the words: `3 TB` of 3,072 GB.
+    """
 
     amount: Decimal
     unit: str
     period: Period | None = None
+    written: str = ""
 
     def __str__(self) -> str:
         per = {None: "", "once": " once"}.get(self.period, f"/{self.period}")
@@ -117,12 +126,12 @@ class Quantity(NamedTuple):
 
 def base_of(unit: str) -> str:
     """The unit that this one is counted in: `second` for `hour`."""
-    return _BASE[unit][0]
+    return _BASE[unit][0] if unit in _BASE else unit
 
 
 def factor(unit: str) -> Decimal:
     """How many of its base one of this unit is: 3600 for `hour`."""
-    return _BASE[unit][1]
+    return _BASE[unit][1] if unit in _BASE else ONE
 
 
 def convertible(one: str, other: str) -> bool:
@@ -148,20 +157,29 @@ def parse_number(text: str) -> Decimal:
     return number
 
 
-def parse_unit(text: str) -> tuple[str, Decimal]:
-    """The unit a word names, and how many of it one of the word is: `TB` is 1,024 gb."""
-    word = re.sub(r"[\s_]+", "-", text.strip().lower())
+def parse_unit(text: str, *, any_name: bool = False) -> tuple[str, Decimal]:
+    """The unit a word names, and how many of it one of the word is: `TB` is 1,024 gb.
+
+    `any_name`: a word that is no unit of ours is a unit of its own, that converts to no other.
+    """
+    word = _word(text)
     if word in _BASE:
         return word, ONE
     if word in _ALIASES:
         return _ALIASES[word], ONE
     if word in _MULTIPLES:
         return _MULTIPLES[word]
+    if any_name and _OWN_UNIT.fullmatch(word):
+        return (word if word.endswith("ss") else word.removesuffix("s")), ONE
     raise PlanError(f"unknown unit {text.strip()!r}", fix=nearest(word, [plural(unit) for unit in _BASE]))
 
 
-def parse_quantity(text: object, *, example: str = "2.4M images/month") -> Quantity:
-    """Reads a quantity with its unit. Raises `PlanError` that says how to write it."""
+def _word(text: str) -> str:
+    return re.sub(r"[\s_]+", "-", text.strip().lower())
+
+
+def parse_quantity(text: object, *, example: str = "2.4M images/month", any_name: bool = False) -> Quantity:
+    """Reads a quantity with its unit. `any_name` as for `parse_unit`. Raises `PlanError` that says how to write it."""
     if isinstance(text, (int, float, Decimal)) and not isinstance(text, bool):
         raise PlanError(f"{text} of what?", fix=f'Write the unit, like "{example}"')
     match = _QUANTITY.fullmatch(text) if isinstance(text, str) else None
@@ -174,13 +192,16 @@ def parse_quantity(text: object, *, example: str = "2.4M images/month") -> Quant
         raise PlanError(f"{match.group().strip()!r}: of what?", fix=f'Write the unit, like "{example}"')
     if rest[0].isdigit():
         raise PlanError(f"{text!r} can be read in two ways", fix="Write thousands as _ : 1_000")
-    unit, multiple = parse_unit(rest)
-    amount *= times * multiple
+    unit, multiple = parse_unit(rest, any_name=any_name)
+    stated = amount * times
+    amount = stated * multiple
     if amount < ZERO:
         raise PlanError(f"{text!r} is negative")
     if amount > LARGEST:
         raise PlanError(f"{text!r} is larger than any real workload", fix="Check the number of zeros")
-    return Quantity(amount=cut(amount), unit=unit, period=period)
+    data = unit.startswith("gb") and _word(rest) not in (unit, f"{unit}s")
+    written = f"{grouped(stated)} {rest}" if data else ""
+    return Quantity(amount=cut(amount), unit=unit, period=period, written=written)
 
 
 def parse_rate(text: object, *, example: str) -> tuple[Decimal, Decimal]:

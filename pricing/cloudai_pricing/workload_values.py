@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 
 from cloudai_pricing.errors import PlanError, nearest
-from cloudai_pricing.exact import ONE, ZERO
+from cloudai_pricing.exact import ONE, ZERO, cut, grouped
 from cloudai_pricing.operations import billable
 from cloudai_pricing.units import (
     MONTH_HOURS,
@@ -15,11 +17,48 @@ from cloudai_pricing.units import (
     base_of,
     convertible,
     factor,
+    parse_number,
     parse_percent,
     parse_quantity,
+    parse_rate,
     plural,
 )
 from cloudai_pricing.workload import MOST_MONTHS
+
+_BARE = re.compile(r"[0-9][0-9_,.]*\s*(?:k|K|M|B|bn|thousand|million|billion)?")
+_UNIT = re.compile(r"[+-]?[0-9][0-9_,.]*\s*(?:(?:k|K|M|B|bn|thousand|million|billion)\b)?\s*(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """A number in three cases: as written `2..6` low, mean and high, else three times the same."""
+
+    low: Decimal
+    likely: Decimal
+    high: Decimal
+
+    def __str__(self) -> str:
+        if self.low == self.high:
+            return grouped(self.likely)
+        return f"{grouped(self.likely)} ({grouped(self.low)} to {grouped(self.high)}; likely: their mean)"
+
+
+def ends_of(value: object) -> tuple[object, object]:
+    """`1M..3M images/month` as `1M images/month` and `3M images/month`; a value that is no range twice."""
+    if not isinstance(value, str) or ".." not in value:
+        return value, value
+    low, _, high = (part.strip() for part in value.partition(".."))
+    unit = _UNIT.fullmatch(high)
+    return (f"{low} {unit.group(1)}".strip() if unit and _BARE.fullmatch(low) else low), high
+
+
+def parse_span(value: object, parser: Callable[[object], Decimal]) -> Span:
+    """A number, or two that `..` stands between."""
+    first, last = ends_of(value)
+    low, high = parser(first), parser(last)
+    if low > high:
+        raise PlanError(f"{value!r} does not rise", fix="Write the lower end first")
+    return Span(low=low, likely=low if low == high else cut((low + high) / 2), high=high)
 
 
 def parse_months(value: object) -> int:
@@ -113,6 +152,8 @@ def parse_schedule(value: object) -> Decimal:
         return MONTH_HOURS
     if value == "office":
         return OFFICE_HOURS
+    if value in ("always", "always on", "always-on"):
+        raise PlanError(f"{value!r} is not a schedule", fix='Write "24/7"')
     quantity = parse_quantity(value, example="300 hours/month")
     hours = Quantity(amount=quantity.to("hour"), unit="hour", period=quantity.period).monthly()
     if hours > MONTH_HOURS or quantity.period in ("second", "minute", "hour", "once"):
@@ -124,6 +165,8 @@ def parse_schedule(value: object) -> Decimal:
 
 def parse_duration(value: object) -> Decimal:
     """Hours of one run: 6, 1.5, "90 min"."""
+    if isinstance(value, str) and _BARE.fullmatch(value):
+        value = parse_number(value)
     if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
         number = Decimal(value)
         if not number.is_finite() or not ZERO < number <= 100_000:
@@ -135,12 +178,15 @@ def parse_duration(value: object) -> Decimal:
     return quantity.to("hour")
 
 
-def parse_replicas(value: object) -> tuple[Decimal, Decimal, Decimal]:
-    """3, or "2..6": low, mean, high."""
-    if isinstance(value, str) and ".." in value:
-        low, _, high = (part.strip() for part in value.partition(".."))
-        if low.isdigit() and high.isdigit() and int(low) <= int(high) <= 100_000:
-            return Decimal(low), (Decimal(low) + Decimal(high)) / 2, Decimal(high)
-        raise PlanError(f"{value!r} is not a range of replicas", fix='Write it like "2..6"')
-    count = Decimal(parse_count(int(value) if isinstance(value, str) and value.isdigit() else value))
-    return count, count, count
+def parse_runs(value: object) -> Decimal:
+    """Runs a month: "8/month", "2/week"."""
+    return parse_rate(value, example="8/month")[1]
+
+
+def parse_replicas(value: object) -> Decimal:
+    """Machines that are up: 3, or an end of "2..6"."""
+    count = int(value) if isinstance(value, str) and value.isdigit() and len(value) < 10 else value
+    try:
+        return Decimal(parse_count(count))
+    except PlanError as error:
+        raise PlanError(f"{value!r} is not a number of replicas", fix='Write it like 3 or "2..6"') from error

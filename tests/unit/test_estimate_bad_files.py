@@ -62,8 +62,19 @@ WORKLOADS: dict[str, tuple[str | bytes, int | None, str]] = {
     "machine for a service": (GOOD + 'accelerator = "L4"\n', 5, "is for custom.train"),
     "runs without a period": (TRAIN + 'hours = 3\naccelerator = "L4"\nruns = 8\n', 5, '"8/month"'),
     "replicas backwards": (
-        '[[line]]\noperation = "custom.deploy"\nhours = "24/7"\nreplicas = "6..2"\n', 4, "range of replicas"
+        '[[line]]\noperation = "custom.deploy"\nhours = "24/7"\nreplicas = "6..2"\n', 4, "does not rise"
     ),
+    "replicas in words": (
+        '[[line]]\noperation = "custom.deploy"\nhours = "24/7"\nreplicas = "two"\n', 4, "number of replicas"
+    ),
+    "a range of growth": (GOOD + 'growth = "2%..5%"\n', 5, "growth takes no range"),
+    "a range of request sizes": (CALLS + 'request = "3..5 min"\n', 5, "request takes no range"),
+    "a range of channels": (CALLS + 'channels = "1..2"\n', 5, "channels takes no range"),
+    "a range of machines": (TRAIN + 'hours = 3\naccelerator = "L4"\ncount = "1..4"\n', 5, "count takes no range"),
+    "a volume that falls": (LINE + 'volume = "3M..1M images"\n', 4, "does not rise"),
+    "a volume of two units": (CALLS.replace("1500 hours", "10 images..20 hours"), 4, "counted in"),
+    "a range twice, in the volume too": (LINE + 'volume = "1M..3M images"\nrange = "±10%"\n', 5, "Keep one"),
+    "low of hours": (TRAIN + 'hours = 3\naccelerator = "L4"\nlow = "1 hour"\n', 5, "low goes with volume"),
     "more hours than a month": ('[[line]]\noperation = "custom.deploy"\nhours = "800 hours/month"\n', 3, "730 hours"),
     "not TOML": (GOOD + "this is not toml\n", 5, "not valid TOML"),
     "a key twice": (GOOD + 'volume = "1 image"\n', 5, "not valid TOML"),
@@ -127,7 +138,9 @@ OVERLAYS: dict[str, tuple[str, int | None, str]] = {
     "no tiers": (PRICE, 1, "neither tiers nor a commitment"),
     "no provider": (PRICE.replace('provider = "acme"\n', "") + TIERS, 1, "no 'provider'"),
     "unknown key": (PRICE + TIERS + 'prise = "1"\n', 7, "unknown key 'prise'"),
-    "unknown unit": (PRICE.replace('"image"', '"picture"') + TIERS, 5, "unknown unit 'picture'"),
+    "unknown unit": (PRICE.replace('"image"', '"imagse"') + TIERS, 5, "Did you mean 'images'?"),
+    "a unit of ours, many times": (PRICE.replace('"image"', '"TB"') + TIERS, 5, "Give the price per GB"),
+    "a unit of one's own for an operation of ours": (PRICE.replace('"image"', '"face-month"') + TIERS, 5, "unit"),
     "unknown operation": (PRICE.replace("labels", "lables") + TIERS, None, "Did you mean 'vision.detect_labels'?"),
     "not a day": (PRICE + TIERS + 'effective_from = "soon"\n', 7, "not a day"),
     "free twice": (

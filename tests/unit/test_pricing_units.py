@@ -25,7 +25,12 @@ from cloudai_pricing.units import convertible, parse_percent, parse_quantity, pa
         ("24 images/day", "730", "image"),
         ("1 image/hour", "730", "image"),
         ("3 TB", "3072", "gb"),
+        ("3 TiB", "3072", "gb"),
+        ("3TB/month", "3072", "gb"),
+        ("500 GiB", "500", "gb"),
+        ("2 PB", "2097152", "gb"),
         ("512 MB", "0.5", "gb"),
+        ("1 TB-month", "1024", "gb-month"),
         ("730 instance-hours", "730", "instance-hour"),
         ("730 instance hours", "730", "instance-hour"),
         ("10 GB once", "10", "gb"),
@@ -63,6 +68,20 @@ def test_what_can_be_read_in_two_ways_is_refused(text, says):
     with pytest.raises(PlanError) as caught:
         parse_quantity(text)
     assert says in str(caught.value)
+
+
+def test_what_is_written_in_a_unit_of_data_is_kept_beside_what_is_counted():
+    assert (str(parse_quantity("3 TB")), parse_quantity("3 TB").written) == ("3,072 GB", "3 TB")
+    assert parse_quantity("2k GiB").written == "2,000 GiB"
+    assert parse_quantity("5 GB").written == ""
+
+
+def test_a_unit_of_ones_own_is_read_only_where_it_may_be():
+    assert parse_quantity("26,280 processor-hours", any_name=True)[:2] == (Decimal(26280), "processor-hour")
+    assert parse_quantity("1 image", any_name=True).unit == "image"
+    assert not convertible("processor-hour", "hour")
+    with pytest.raises(PlanError, match="unknown unit 'processor-hours'"):
+        parse_quantity("26,280 processor-hours")
 
 
 def test_units_convert_only_within_their_kind():
