@@ -5,11 +5,14 @@ Blocks: https://docs.aws.amazon.com/textract/latest/dg/how-it-works-document-lay
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
-from cloudai.errors import InvalidInput
+from cloudai.errors import InvalidInput, TooLarge
 from cloudai.types import vision as v
+from cloudai.types.media import Media
 from cloudai.types.results import Notice, Usage
 from cloudai_aws.codec_vision import text_notices
 from cloudai_aws.reply import Params, Reply, document, ignored, ratio, region
@@ -17,6 +20,13 @@ from cloudai_aws.settings import DocumentOptions
 
 FEATURES: Mapping[v.DocumentFeature, str] = {feature: feature.name for feature in v.DocumentFeature}
 """Ours and Textract's differ in case alone."""
+SYNC_BYTES = 10_485_760
+"""Of one request's document, and of a JPEG or PNG always; PDF and TIFF may be larger and longer as jobs:
+https://docs.aws.amazon.com/textract/latest/dg/limits-document.html (read 2026-11-21)."""
+SYNC_QUERIES, JOB_QUERIES = 15, 30
+"""Questions for each page, on the same page of the documentation."""
+SEVERAL_PAGES = "Textract reads documents of several pages or of more than 10 MiB from S3"
+_PAGED: Mapping[str, str] = {"application/pdf": "pdf", "image/tiff": "tiff"}
 _LAYOUT = "LAYOUT_"
 
 
@@ -32,14 +42,21 @@ def features_of(request: v.ReadDocumentRequest) -> tuple[v.DocumentFeature, ...]
 
 def encode_document(request: v.ReadDocumentRequest, options: DocumentOptions) -> Params:
     """`DetectDocumentText` when no feature is asked for, `AnalyzeDocument` otherwise."""
-    params: Params = {"Document": document(request.document)}
+    return {"Document": document(request.document), **_asked(request, options, SYNC_QUERIES, {})}
+
+
+def _asked(request: v.ReadDocumentRequest, options: DocumentOptions, most: int, pages: Params) -> Params:
+    """Features, questions and adapters."""
+    if len(request.queries) > most:
+        raise TooLarge(f"{len(request.queries)} questions; Textract takes {most} of a page here")
+    params: Params = {}
     features = features_of(request)
     if features:
         params["FeatureTypes"] = [FEATURES[feature] for feature in features]
     if request.queries:
-        params["QueriesConfig"] = {"Queries": [{"Text": query} for query in request.queries]}
+        params["QueriesConfig"] = {"Queries": [{"Text": query, **pages} for query in request.queries]}
     if options.adapters:
-        adapters = [{"AdapterId": name, "Version": version} for name, version in options.adapters]
+        adapters = [{"AdapterId": name, "Version": version, **pages} for name, version in options.adapters]
         params["AdaptersConfig"] = {"Adapters": adapters}
     return params
 
@@ -76,6 +93,103 @@ def pages_used(reply: Reply, features: Sequence[v.DocumentFeature]) -> tuple[Usa
     pages = Decimal(reply.get("DocumentMetadata", {}).get("Pages", 1))
     named = tuple(feature.value for feature in features)
     return (Usage(meter="vision.read_document", unit="page", quantity=pages, features=named),)
+
+
+# --- documents of several pages ------------------------------------------------------------------
+
+
+def by_job(found: Media, *, asked: bool, staging: bool) -> bool:
+    """Whether one request would not do. Of an object in S3 only the name is known. Where the number of pages is not
+    known, a job is sure to do. Raises `TooLarge` for a picture that no job takes either."""
+    if asked or found.data is None:
+        return asked or str(found.uri).lower().endswith((".pdf", ".tif", ".tiff"))
+    if found.content_type not in _PAGED:
+        if len(found.data) > SYNC_BYTES:
+            raise TooLarge(f"the picture has {len(found.data):,} bytes; Textract takes {SYNC_BYTES:,} (max_bytes)")
+        return False
+    return len(found.data) > SYNC_BYTES or (staging if found.pages is None else found.pages > 1)
+
+
+def suffix(found: Media) -> str:
+    """For the name of a staged object."""
+    return _PAGED.get(found.content_type or "", "bin")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DocumentJob:
+    """How a job is begun, and by what it is looked at."""
+
+    start: str
+    get: str
+    params: Params
+
+
+def encode_job(
+    request: v.ReadDocumentRequest, options: DocumentOptions, where: tuple[str, str], token: str
+) -> DocumentJob:
+    """`StartDocumentTextDetection`, or `StartDocumentAnalysis` with features. Questions are for the first page unless
+    pages are given: here for those asked for, or all."""
+    pages = {"Pages": ["*"] if request.pages is None else [part for part, _, _ in _ranges(request.pages)]}
+    asked = _asked(request, options, JOB_QUERIES, pages)
+    bucket, key = where
+    location = {"DocumentLocation": {"S3Object": {"Bucket": bucket, "Name": key}}, "ClientRequestToken": token}
+    kind = "document_analysis" if "FeatureTypes" in asked else "document_text_detection"
+    return DocumentJob(start=f"start_{kind}", get=f"get_{kind}", params={**location, **asked})
+
+
+def ended(reply: Reply) -> Reply | None:
+    """`None` while the job runs."""
+    return None if reply.get("JobStatus") == "IN_PROGRESS" else reply
+
+
+def decode_job(
+    replies: Sequence[Reply], request: v.ReadDocumentRequest
+) -> tuple[v.ReadDocumentResult, tuple[Notice, ...]]:
+    """All parts of the answer as one, and what Textract could not read."""
+    whole = {**replies[0], "Blocks": [block for reply in replies for block in reply.get("Blocks", ())]}
+    result = decode_document(whole, features_of(request))
+    notices = [*text_notices(request.languages), *_unread(replies)]
+    if request.pages is None:
+        return result, tuple(notices)
+    ranges = _ranges(request.pages)
+    some = _only(result, lambda number: any(first <= number <= last for _, first, last in ranges))
+    if len(some.pages) < len(result.pages):
+        notices.append(ignored(f"Textract read and bills all {len(result.pages)} pages; those asked for are here"))
+    return some, tuple(notices)
+
+
+def _unread(replies: Sequence[Reply]) -> Iterator[Notice]:
+    told = [warning for reply in replies for warning in reply.get("Warnings", ())]
+    for warning in {str(each): each for each in told}.values():
+        pages = ", ".join(map(str, warning.get("Pages", ()))) or "some"
+        yield Notice(code="partial", message=f"Textract could not read pages {pages}: {warning.get('ErrorCode')}")
+    if not told and replies[0].get("JobStatus") == "PARTIAL_SUCCESS":
+        yield Notice(code="partial", message="Textract read a part of the document only, and does not say which")
+
+
+def _only(result: v.ReadDocumentResult, wanted: Callable[[int], bool]) -> v.ReadDocumentResult:
+    return result.model_copy(
+        update={
+            "pages": tuple(page for page in result.pages if wanted(page.number)),
+            "tables": tuple(table for table in result.tables if wanted(table.page)),
+            "key_values": tuple(pair for pair in result.key_values if wanted(pair.page)),
+            "answers": tuple(answer for answer in result.answers if wanted(answer.page)),
+        }
+    )
+
+
+def _ranges(pages: str) -> list[tuple[str, int, int]]:
+    """`1-3,7` as its parts with their first and last page."""
+    found = list[tuple[str, int, int]]()
+    for part in pages.replace(" ", "").split(","):
+        known = re.fullmatch(r"([1-9][0-9]{0,8})(?:-([1-9][0-9]{0,8}))?", part)
+        if known is None or int(known[2] or known[1]) < int(known[1]):
+            raise InvalidInput(f"pages={pages!r} is not of the form '1-3,7'")
+        found.append((part, int(known[1]), int(known[2] or known[1])))
+    return found
+
+
+# --- blocks --------------------------------------------------------------------------------------
 
 
 class _Blocks:

@@ -10,14 +10,16 @@ import bisect
 import io
 import json
 import math
+import re
 import wave
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import accumulate
-from xml.sax.saxutils import escape
+from urllib.parse import unquote, urlsplit
+from xml.sax.saxutils import escape, unescape
 
-from cloudai.errors import ErrorCode, InvalidInput, ServiceError, Unsupported
+from cloudai.errors import ErrorCode, InvalidInput, ServiceError, TooLarge, Unsupported
 from cloudai.languages import language_of, matches, normalise
 from cloudai.types import speech as s
 from cloudai.types.results import Notice, Usage
@@ -28,6 +30,12 @@ from cloudai_aws.settings import SynthesizeOptions
 SERVICE = "polly"
 ENGINES = ("neural", "generative", "long-form", "standard")
 """What is taken of those that a voice has: neural is what the price book plans with."""
+
+SYNC_BILLED, SYNC_TOTAL = 3_000, 6_000
+TASK_BILLED, TASK_TOTAL = 100_000, 200_000
+"""Characters that are billed, and with the tags of SSML: https://docs.aws.amazon.com/polly/latest/dg/limits.html
+(read 2026-11-21)."""
+_TAG = re.compile(r"<[^>]*>")
 
 _FORMATS: Mapping[s.AudioFormat, tuple[str, tuple[int, ...]]] = {
     s.AudioFormat.WAV: ("pcm", (16000, 8000)),
@@ -216,6 +224,54 @@ class _code_points:  # noqa: N801  # used as a function
 
     def __call__(self, offset: int) -> int:
         return bisect.bisect_right(self._ends, max(0, offset - self._before))
+
+
+# --- long texts ----------------------------------------------------------------------------------
+
+
+def by_task(spoken: Spoken, *, staging: bool) -> bool:
+    """Whether the text is too long for one request. Raises `TooLarge` when a task does not take it either, and
+    without a bucket for it to write into."""
+    sent = str(spoken.params["Text"])
+    billed = len(unescape(_TAG.sub("", sent)) if spoken.params["TextType"] == "ssml" else sent)
+    if billed <= SYNC_BILLED and len(sent) <= SYNC_TOTAL:
+        return False
+    size = f"the text has {billed:,} characters ({len(sent):,} with tags)"
+    if billed > TASK_BILLED or len(sent) > TASK_TOTAL:
+        raise TooLarge(f"{size}; Polly takes {TASK_BILLED:,} ({TASK_TOTAL:,}) as a task. Split it.")
+    if not staging:
+        raise TooLarge(
+            f"{size}; Polly takes {SYNC_BILLED:,} ({SYNC_TOTAL:,}) in one request. Split it, or set staging_bucket "
+            "in the backend for a task"
+        )
+    return True
+
+
+def task_key(reply: Reply, bucket: str) -> str:
+    """Where a task writes: `OutputUri` is `https://s3.REGION.amazonaws.com/BUCKET/KEY`."""
+    path = unquote(urlsplit(str(reply["SynthesisTask"].get("OutputUri", ""))).path)
+    key = path.removeprefix("/").removeprefix(f"{bucket}/")
+    if not key:
+        raise ServiceError("Polly does not say where it writes", code=ErrorCode.INTERNAL)
+    return key
+
+
+def ended(reply: Reply) -> Reply | None:
+    """`None` while the task runs."""
+    return reply if reply["SynthesisTask"].get("TaskStatus") in ("completed", "failed") else None
+
+
+def check_task(reply: Reply) -> None:
+    """Raises `ServiceError` for a task that failed, with Polly's reason."""
+    task = reply["SynthesisTask"]
+    if task["TaskStatus"] == "failed":
+        reason = task.get("TaskStatusReason") or "the task failed"
+        raise ServiceError(f"Polly: {reason}", code=ErrorCode.INVALID_INPUT, retryable=False)
+
+
+def billed_of_task(reply: Reply, spoken: Spoken) -> int:
+    """As Polly counted them."""
+    return int(reply["SynthesisTask"].get("RequestCharacters", len(spoken.text)))
 
 
 # --- voices --------------------------------------------------------------------------------------

@@ -35,8 +35,8 @@ from cloudai.types import vision as v
 from cloudai_aws import codec_document, codec_polly, codec_text, codec_vision
 from cloudai_aws.analyzing import analyze
 from cloudai_aws.clients import Clients
-from cloudai_aws.codec_languages import engine_of
 from cloudai_aws.faults import fault_of
+from cloudai_aws.reading import DocumentReader
 from cloudai_aws.reply import Params, Reply, told, told_all
 from cloudai_aws.settings import (
     AwsSettings,
@@ -46,6 +46,7 @@ from cloudai_aws.settings import (
     SynthesizeOptions,
     TranslateOptions,
 )
+from cloudai_aws.speaking import Speaker
 from cloudai_aws.storage import Storage
 from cloudai_aws.transcribing import Transcriber
 from cloudai_aws.wire import within
@@ -81,8 +82,9 @@ class AwsDriver(
     def __init__(self, settings: AwsSettings, *, backend: str) -> None:
         self._clients = Clients(settings)
         self._storage = Storage(self._clients, settings)
+        self._reader = DocumentReader(self._clients, self._storage, settings)
+        self._speaker = Speaker(self._clients, self._storage, settings)
         self._transcriber = Transcriber(self._clients, settings, backend=backend)
-        self._engines: Mapping[str, str] = {}
 
     @property
     def client(self) -> Callable[[str], Any]:
@@ -142,7 +144,11 @@ class AwsDriver(
         return told(codec_vision.decode_text(reply, request), reply, call, notices)
 
     def read_document(self, request: v.ReadDocumentRequest, call: Call) -> v.ReadDocumentResult:
-        params = codec_document.encode_document(request, _options(call, DocumentOptions))
+        """One request for one page; a job through S3 for more."""
+        options = _options(call, DocumentOptions)
+        if codec_document.by_job(request.document, asked=options.job, staging=self._storage.staging):
+            return self._reader.read(request, options, call)
+        params = codec_document.encode_document(request, options)
         method = "analyze_document" if "FeatureTypes" in params else "detect_document_text"
         reply = self.ask("textract", method, params, call)
         result = codec_document.decode_document(reply, codec_document.features_of(request))
@@ -188,31 +194,7 @@ class AwsDriver(
     # --- speech ----------------------------------------------------------------------------------
 
     def synthesize(self, request: s.SynthesizeRequest, call: Call) -> s.SynthesizeResult:
-        """The audio, and in a second request the speech marks."""
-        options, polly = _options(call, SynthesizeOptions), self._clients("polly")
-        with within(call.timeout):
-            voice, engine = self._voice(request, options, call)
-            spoken = codec_polly.encode_speech(request, options, voice, engine)
-            reply = polly.synthesize_speech(**spoken.params)
-            codec_polly.check_stream(reply)
-            audio, billed = reply["AudioStream"].read(), codec_polly.billed_characters(reply, spoken)
-            marks = None
-            if request.speech_marks:
-                second = polly.synthesize_speech(**codec_polly.marks_params(spoken))
-                marks = second["AudioStream"].read()
-                billed += codec_polly.billed_characters(second, spoken)
-        return told(codec_polly.decode_speech(audio, spoken, billed, marks), reply, call)
-
-    def _voice(self, request: s.SynthesizeRequest, options: SynthesizeOptions, call: Call) -> tuple[str, str]:
-        """A voice and its engine. Of a voice that is nobody's default the engines are asked for, once."""
-        if request.voice is None:
-            voice, engine, _ = codec_polly.default_voice(request)
-            return voice, options.engine or engine
-        known = options.engine or engine_of(request.voice) or self._engines.get(request.voice)
-        if known is None:
-            self._engines = codec_polly.engines_by_voice(self._ask_pages("polly", "describe_voices", {}, call))
-            known = codec_polly.check_voice(self._engines.get(request.voice), request.voice)
-        return request.voice, known
+        return self._speaker.synthesize(request, _options(call, SynthesizeOptions), call)
 
     def voices(self, request: s.VoicesRequest, call: Call) -> s.VoicesResult:
         replies = self._ask_pages("polly", "describe_voices", {"IncludeAdditionalLanguageCodes": True}, call)

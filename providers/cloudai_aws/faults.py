@@ -10,6 +10,7 @@ from typing import Any
 
 from cloudai.errors import ErrorCode, Fault
 
+_UNSENT = ("NewConnectionError", "ConnectTimeoutError", "NameResolutionError")
 _OURS = ("botocore", "boto3", "urllib3", "builtins")
 
 
@@ -39,6 +40,21 @@ def fault_of_reply(reply: Mapping[str, Any]) -> Fault:
         retry_after=_retry_after(metadata.get("HTTPHeaders", {})),
         request_id=metadata.get("RequestId"),
     )
+
+
+def code_of_job(reason: str) -> ErrorCode:
+    """Of a failed Textract job, by the code in its `StatusMessage`; `unsupported` when nobody knows it."""
+    return ErrorCode(_table("jobs").get(reason.partition(":")[0].strip(), "unsupported"))
+
+
+def lost(error: Exception) -> bool:
+    """Whether a request may have been served though nothing came back."""
+    from botocore.exceptions import ClientError
+
+    if isinstance(error, ClientError) or type(error).__name__ in _UNSENT:
+        return False
+    fault = fault_of(error)
+    return fault is not None and fault.code in (ErrorCode.UNAVAILABLE, ErrorCode.DEADLINE_EXCEEDED)
 
 
 def code_of(error: Exception) -> str:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cloudai.settings import BackendSettings, OptionsModel
+    from cloudai_aws.async_driver import AsyncAwsDriver
     from cloudai_aws.driver import AwsDriver
+    from cloudai_aws.settings import AwsSettings
 
 IMPLEMENTS = frozenset(
     {
@@ -65,22 +67,34 @@ class AwsProvider:
     def open(self, settings: BackendSettings, *, backend: str) -> AwsDriver:
         """A driver for one backend. Credentials are looked up by the first call. Raises `MissingDependency`
         without boto3 and `ConfigError` without a region."""
-        from cloudai_aws.settings import AwsSettings
-
-        if not isinstance(settings, AwsSettings):
-            settings = AwsSettings.model_validate(settings.model_dump())
-        from cloudai.errors import ConfigError, MissingDependency
-
-        if settings.api_key is not None:
-            raise ConfigError("aws has no api_key: use access_key_id and secret_access_key, or boto3's own chain")
-        try:
-            import boto3  # noqa: F401  # the one that may be missing
-        except ImportError as error:
-            line = "pip install 'cloudai[aws]'"
-            raise MissingDependency("boto3 is not installed", install=line, backend=backend) from error
+        checked = _checked(settings, backend)
         from cloudai_aws.driver import AwsDriver
 
-        return AwsDriver(settings, backend=backend)
+        return AwsDriver(checked, backend=backend)
+
+    def open_async(self, settings: BackendSettings, *, backend: str) -> AsyncAwsDriver:
+        """The same, with threads of its own."""
+        checked = _checked(settings, backend)
+        from cloudai_aws.async_driver import AsyncAwsDriver
+
+        return AsyncAwsDriver(checked, backend=backend)
+
+
+def _checked(settings: BackendSettings, backend: str) -> AwsSettings:
+    """Typed settings, once boto3 is known to be there."""
+    from cloudai.errors import ConfigError, MissingDependency
+    from cloudai_aws.settings import AwsSettings
+
+    if not isinstance(settings, AwsSettings):
+        settings = AwsSettings.model_validate(settings.model_dump())
+    if settings.api_key is not None:
+        raise ConfigError("aws has no api_key: use access_key_id and secret_access_key, or boto3's own chain")
+    try:
+        import boto3  # noqa: F401  # the one that may be missing
+    except ImportError as error:
+        line = "pip install 'cloudai[aws]'"
+        raise MissingDependency("boto3 is not installed", install=line, backend=backend) from error
+    return settings
 
 
 PROVIDER = AwsProvider()

@@ -23,12 +23,13 @@ class AwsSettings(BackendSettings):
     secret_access_key: SecretStr | None = None
     session_token: SecretStr | None = None
     staging_bucket: str | None = None
-    """Where audio is put for Transcribe, in the backend's region; objects are deleted after use."""
+    """In the backend's region: where audio is put for Transcribe, documents of several pages for Textract, and where
+    Polly writes long speech; objects are deleted after use."""
     staging_prefix: str = "cloudai/"
     connections: int = Field(default=64, ge=1)
     """Kept open to each host at most."""
     poll_seconds: float = Field(default=2.0, gt=0)
-    """Between looks at a transcription job that `transcribe` waits for."""
+    """Between looks at a job that a call waits for."""
 
     @field_validator("endpoint_url")
     @classmethod
@@ -80,9 +81,11 @@ class ModerationOptions(OptionsModel):
 
 
 class DocumentOptions(OptionsModel):
-    """`adapters`: id and version of Textract adapters for queries."""
+    """`adapters`: id and version of Textract adapters for queries. `job`: through S3 even where one request would do,
+    as for an object in S3 whose name does not say that it is a PDF or TIFF."""
 
     adapters: tuple[tuple[str, str], ...] = ()
+    job: bool = False
 
 
 class TranslateOptions(OptionsModel):

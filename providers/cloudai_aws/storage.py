@@ -1,4 +1,4 @@
-"""Objects in S3: audio on its way to Transcribe, transcripts, and inputs that are addressed by `s3://`."""
+"""Objects in S3: audio and documents on their way, transcripts, and inputs that are addressed by `s3://`."""
 
 from __future__ import annotations
 
@@ -27,13 +27,16 @@ class Storage:
         self._clients = clients
         self._settings = settings
 
-    def place(self, name: str) -> tuple[str, str]:
-        """Bucket and key of an object to stage. Raises `Unsupported` without a bucket."""
+    @property
+    def staging(self) -> bool:
+        """Whether there is a bucket to put things into."""
+        return self._settings.staging_bucket is not None
+
+    def place(self, name: str, why: str) -> tuple[str, str]:
+        """Bucket and key of an object to stage. Raises `Unsupported`, with the reason, without a bucket."""
         bucket = self._settings.staging_bucket
         if bucket is None:
-            raise Unsupported(
-                "Transcribe reads audio from S3: set staging_bucket in the backend, or pass an s3:// address"
-            )
+            raise Unsupported(f"{why}: set staging_bucket in the backend, or pass an s3:// address")
         return bucket, f"{self._settings.staging_prefix}{name}"
 
     def put(self, bucket: str, key: str, data: bytes) -> None:

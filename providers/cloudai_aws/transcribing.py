@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from cloudai.driver import Call
-from cloudai.errors import RETRYABLE, ErrorCode, ServiceError
+from cloudai.errors import ErrorCode, ServiceError
 from cloudai.types.results import Notice
 from cloudai.types.speech import JobRef, JobState, JobStatus, TranscribeRequest, TranscribeResult
 from cloudai_aws import codec_transcribe as codec
-from cloudai_aws.faults import code_of, fault_of
+from cloudai_aws.awaiting import awaited
+from cloudai_aws.faults import code_of
 from cloudai_aws.reply import Reply, raw, request_id
 from cloudai_aws.settings import AwsSettings, TranscribeOptions
 from cloudai_aws.storage import CLEANUP_SECONDS, Storage, quietly_delete_job
@@ -22,6 +23,9 @@ from cloudai_aws.wire import within
 
 if TYPE_CHECKING:
     from cloudai_aws.clients import Clients
+
+
+_FROM_S3 = "Transcribe reads audio from S3"
 
 
 class Transcriber:
@@ -95,7 +99,7 @@ class Transcriber:
                 if staged:
                     self._storage.put(staged["bucket"], staged["key"], request.audio.content)
                 self._create(params)
-        except Exception:  # also when an answer was lost: what it may have made is taken back
+        except BaseException:  # also when an answer was lost: what it may have made is taken back
             quietly_delete_job(self._clients, name)
             if staged:
                 self._storage.remove(staged["bucket"], staged["key"])
@@ -106,7 +110,7 @@ class Transcriber:
         """Where the audio is put; empty for audio that is in S3 already."""
         if request.audio.data is None:
             return {}
-        bucket, key = self._storage.place(f"{name}.{codec.media_suffix(request.audio)}")
+        bucket, key = self._storage.place(f"{name}.{codec.media_suffix(request.audio)}", _FROM_S3)
         return {"bucket": bucket, "key": key}
 
     def _create(self, params: Mapping[str, object]) -> None:
@@ -139,32 +143,21 @@ class Transcriber:
         )
 
     def _await(self, job: JobRef, ends: float, call: Call) -> None:
-        """Looks until the job has ended. A look that fails for the moment is followed by the next one: for that the
-        job must not be deleted, begun again and billed twice."""
-        while (left := ends - time.monotonic()) > 0:
-            found = self._look(job, left)
-            if found is not None and found.state is JobState.SUCCEEDED:
-                return
-            if found is not None and found.state is JobState.FAILED:
-                raise ServiceError(f"Transcribe: {found.message or 'the job failed'}", code=ErrorCode.INVALID_INPUT)
-            time.sleep(min(self._settings.poll_seconds, max(0.0, ends - time.monotonic())))
-        raise ServiceError(
-            f"the job has not ended within {call.timeout:g} s and was deleted: give a longer timeout, "
-            "or use transcribe_job()",
-            code=ErrorCode.DEADLINE_EXCEEDED,
-            retryable=False,
-        )
+        """Looks until the job has ended."""
+        found = awaited(lambda: self._ended(job), ends=ends, poll_seconds=self._settings.poll_seconds)
+        if found is None:
+            raise ServiceError(
+                f"the job has not ended within {call.timeout:g} s and was deleted: give a longer timeout, "
+                "or use transcribe_job()",
+                code=ErrorCode.DEADLINE_EXCEEDED,
+                retryable=False,
+            )
+        if found.state is JobState.FAILED:
+            raise ServiceError(f"Transcribe: {found.message or 'the job failed'}", code=ErrorCode.INVALID_INPUT)
 
-    def _look(self, job: JobRef, seconds: float) -> JobStatus | None:
-        """`None`: not now."""
-        try:
-            with within(seconds):
-                return codec.decode_status(self._get(job))
-        except Exception as error:
-            fault = fault_of(error)
-            if fault is None or fault.code not in RETRYABLE:
-                raise
-            return None
+    def _ended(self, job: JobRef) -> JobStatus | None:
+        found = codec.decode_status(self._get(job))
+        return found if found.state in (JobState.SUCCEEDED, JobState.FAILED) else None
 
     def _get(self, job: JobRef) -> Reply:
         reply: Reply = self._clients("transcribe").get_transcription_job(TranscriptionJobName=job.id)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,10 +27,13 @@ from botocore.utils import get_environ_proxies
 from urllib3.exceptions import ReadTimeoutError
 from urllib3.util import Timeout
 
+from cloudai.errors import CloudAIError, ErrorCode
+
 _CHUNK = 1 << 16
 _DEFAULT_SECONDS = 60.0
 """For calls made on the vendor's client without cloudai."""
 _ends: ContextVar[float | None] = ContextVar("cloudai_aws_ends", default=None)
+_given_up: ContextVar[threading.Event | None] = ContextVar("cloudai_aws_given_up", default=None)
 
 
 @contextmanager
@@ -41,6 +45,25 @@ def within(seconds: float) -> Iterator[None]:
         yield
     finally:
         _ends.reset(token)
+
+
+@contextmanager
+def until(given_up: threading.Event) -> Iterator[None]:
+    """`pause` inside ends when the event is set: nobody waits for the call any longer."""
+    token = _given_up.set(given_up)
+    try:
+        yield
+    finally:
+        _given_up.reset(token)
+
+
+def pause(seconds: float) -> None:
+    """Between two looks at a job. Raises `CloudAIError` (cancelled) when the call was given up."""
+    given_up = _given_up.get()
+    if given_up is None:
+        time.sleep(seconds)
+    elif given_up.wait(seconds):
+        raise CloudAIError("the call was given up", code=ErrorCode.CANCELLED)
 
 
 def seconds_left() -> float:

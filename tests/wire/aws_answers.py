@@ -12,6 +12,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from aws_jobs import DocumentJobs, SpeechTasks
 from aws_server import ACCESS_KEY, REGION, SECRET_KEY, Failure, Params, StrictServer, serving
 
 Block = dict[str, Any]
@@ -351,6 +352,21 @@ def scripted(server: StrictServer) -> None:
         "SynthesizeSpeech": speech,
     }
     transcribing(server, Jobs(server))
+    DocumentJobs(server, pages_of_text(3), ANALYSIS["Blocks"]).answer()
+    SpeechTasks(server).answer()
+
+
+def pages_of_text(count: int) -> list[Block]:
+    """`Page 1`, `Page 2` ..., as a job gives them."""
+    blocks = []
+    for page in range(1, count + 1):
+        words = [block("WORD", f"w{page}-{i}", word, Page=page) for i, word in enumerate(f"Page {page}".split())]
+        blocks += [
+            block("PAGE", f"p{page}", CHILD=[f"l{page}"], Page=page),
+            block("LINE", f"l{page}", f"Page {page}", CHILD=[word["Id"] for word in words], Page=page),
+            *words,
+        ]
+    return blocks
 
 
 def transcribing(server: StrictServer, jobs: Jobs) -> Jobs:

@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from aws_answers import ANALYSIS, DOCUMENT, FACES, LABELS, MODERATION, TEXT, aws, block
 from aws_client import opened
+from aws_pages import png
 from aws_server import Failure, StrictServer
 
 from cloudai import Client
@@ -233,20 +234,6 @@ def test_questions_have_to_be_asked(client: Client) -> None:
         client.vision.read_document(picture(), features=["queries"])
 
 
-def test_several_pages_are_over_the_limit_before_anything_is_sent(server: StrictServer, client: Client) -> None:
-    import io
-
-    from PIL import Image
-
-    pages = io.BytesIO()
-    sheet = Image.new("RGB", (100, 100), "white")
-    sheet.save(pages, "TIFF", save_all=True, append_images=[sheet])
-    before = server.requests
-    with pytest.raises(TooLarge, match="max_pages"):
-        client.vision.read_document(pages.getvalue())
-    assert server.requests == before
-
-
 def test_document_features_are_textracts_in_small_letters() -> None:
     import aws_model
 
@@ -322,24 +309,6 @@ def test_when_the_first_request_fails_for_the_moment_all_is_tried_again(server: 
 # --- limits --------------------------------------------------------------------------------------
 
 
-def png(size: int, *, width: int = 100, height: int = 100) -> bytes:
-    """A PNG of exactly `size` bytes: the rest is a text chunk."""
-    import io
-    import struct
-    import zlib
-
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.new("RGB", (width, height)).save(buffer, "PNG")
-    whole = buffer.getvalue()
-    if not size:
-        return whole
-    body, end = whole[:-12], whole[-12:]
-    filling = b"tEXt" + b"k\x00" + b"x" * (size - len(whole) - 14)
-    return body + struct.pack(">I", len(filling) - 4) + filling + struct.pack(">I", zlib.crc32(filling)) + end
-
-
 @pytest.mark.parametrize("verb", ["detect_labels", "detect_objects", "detect_faces", "moderate", "read_text"])
 def test_five_mebibytes_are_sent_and_one_byte_more_is_not(server: StrictServer, client: Client, verb: str) -> None:
     limit = 5_242_880
@@ -348,13 +317,6 @@ def test_five_mebibytes_are_sent_and_one_byte_more_is_not(server: StrictServer, 
     with pytest.raises(TooLarge, match="max_bytes"):
         getattr(client.vision, verb)(png(limit + 1))
     assert server.requests == before
-
-
-def test_a_document_may_have_ten_mebibytes(server: StrictServer, client: Client) -> None:
-    limit = 10_485_760
-    client.vision.read_document(png(limit))
-    with pytest.raises(TooLarge, match="max_bytes"):
-        client.vision.read_document(png(limit + 1))
 
 
 def test_eighty_pixels_are_enough_and_seventy_nine_are_not(client: Client) -> None:

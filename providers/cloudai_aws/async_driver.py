@@ -1,0 +1,108 @@
+"""The driver for asyncio. boto3 has no async: each call has a thread, of as many as the backend has connections.
+
+The loop's own executor has one for each core and four more, whatever the backend could take.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Any, TypeVar
+
+from cloudai.driver import Call
+from cloudai.errors import Fault
+from cloudai_aws.driver import AwsDriver
+from cloudai_aws.settings import AwsSettings
+from cloudai_aws.wire import until
+
+Q = TypeVar("Q")
+A = TypeVar("A")
+
+
+def _threaded(
+    method: Callable[[AwsDriver, Q, Call], A],
+) -> Callable[[AsyncAwsDriver, Q, Call], Awaitable[A]]:
+    """The same method, in a thread of the driver's."""
+
+    async def ask(self: AsyncAwsDriver, request: Q, call: Call) -> A:
+        return await self.run(method, request, call)
+
+    return ask
+
+
+class AsyncAwsDriver:
+    """One AWS account and region, on an event loop. A call that is cancelled stops waiting for its job, and tidies up
+    behind the caller's back; `close` waits for that."""
+
+    asynchronous = True
+
+    def __init__(self, settings: AwsSettings, *, backend: str) -> None:
+        self._driver = AwsDriver(settings, backend=backend)
+        self._threads = ThreadPoolExecutor(settings.connections, thread_name_prefix=f"cloudai-{backend}")
+        self._running = set[threading.Event]()
+
+    @property
+    def client(self) -> Callable[[str], Any]:
+        """As of the plain driver: boto3's clients, which block."""
+        return self._driver.client
+
+    def unavailable(self) -> Mapping[str, str]:
+        return self._driver.unavailable()
+
+    def classify(self, error: Exception) -> Fault | None:
+        return self._driver.classify(error)
+
+    async def close(self) -> None:
+        for given_up in tuple(self._running):
+            given_up.set()
+        await asyncio.to_thread(self._threads.shutdown)
+        self._driver.close()
+
+    async def run(self, method: Callable[[AwsDriver, Q, Call], A], request: Q, call: Call) -> A:
+        """One call in a thread, with the caller's context."""
+        given_up = threading.Event()
+
+        def work() -> A:
+            with until(given_up):
+                return method(self._driver, request, call)
+
+        self._running.add(given_up)
+        future = asyncio.get_running_loop().run_in_executor(self._threads, copy_context().run, work)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            given_up.set()
+            raise
+        finally:
+            self._running.discard(given_up)
+
+    @property
+    def fetches(self) -> frozenset[str]:
+        return self._driver.fetches
+
+    def fetch(self, uri: str, *, max_bytes: int, call: Call) -> bytes:
+        """Blocks: the client calls it in a thread."""
+        return self._driver.fetch(uri, max_bytes=max_bytes, call=call)
+
+    detect_labels = _threaded(AwsDriver.detect_labels)
+    detect_objects = _threaded(AwsDriver.detect_objects)
+    detect_faces = _threaded(AwsDriver.detect_faces)
+    detect_landmarks = _threaded(AwsDriver.detect_landmarks)
+    moderate = _threaded(AwsDriver.moderate)
+    read_text = _threaded(AwsDriver.read_text)
+    read_document = _threaded(AwsDriver.read_document)
+    analyze = _threaded(AwsDriver.analyze)
+    translate = _threaded(AwsDriver.translate)
+    translate_document = _threaded(AwsDriver.translate_document)
+    detect_language = _threaded(AwsDriver.detect_language)
+    languages = _threaded(AwsDriver.languages)
+    synthesize = _threaded(AwsDriver.synthesize)
+    voices = _threaded(AwsDriver.voices)
+    transcribe = _threaded(AwsDriver.transcribe)
+    submit_transcription = _threaded(AwsDriver.submit_transcription)
+    transcription_status = _threaded(AwsDriver.transcription_status)
+    transcription_result = _threaded(AwsDriver.transcription_result)
+    cancel_transcription = _threaded(AwsDriver.cancel_transcription)
