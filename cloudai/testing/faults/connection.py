@@ -9,6 +9,7 @@ import struct
 import time
 from collections.abc import Mapping
 from email.utils import formatdate
+from http import HTTPStatus
 from typing import TYPE_CHECKING, assert_never
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from cloudai.testing.faults.server import FaultServer
 
 _HEADERS_AT_MOST = 64 << 10
+_REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 _ECHOED = ("authorization", "x-goog-api-key", "ocp-apim-subscription-key", "x-amz-security-token", "api-key")
 
 
@@ -49,8 +51,8 @@ class Connection(asyncio.Protocol):
         self._transport = None
         self._server.closed(self)
         if self._busy:
-            self._server.abandoned += 1
             self._ended()
+            self._server.abandoned += 1
         if self._task is not None:
             self._task.cancel()
 
@@ -166,6 +168,7 @@ class Connection(asyncio.Protocol):
         return {"retry-after": formatdate(then, usegmt=True)}
 
     def _reply(self, reply: Reply) -> None:
+        self._ended()  # before the client can know
         self._head(reply, len(reply.body))
         assert self._request is not None  # a reply answers one
         if reply.body and self._request.method != b"HEAD":
@@ -178,7 +181,8 @@ class Connection(asyncio.Protocol):
         headers = [("date", date), ("content-type", reply.content_type)]
         if reply.status != 204:
             headers.append(("content-length", str(length)))
-        self._send(h11.Response(status_code=reply.status, headers=[*headers, *reply.headers.items()]))
+        named = [*headers, *reply.headers.items()]
+        self._send(h11.Response(status_code=reply.status, headers=named, reason=_REASONS.get(reply.status, b"")))
 
     def _cut(self, cut: scripted.Truncated, reply: Reply) -> None:
         part = reply.body[: int(len(reply.body) * cut.keep)]
@@ -195,6 +199,8 @@ class Connection(asyncio.Protocol):
         size = max(1, math.ceil(len(reply.body) / slow.pieces))
         for start in range(0, len(reply.body), size):
             await asyncio.sleep(slow.seconds / slow.pieces)
+            if start + size >= len(reply.body):
+                self._ended()
             self._send(h11.Data(data=reply.body[start : start + size]))
         self._send(h11.EndOfMessage())
         self._task = None
