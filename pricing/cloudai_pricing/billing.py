@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from cloudai_pricing.entries import ALWAYS_FREE, Commitment, Price
 from cloudai_pricing.exact import ONE, PRICE_PLACES, ZERO, cut
@@ -21,8 +20,7 @@ Volumes = tuple[tuple[Decimal, Decimal, Decimal], ...]
 """Base units of a line in each month: low, likely, high."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
+class Plan(NamedTuple):
     """A line on a provider with the prices that bill it; `nodes` machines run where the line's volume says one."""
 
     line: Line
@@ -53,33 +51,33 @@ class Plan:
         return units if times == 1 else units * times
 
 
-@dataclass
 class Month:
     """One month in one case: per plan its pieces; the counters as they stand at the end."""
 
-    pieces: dict[str, list[tuple[int, Piece]]] = field(default_factory=dict)
-    positions: dict[Counter, Decimal] = field(default_factory=dict)
-    used: dict[Counter, Decimal] = field(default_factory=dict)
-    """Free units used up."""
+    def __init__(self) -> None:
+        self.pieces: dict[str, list[tuple[int, Piece]]] = {}
+        self.positions: dict[Counter, Decimal] = {}
+        self.used: dict[Counter, Decimal] = {}
+        """Free units used up."""
 
 
-@dataclass(kw_only=True)
 class Bill:
     """What one plan comes to over all months. Lists have one number per month."""
 
-    low: list[Decimal] = field(default_factory=list)
-    likely: list[Decimal] = field(default_factory=list)
-    high: list[Decimal] = field(default_factory=list)
-    pieces: dict[tuple[int, Decimal, Decimal | None, Decimal, bool, bool], Decimal] = field(default_factory=dict)
-    """(charge, start, end, price, free, fee) -> billed units, in the likely case."""
-    unknown: Decimal = ZERO
-    """The most billed units of a month, in any case, for which no price is known."""
-    shared: frozenset[str] = frozenset()
-    """Other lines that count on the same ladder."""
-    marginal: Decimal | None = None
-    next_at: Decimal | None = None
-    ends: tuple[Month, ...] = ()
-    """The likely case of each month; one object where nothing changed."""
+    def __init__(self, *, shared: frozenset[str]) -> None:
+        self.low: list[Decimal] = []
+        self.likely: list[Decimal] = []
+        self.high: list[Decimal] = []
+        self.pieces: dict[tuple[int, Decimal, Decimal | None, Decimal, bool, bool], Decimal] = {}
+        """(charge, start, end, price, free, fee) -> billed units, in the likely case."""
+        self.unknown = ZERO
+        """The most billed units of a month, in any case, for which no price is known."""
+        self.shared = shared
+        """Other lines that count on the same ladder."""
+        self.marginal: Decimal | None = None
+        self.next_at: Decimal | None = None
+        self.ends: tuple[Month, ...] = ()
+        """The likely case of each month; one object where nothing changed."""
 
 
 def bill(plans: Sequence[Plan], months: int, free_tier: FreeTier, *, likely_only: bool = False) -> dict[str, Bill]:

@@ -88,7 +88,7 @@ def _at(line: Line, volume: Decimal) -> Line:
 
 def _moved(plan: Plan, volume: Decimal, months: int) -> Plan:
     line = _at(plan.line, volume)
-    return replace(plan, line=line, volumes=tuple(line.in_month(month) for month in range(1, months + 1)))
+    return plan._replace(line=line, volumes=tuple(line.in_month(month) for month in range(1, months + 1)))
 
 
 def _one_by_one(plans: Sequence[Plan], variants: Variants, free_tier: FreeTier, *, months_too: bool) -> Totals:

@@ -34,6 +34,8 @@ def crossings(plan: Plan, ends: Sequence[Month], free_tier: FreeTier) -> tuple[C
 
 def _of_month(plan: Plan, ends: Sequence[Month], month: int, free_tier: FreeTier) -> Iterator[Crossing]:
     for charge in plan.charges:
+        if charge.price.flat:
+            continue
         before, after = (_stand(charge, ends[at - 1], at, free_tier) for at in (month - 1, month))
         if before.allowed != after.allowed:
             yield _allowance(charge, before, after, month)

@@ -109,6 +109,11 @@ class Price:
             return (self.provider, "", f"free/{self.free.pool}")
         return self.counter
 
+    @property
+    def flat(self) -> bool:
+        """Every unit costs the same, whatever went before it."""
+        return len(self.tiers) == 1 and self.tiers[0].up_to is None and self.free is None and self.commitment is None
+
     @cached_property
     def first_price(self) -> Decimal:
         """The list price of the first paid unit (the overage where a commitment is bought)."""

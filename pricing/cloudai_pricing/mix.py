@@ -188,7 +188,7 @@ class _Search:
         if committed or self._sum(provider, sharers)[0]:
             return ZERO
         charges = tuple(charge._replace(price=_flat(charge.price)) for charge in plan.charges)
-        flat = [replace(plan, charges=charges)]
+        flat = [plan._replace(charges=charges)]
         pool = pool_of(flat, self.months, self.free_tier)
         return (pool.cost(frozenset({plan.line.name})) if pool else total(flat, self.months, self.free_tier))[1]
 

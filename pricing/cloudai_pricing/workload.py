@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cached_property
 
 from cloudai_pricing.errors import PlanError
 from cloudai_pricing.exact import LARGEST, ONE, ZERO, cut, grouped
@@ -63,8 +64,18 @@ class Line:
     needs: tuple[str, ...] = ()
     machine: Machine | None = None
 
+    @cached_property
+    def _months(self) -> dict[int, tuple[Decimal, Decimal, Decimal]]:
+        """What `in_month` has worked out: each provider asks for it again."""
+        return {}
+
     def in_month(self, month: int) -> tuple[Decimal, Decimal, Decimal]:
         """Base units in month 1, 2, ...: low, likely, high. Growth compounds from the first month on."""
+        if month not in self._months:
+            self._months[month] = self._grown(month)
+        return self._months[month]
+
+    def _grown(self, month: int) -> tuple[Decimal, Decimal, Decimal]:
         if self.once:
             return (self.low, self.likely, self.high) if month == 1 else (ZERO, ZERO, ZERO)
         if not self.growth:
