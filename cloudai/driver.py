@@ -162,6 +162,16 @@ class TranscribeJobs(Protocol):
     def cancel_transcription(self, job: speech.JobRef, call: Call) -> None: ...
 
 
+@runtime_checkable
+class StagesAudio(Protocol):
+    """Optional, with `TranscribeJobs`: jobs take audio that is not in the provider's storage yet."""
+
+    @property
+    def stages_audio(self) -> bool:
+        """Whether the settings name a place to put it; the driver deletes it there when the job has ended."""
+        ...
+
+
 class Synthesize(Protocol):
     def synthesize(self, request: speech.SynthesizeRequest, call: Call) -> speech.SynthesizeResult: ...
 

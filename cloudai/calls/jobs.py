@@ -1,24 +1,32 @@
-"""Long transcriptions: a handle that survives the process that made it."""
+"""Long transcriptions: a handle that survives the process that made it, and the choice between a request and a job."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
-from cloudai.calls.policy import turn
-from cloudai.calls.run import CallOptions, Runner, Step, begin, steps
-from cloudai.driver import Call, TranscribeJobs
-from cloudai.errors import CloudAIError, ErrorCode, ServiceError, Unsupported
+from cloudai.calls.engine import CallOptions, Engine
+from cloudai.calls.fitting import prepare
+from cloudai.calls.job import Job, Step, begin
+from cloudai.calls.limits import fit
+from cloudai.calls.policy import Turn, turn
+from cloudai.calls.run import AsyncRunner, Runner
+from cloudai.driver import StagesAudio, TranscribeJobs
+from cloudai.errors import CloudAIError, ErrorCode, InvalidInput, ServiceError, TooLarge, Unsupported
+from cloudai.types.results import Model
 from cloudai.types.speech import JobRef, JobState, JobStatus, TranscribeRequest, TranscribeResult
 
 if TYPE_CHECKING:
-    from cloudai.backends import Backend
+    from cloudai.backends import Candidate
 
-T = TypeVar("T")
-OPERATION = "speech.transcribe"
-FINAL = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
+OPERATION: Final = "speech.transcribe"
+FINAL: Final = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
+_LOST: Final = frozenset({ErrorCode.UNAVAILABLE, ErrorCode.DEADLINE_EXCEEDED, ErrorCode.INTERNAL})
+Method = Callable[[TranscribeJobs], Callable[..., Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +38,8 @@ class TranscriptionJob:
 
     def status(self) -> JobStatus:
         """Where it stands now."""
-        return self._ask(lambda driver, call: driver.transcription_status(self.ref, call))
+        found: JobStatus = self._ask(lambda driver: driver.transcription_status)
+        return found
 
     def wait(
         self,
@@ -45,82 +54,237 @@ class TranscriptionJob:
         while (status := self.status()).state not in FINAL:
             if progress:
                 progress(status)
-            if time.monotonic() + interval > ends:
-                raise CloudAIError(
-                    f"job {self.ref.id} has not ended within {timeout:g} s; it goes on",
-                    code=ErrorCode.DEADLINE_EXCEEDED,
-                    backend=self.ref.backend,
-                    operation=OPERATION,
-                )
-            time.sleep(interval)
+            time.sleep(_pause(self.ref, ends, interval, timeout))
         if progress:
             progress(status)
         return status
 
     def result(self, *, timeout: float = 3600.0, interval: float = 5.0) -> TranscribeResult:
         """Waits, then the transcript. Raises `ServiceError` when the job failed or was cancelled."""
-        begun = begin(self.run.engine, OPERATION, {})
-        status = self.wait(timeout=timeout, interval=interval)
-        if status.state is not JobState.SUCCEEDED:
-            code = ErrorCode.CANCELLED if status.state is JobState.CANCELLED else ErrorCode.INTERNAL
-            raise ServiceError(
-                f"job {self.ref.id} {status.state}: {status.message or 'no reason given'}",
-                code=code,
-                backend=self.ref.backend,
-                operation=OPERATION,
-            )
-        answer = self._ask(lambda driver, call: driver.transcription_result(self.ref, call))
-        chosen = self.run.engine.candidates(OPERATION, self.ref.backend)[0]
-        mine = turn(self.run.engine.config.policy, ends=begun.ends, timeout=1.0, backends_left=1, operation=OPERATION)
-        return begun.finish(Step(chosen=chosen, request=answer, notices=(), turn=mine), answer, TranscribeResult)
+        job = begin(self.run.engine, OPERATION, {})
+        _must_have_succeeded(self.ref, self.wait(timeout=timeout, interval=interval))
+        return _finished(job, self.ref, self._ask(lambda driver: driver.transcription_result))
 
     def cancel(self) -> None:
         """Asks the backend to stop it; one that has ended stays as it is."""
-        self._ask(lambda driver, call: driver.cancel_transcription(self.ref, call))
+        self._ask(lambda driver: driver.cancel_transcription)
 
-    def _ask(self, question: Callable[[TranscribeJobs, Call], T]) -> T:
-        backend = self.run.engine.backend(self.ref.backend)
-        driver = _with_jobs(backend)
+    def _ask(self, method: Method) -> Any:
+        job, step = _question(self.run.engine, self.ref, method)
+        return step.turn.run(partial(self.run.attempt, job, step))
+
+
+@dataclass(frozen=True, kw_only=True)
+class AsyncTranscriptionJob:
+    """The same of an `AsyncClient`: one handle is as good for both."""
+
+    run: AsyncRunner
+    ref: JobRef
+
+    async def status(self) -> JobStatus:
+        """Where it stands now."""
+        found: JobStatus = await self._ask(lambda driver: driver.transcription_status)
+        return found
+
+    async def wait(
+        self,
+        *,
+        timeout: float = 3600.0,  # the job goes on: not for asyncio.timeout
+        interval: float = 5.0,
+        progress: Callable[[JobStatus], None] | None = None,
+    ) -> JobStatus:
+        """As `TranscriptionJob.wait`."""
+        import asyncio
+
+        ends = time.monotonic() + timeout
+        while (status := await self.status()).state not in FINAL:
+            if progress:
+                progress(status)
+            await asyncio.sleep(_pause(self.ref, ends, interval, timeout))
+        if progress:
+            progress(status)
+        return status
+
+    async def result(
+        self,
+        *,
+        timeout: float = 3600.0,  # as in wait()
+        interval: float = 5.0,
+    ) -> TranscribeResult:
+        """As `TranscriptionJob.result`."""
         job = begin(self.run.engine, OPERATION, {})
-        mine = turn(
-            self.run.engine.config.policy, ends=job.ends, timeout=job.timeout, backends_left=1, operation=OPERATION
-        )
+        _must_have_succeeded(self.ref, await self.wait(timeout=timeout, interval=interval))
+        return _finished(job, self.ref, await self._ask(lambda driver: driver.transcription_result))
 
-        def attempt(timeout: float) -> T:
-            with_context = job.call(backend, timeout)
-            try:
-                return question(driver, with_context)
-            except CloudAIError as error:
-                backend.error(error, OPERATION)
-                raise
-            except Exception as error:
-                raise backend.error(error, OPERATION) from error
+    async def cancel(self) -> None:
+        """As `TranscriptionJob.cancel`."""
+        await self._ask(lambda driver: driver.cancel_transcription)
 
-        return mine.run(attempt)
+    async def _ask(self, method: Method) -> Any:
+        job, step = _question(self.run.engine, self.ref, method)
+        return await step.turn.run_async(partial(self.run.attempt, job, step))
+
+
+# --- submitting ----------------------------------------------------------------------------------------
 
 
 def submit(run: Runner, request: TranscribeRequest, options: CallOptions) -> TranscriptionJob:
-    """Submits once to the first backend that takes jobs: a lost answer is `outcome_unknown`, never a second job."""
-    job = begin(run.engine, OPERATION, options)
-    for step in steps(job, request):
-        backend = step.chosen.backend
-        if not isinstance(backend.driver, TranscribeJobs):
-            continue
-        once = step.chosen.calling(backend.driver.submit_transcription)
+    """Submits once to the first backend that takes it: a lost answer is `outcome_unknown`, never a second job."""
+    job, step = _submission(run.engine, request, options)
+    try:
+        return TranscriptionJob(run=run, ref=step.turn.run(partial(run.attempt, job, step)))
+    except CloudAIError as error:
+        raise _unknown(error) from error.__cause__
+
+
+async def submit_async(run: AsyncRunner, request: TranscribeRequest, options: CallOptions) -> AsyncTranscriptionJob:
+    """The same with `await`."""
+    import asyncio
+
+    job, step = await asyncio.to_thread(_submission, run.engine, request, options)
+    try:
+        return AsyncTranscriptionJob(run=run, ref=await step.turn.run_async(partial(run.attempt, job, step)))
+    except CloudAIError as error:
+        raise _unknown(error) from error.__cause__
+
+
+def _submission(engine: Engine, request: TranscribeRequest, options: CallOptions) -> tuple[Job, Step[Any]]:
+    """To the first backend with jobs whose limits for jobs the audio is within."""
+    job = begin(engine, OPERATION, options)
+    able = list(_with_jobs(engine, options))
+    if not able:
+        raise Unsupported("no backend on the route takes transcription jobs: use transcribe()", operation=OPERATION)
+    for left, chosen in zip(range(len(able) - 1, -1, -1), able, strict=True):
         try:
-            ref: JobRef = run.attempt(
-                job, Step(chosen=once, request=step.request, notices=(), turn=step.turn), job.timeout
-            )
+            made, notices = prepare(job, _of_jobs(chosen), request)
         except CloudAIError as error:
-            if error.code in (ErrorCode.UNAVAILABLE, ErrorCode.DEADLINE_EXCEEDED, ErrorCode.INTERNAL):
-                error.code, error.retryable = ErrorCode.OUTCOME_UNKNOWN, False
-                error.message += "; the job may have been created: look before you submit it again"
-            raise
-        return TranscriptionJob(run=run, ref=ref)
-    raise Unsupported("no backend on the route takes transcription jobs: use transcribe()", operation=OPERATION)
+            job.failed(chosen.backend, error, unsent=left > 0)
+            continue
+        seconds = options.get("timeout", engine.config.policy.deadline)
+        mine = replace(_turn(job, chosen, seconds), repeatable=False)
+        once = chosen.calling(chosen.backend.driver.submit_transcription)
+        return job, Step(chosen=once, request=made.requests[0], notices=notices, turn=mine)
+    raise job.exhausted()
 
 
-def _with_jobs(backend: Backend) -> TranscribeJobs:
+def _with_jobs(engine: Engine, options: CallOptions) -> Iterator[Candidate]:
+    for chosen in engine.candidates(OPERATION, options.get("backend")):
+        if isinstance(chosen.backend.driver, TranscribeJobs):
+            yield chosen
+
+
+def _of_jobs(chosen: Candidate) -> Candidate:
+    """With the limits of a job in the place of a request's, where a provider has others."""
+    declared = chosen.declared
+    return (
+        replace(chosen, declared=replace(declared, limits=declared.job_limits)) if declared.job_limits.known else chosen
+    )
+
+
+def _unknown(error: CloudAIError) -> CloudAIError:
+    if error.code in _LOST:
+        error.code, error.retryable = ErrorCode.OUTCOME_UNKNOWN, False
+        error.message += "; the job may have been created: look before you submit it again"
+    return error
+
+
+# --- a request or a job --------------------------------------------------------------------------------
+
+
+def transcribe(run: Runner, request: TranscribeRequest, options: CallOptions) -> TranscribeResult:
+    """One request where the audio fits in one, else a job that is waited for until the deadline."""
+    if not _needs_job(run.engine, request, options):
+        return run(OPERATION, request, options, TranscribeResult)
+    ends = time.monotonic() + options.get("deadline", run.engine.config.policy.deadline)
+    job = submit(run, request, options)
+    try:
+        return job.result(timeout=max(0.0, ends - time.monotonic()), interval=_interval(ends))
+    except BaseException:
+        with suppress(CloudAIError):
+            job.cancel()
+        raise
+
+
+async def transcribe_async(run: AsyncRunner, request: TranscribeRequest, options: CallOptions) -> TranscribeResult:
+    """The same with `await`."""
+    import asyncio
+
+    if not _needs_job(run.engine, request, options):
+        return await run(OPERATION, request, options, TranscribeResult)
+    ends = time.monotonic() + options.get("deadline", run.engine.config.policy.deadline)
+    job = await submit_async(run, request, options)
+    try:
+        return await job.result(timeout=max(0.0, ends - time.monotonic()), interval=_interval(ends))
+    except BaseException:
+        with suppress(CloudAIError):
+            await asyncio.shield(job.cancel())
+        raise
+
+
+def _needs_job(engine: Engine, request: TranscribeRequest, options: CallOptions) -> bool:
+    """Whether the audio is too long or too large for a request of the first backend, and not for its jobs."""
+    chosen = engine.candidates(OPERATION, options.get("backend"))[0]
+    driver = chosen.backend.driver
+    if request.audio.data is None or _fits(chosen, request) or not isinstance(driver, TranscribeJobs):
+        return False
+    return isinstance(driver, StagesAudio) and driver.stages_audio and _fits(_of_jobs(chosen), request)
+
+
+def _fits(chosen: Candidate, request: TranscribeRequest) -> bool:
+    declared = chosen.declared
+    try:
+        fit(request.audio, limits=declared.limits, content_types=declared.content_types, whose=chosen.backend.name)
+    except (TooLarge, InvalidInput):
+        return False
+    return True
+
+
+def _interval(ends: float) -> float:
+    """Seconds between looks: a tenth of what there is, between a tenth of a second and five."""
+    return min(5.0, max(0.1, (ends - time.monotonic()) / 10))
+
+
+# --- asking about one ----------------------------------------------------------------------------------
+
+
+def _question(engine: Engine, ref: JobRef, method: Method) -> tuple[Job, Step[Model]]:
+    job = begin(engine, OPERATION, {})
+    (chosen,) = engine.candidates(OPERATION, ref.backend)
+    backend = chosen.backend
     if not isinstance(backend.driver, TranscribeJobs):
         raise Unsupported(f"{backend.name} has no transcription jobs", backend=backend.name, operation=OPERATION)
-    return backend.driver
+    asked = chosen.calling(method(backend.driver))
+    return job, Step(chosen=asked, request=ref, notices=(), turn=_turn(job, chosen, job.timeout))
+
+
+def _turn(job: Job, chosen: Candidate, timeout: float) -> Turn:
+    """The only backend's: a handle is good at no other."""
+    policy, lane = job.engine.config.policy, job.engine.lane(chosen, OPERATION)
+    return turn(policy, ends=job.ends, timeout=timeout, backends_left=1, operation=OPERATION, lane=lane)
+
+
+def _pause(ref: JobRef, ends: float, interval: float, timeout: float) -> float:
+    if time.monotonic() + interval > ends:
+        raise CloudAIError(
+            f"job {ref.id} has not ended within {timeout:g} s; it goes on",
+            code=ErrorCode.DEADLINE_EXCEEDED,
+            backend=ref.backend,
+            operation=OPERATION,
+        )
+    return interval
+
+
+def _must_have_succeeded(ref: JobRef, status: JobStatus) -> None:
+    if status.state is not JobState.SUCCEEDED:
+        raise ServiceError(
+            f"job {ref.id} {status.state}: {status.message or 'no reason given'}",
+            code=ErrorCode.CANCELLED if status.state is JobState.CANCELLED else ErrorCode.INTERNAL,
+            backend=ref.backend,
+            operation=OPERATION,
+        )
+
+
+def _finished(job: Job, ref: JobRef, answer: TranscribeResult) -> TranscribeResult:
+    (chosen,) = job.engine.candidates(OPERATION, ref.backend)
+    step = Step(chosen=chosen, request=ref, notices=(), turn=_turn(job, chosen, job.timeout))
+    return job.finish(step, [answer], TranscribeResult)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Unpack
 
-from cloudai.calls.jobs import TranscriptionJob, submit
+from cloudai.calls.jobs import TranscriptionJob, submit, transcribe
 from cloudai.calls.run import CallOptions, Runner, checked
 from cloudai.types import speech as s
 from cloudai.types.media import MediaLike
@@ -39,7 +39,11 @@ class Speech:
         punctuation: bool = True,
         **call: Unpack[CallOptions],
     ) -> s.TranscribeResult:
-        """Speech to text: segments, words, speakers, channels. `.text` is all of it, `.to_srt()` subtitles."""
+        """Speech to text: segments, words, speakers, channels. `.text` is all of it, `.to_srt()` subtitles.
+
+        What is too long for one request goes as a job where the backend can stage it; it is waited for until the
+        deadline, then cancelled: `transcribe_job` has no such end.
+        """
         media = self._run.media("speech.transcribe", audio, call)
         request = checked(
             lambda: s.TranscribeRequest(
@@ -58,7 +62,7 @@ class Speech:
                 punctuation=punctuation,
             )
         )
-        return self._run("speech.transcribe", request, call, s.TranscribeResult)
+        return transcribe(self._run, request, call)
 
     def transcribe_job(
         self,
@@ -67,9 +71,14 @@ class Speech:
         language: str | None = None,
         languages: Sequence[str] = (),
         diarization: bool = False,
+        min_speakers: int | None = None,
+        max_speakers: int | None = None,
         word_timestamps: bool = False,
         channels: bool = False,
+        alternatives: int = 1,
         phrases: Sequence[str] = (),
+        profanity: s.ProfanityMode | str | None = None,
+        punctuation: bool = True,
         **call: Unpack[CallOptions],
     ) -> TranscriptionJob:
         """Long audio as a job: `job.wait()`, `job.result()`; save `job.ref` to find it again in another process.
@@ -83,9 +92,14 @@ class Speech:
                 language=language,
                 languages=tuple(languages),
                 diarization=diarization,
+                min_speakers=min_speakers,
+                max_speakers=max_speakers,
                 word_timestamps=word_timestamps,
                 channels=channels,
+                alternatives=alternatives,
                 phrases=tuple(phrases),
+                profanity=None if profanity is None else s.ProfanityMode(profanity),
+                punctuation=punctuation,
             )
         )
         return submit(self._run, request, call)

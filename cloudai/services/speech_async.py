@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Unpack
 
+from cloudai.calls.jobs import AsyncTranscriptionJob, submit_async, transcribe_async
 from cloudai.calls.run import AsyncRunner, CallOptions, checked
 from cloudai.types import speech as s
 from cloudai.types.media import MediaLike
@@ -38,7 +39,11 @@ class AsyncSpeech:
         punctuation: bool = True,
         **call: Unpack[CallOptions],
     ) -> s.TranscribeResult:
-        """Speech to text: segments, words, speakers, channels. `.text` is all of it, `.to_srt()` subtitles."""
+        """Speech to text: segments, words, speakers, channels. `.text` is all of it, `.to_srt()` subtitles.
+
+        What is too long for one request goes as a job where the backend can stage it; it is waited for until the
+        deadline, then cancelled: `transcribe_job` has no such end.
+        """
         media = await self._run.media("speech.transcribe", audio, call)
         request = checked(
             lambda: s.TranscribeRequest(
@@ -57,7 +62,52 @@ class AsyncSpeech:
                 punctuation=punctuation,
             )
         )
-        return await self._run("speech.transcribe", request, call, s.TranscribeResult)
+        return await transcribe_async(self._run, request, call)
+
+    async def transcribe_job(
+        self,
+        audio: MediaLike,
+        *,
+        language: str | None = None,
+        languages: Sequence[str] = (),
+        diarization: bool = False,
+        min_speakers: int | None = None,
+        max_speakers: int | None = None,
+        word_timestamps: bool = False,
+        channels: bool = False,
+        alternatives: int = 1,
+        phrases: Sequence[str] = (),
+        profanity: s.ProfanityMode | str | None = None,
+        punctuation: bool = True,
+        **call: Unpack[CallOptions],
+    ) -> AsyncTranscriptionJob:
+        """Long audio as a job: `job.wait()`, `job.result()`; save `job.ref` to find it again in another process.
+
+        The deadline covers the submission; waiting has its own timeout.
+        """
+        media = await self._run.media("speech.transcribe", audio, call)
+        request = checked(
+            lambda: s.TranscribeRequest(
+                audio=media,
+                language=language,
+                languages=tuple(languages),
+                diarization=diarization,
+                min_speakers=min_speakers,
+                max_speakers=max_speakers,
+                word_timestamps=word_timestamps,
+                channels=channels,
+                alternatives=alternatives,
+                phrases=tuple(phrases),
+                profanity=None if profanity is None else s.ProfanityMode(profanity),
+                punctuation=punctuation,
+            )
+        )
+        return await submit_async(self._run, request, call)
+
+    def job(self, ref: s.JobRef | str) -> AsyncTranscriptionJob:
+        """A job made earlier, from its `ref` or the ref's JSON."""
+        found = s.JobRef.model_validate_json(ref) if isinstance(ref, str) else ref
+        return AsyncTranscriptionJob(run=self._run, ref=found)
 
     async def synthesize(
         self,

@@ -13,6 +13,7 @@ from cloudai.http import AsyncTransport, OutOfTime
 from cloudai.types import speech as s
 from cloudai.types import translation as t
 from cloudai.types import vision as v
+from cloudai.types.media import Media
 from cloudai_gcp import (
     codec_document,
     codec_jobs,
@@ -21,10 +22,11 @@ from cloudai_gcp import (
     codec_translation,
     codec_vision,
     objects,
+    staging,
 )
 from cloudai_gcp.auth import Auth
 from cloudai_gcp.driver import speech_options, vision_model
-from cloudai_gcp.errors import fault_of
+from cloudai_gcp.errors import GoogleError, fault_of
 from cloudai_gcp.sending import answer_of, request_of, target_of, unavailable
 from cloudai_gcp.settings import GcpSettings
 from cloudai_gcp.wire import Answer, Plan, Target, Wire
@@ -116,18 +118,44 @@ class AsyncGcpDriver:
         target, model = await self._target(with_project=True), speech_options(call).model
         return await self._run(codec_speech.transcribe(request, target, model=model, raw=call.raw), call)
 
+    @property
+    def stages_audio(self) -> bool:
+        """With a bucket; a key has no jobs."""
+        return self.settings.staging_bucket is not None and not self._auth.by_key
+
     async def submit_transcription(self, request: s.TranscribeRequest, call: Call) -> s.JobRef:
         target, options = await self._target(with_project=True), speech_options(call)
-        return await self._run(codec_jobs.submit(request, target, options, backend=self.backend), call)
+        uri = None if target.by_key else staging.place(request.audio, self.settings, call)
+        plan = codec_jobs.submit(request, target, options, backend=self.backend, staged=uri)
+        if uri is None:
+            return await self._run(plan, call)
+        ends = time.monotonic() + call.timeout
+        try:
+            await self._put(uri, request.audio, ends)
+            return plan.decode([await self._send(plan.wires[0], ends)])
+        except BaseException:
+            await asyncio.shield(self._remove(uri))
+            raise
 
     async def transcription_status(self, job: s.JobRef, call: Call) -> s.JobStatus:
-        return await self._run(codec_jobs.status(job), call)
+        found = await self._run(codec_jobs.status(job), call)
+        if staging.over(found):
+            await self._unstage(job)
+        return found
 
     async def transcription_result(self, job: s.JobRef, call: Call) -> s.TranscribeResult:
-        return await self._run(codec_jobs.result(job, raw=call.raw), call)
+        try:
+            found = await self._run(codec_jobs.result(job, raw=call.raw), call)
+        except GoogleError as error:
+            if error.final:
+                await self._unstage(job)
+            raise
+        await self._unstage(job)
+        return found
 
     async def cancel_transcription(self, job: s.JobRef, call: Call) -> None:
         await self._run(codec_jobs.cancel(job), call)
+        await self._unstage(job)
 
     async def synthesize(self, request: s.SynthesizeRequest, call: Call) -> s.SynthesizeResult:
         return await self._run(codec_synthesis.synthesize(request, raw=call.raw), call)
@@ -161,12 +189,37 @@ class AsyncGcpDriver:
         ends = time.monotonic() + call.timeout
         return plan.decode([await self._send(wire, ends) for wire in plan.wires])
 
-    async def _send(self, wire: Wire, ends: float) -> Answer:
+    async def _put(self, uri: str, audio: Media, ends: float) -> None:
+        request = staging.upload(uri, audio, await self._headers(), self.settings.endpoint_url)
+        staging.stored(await self._transport.send(request, timeout=_left(ends)), self._auth)
+
+    async def _unstage(self, job: s.JobRef) -> None:
+        if (uri := staging.staged(job)) is not None:
+            await self._remove(uri)
+
+    async def _remove(self, uri: str) -> None:
+        why = ""
+        for _ in range(2):
+            try:
+                request = staging.removal(uri, await self._headers(), self.settings.endpoint_url)
+                why = staging.left(await self._transport.send(request, timeout=staging.CLEANUP_SECONDS))
+            except Exception as error:  # noqa: BLE001  # as in the sync driver
+                why = type(error).__name__
+            if not why:
+                return
+        staging.log_left(uri, why)
+
+    async def _headers(self) -> Mapping[str, str]:
         headers = self._auth.ready()
-        if headers is None:
-            headers = await asyncio.to_thread(self._auth.headers)
-        request = request_of(wire, headers, self.settings.endpoint_url)
-        left = ends - time.monotonic()
-        if left <= 0:
-            raise OutOfTime
-        return answer_of(await self._transport.send(request, timeout=left), self._auth)
+        return await asyncio.to_thread(self._auth.headers) if headers is None else headers
+
+    async def _send(self, wire: Wire, ends: float) -> Answer:
+        request = request_of(wire, await self._headers(), self.settings.endpoint_url)
+        return answer_of(await self._transport.send(request, timeout=_left(ends)), self._auth)
+
+
+def _left(ends: float) -> float:
+    left = ends - time.monotonic()
+    if left <= 0:
+        raise OutOfTime
+    return left

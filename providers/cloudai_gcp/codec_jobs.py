@@ -15,7 +15,7 @@ from cloudai.errors import ErrorCode, Fault, InvalidInput, Unsupported
 from cloudai.types import speech as s
 from cloudai.types.media import Media, MediaKind
 from cloudai.wirejson import JsonNode
-from cloudai_gcp.codec_speech import MODEL, config_v2, transcript, variant_of
+from cloudai_gcp.codec_speech import MODEL, check_samples, config_v2, transcript, variant_of
 from cloudai_gcp.errors import GoogleError, error_of_status
 from cloudai_gcp.settings import TranscribeOptions
 from cloudai_gcp.values import exact_seconds
@@ -26,12 +26,22 @@ _CANCELLED: Final = 1
 """google.rpc.Code"""
 
 
-def submit(request: s.TranscribeRequest, target: Target, options: TranscribeOptions, *, backend: str) -> Plan[s.JobRef]:
-    """Raises `Unsupported` for a key, `InvalidInput` for audio that is not in Cloud Storage."""
+def submit(
+    request: s.TranscribeRequest,
+    target: Target,
+    options: TranscribeOptions,
+    *,
+    backend: str,
+    staged: str | None = None,
+) -> Plan[s.JobRef]:
+    """`staged` is where the audio was put. Raises `Unsupported` for a key, `InvalidInput` for another storage's."""
     if target.by_key:
         raise Unsupported("transcription jobs need Speech-to-Text v2, which takes no API key: use credentials")
-    uri = request.audio.uri
-    if uri is None or not uri.startswith("gs://"):
+    if request.grammar is not None:
+        raise Unsupported("Speech-to-Text takes no grammar: give phrases")
+    check_samples(request.audio)
+    uri = staged or request.audio.uri or ""
+    if not uri.startswith("gs://"):
         raise InvalidInput("Google's transcription jobs read Cloud Storage only: upload the audio and pass gs://...")
     location = target.location or "global"
     body: dict[str, object] = {
@@ -49,12 +59,13 @@ def submit(request: s.TranscribeRequest, target: Target, options: TranscribeOpti
             answer.json.fail("no name of an operation")
         kept = request.model_dump_json(exclude={"audio"}, exclude_defaults=True)
         variant = "dynamic-batch" if options.dynamic_batching else variant_of(options.model or MODEL)
+        details = (("uri", uri), ("request", kept), ("variant", variant), ("model", options.model or MODEL))
         return s.JobRef(
             operation="speech.transcribe",
             backend=backend,
             id=name,
             submitted=datetime.now(UTC).isoformat(timespec="seconds"),
-            details=(("uri", uri), ("request", kept), ("variant", variant), ("model", options.model or MODEL)),
+            details=(*details, ("staged", staged)) if staged else details,
         )
 
     return one(Wire(service=_host(location), path=path, body=body), decode)
@@ -86,7 +97,7 @@ def result(job: s.JobRef, *, raw: bool) -> Plan[s.TranscribeResult]:
     def decode(answer: Answer) -> s.TranscribeResult:
         node = answer.json
         if node.at("error"):
-            raise error_of_status(node.at("error"))
+            raise error_of_status(node.at("error"), final=True)
         if not node.flag("done"):
             raise GoogleError(Fault(code=ErrorCode.UNAVAILABLE, message="the job has not ended"))
         file = _file(node, details["uri"])
@@ -107,7 +118,7 @@ def _file(node: JsonNode, uri: str) -> JsonNode:
     if found is None:
         node.fail("no result for the file that was submitted")
     if found.at("error") and found.at("error").integer("code"):
-        raise error_of_status(found.at("error"))
+        raise error_of_status(found.at("error"), final=True)
     return found
 
 

@@ -47,7 +47,7 @@ def transcribe(
     """One request of at most 60 s; the limits were checked before."""
     if request.grammar is not None:
         raise Unsupported("Speech-to-Text takes no grammar: give phrases")
-    _check_samples(request.audio)
+    check_samples(request.audio)
     if target.by_key:
         wire, variant = _v1(request, model), "v1"
     else:
@@ -232,7 +232,7 @@ def decoding_v1(request: s.TranscribeRequest) -> JsonObject:
     return config
 
 
-def _check_samples(audio: Media) -> None:
+def check_samples(audio: Media) -> None:
     """A RIFF file of 16-bit PCM, mu-law or A-law (`AutoDetectDecodingConfig` in cloud_speech.proto): header read."""
     encoding = audio.audio.encoding if audio.audio else None
     if audio.content_type == "audio/wav" and encoding is not None and encoding not in WAV:

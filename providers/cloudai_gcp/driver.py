@@ -32,6 +32,7 @@ from cloudai.http import OutOfTime, Transport
 from cloudai.types import speech as s
 from cloudai.types import translation as t
 from cloudai.types import vision as v
+from cloudai.types.media import Media
 from cloudai_gcp import (
     codec_document,
     codec_jobs,
@@ -40,9 +41,10 @@ from cloudai_gcp import (
     codec_translation,
     codec_vision,
     objects,
+    staging,
 )
 from cloudai_gcp.auth import Auth
-from cloudai_gcp.errors import fault_of
+from cloudai_gcp.errors import GoogleError, fault_of
 from cloudai_gcp.sending import answer_of, request_of, target_of, unavailable
 from cloudai_gcp.settings import GcpSettings, TranscribeOptions, VisionOptions
 from cloudai_gcp.wire import Answer, Plan, Target, Wire
@@ -154,18 +156,45 @@ class GcpDriver(
         target, model = self._target(with_project=True), speech_options(call).model
         return self._run(codec_speech.transcribe(request, target, model=model, raw=call.raw), call)
 
+    @property
+    def stages_audio(self) -> bool:
+        """With a bucket; a key has no jobs."""
+        return self.settings.staging_bucket is not None and not self._auth.by_key
+
     def submit_transcription(self, request: s.TranscribeRequest, call: Call) -> s.JobRef:
+        """What was staged is taken back when the job was not made, and when it is not known whether it was."""
         target, options = self._target(with_project=True), speech_options(call)
-        return self._run(codec_jobs.submit(request, target, options, backend=self.backend), call)
+        uri = None if target.by_key else staging.place(request.audio, self.settings, call)
+        plan = codec_jobs.submit(request, target, options, backend=self.backend, staged=uri)
+        if uri is None:
+            return self._run(plan, call)
+        ends = time.monotonic() + call.timeout
+        try:
+            self._put(uri, request.audio, ends)
+            return plan.decode([self._send(plan.wires[0], ends)])
+        except BaseException:
+            self._remove(uri)
+            raise
 
     def transcription_status(self, job: s.JobRef, call: Call) -> s.JobStatus:
-        return self._run(codec_jobs.status(job), call)
+        found = self._run(codec_jobs.status(job), call)
+        if staging.over(found):
+            self._unstage(job)
+        return found
 
     def transcription_result(self, job: s.JobRef, call: Call) -> s.TranscribeResult:
-        return self._run(codec_jobs.result(job, raw=call.raw), call)
+        try:
+            found = self._run(codec_jobs.result(job, raw=call.raw), call)
+        except GoogleError as error:
+            if error.final:
+                self._unstage(job)
+            raise
+        self._unstage(job)
+        return found
 
     def cancel_transcription(self, job: s.JobRef, call: Call) -> None:
         self._run(codec_jobs.cancel(job), call)
+        self._unstage(job)
 
     def synthesize(self, request: s.SynthesizeRequest, call: Call) -> s.SynthesizeResult:
         return self._run(codec_synthesis.synthesize(request, raw=call.raw), call)
@@ -199,13 +228,37 @@ class GcpDriver(
         ends = time.monotonic() + call.timeout
         return plan.decode([self._send(wire, ends) for wire in plan.wires])
 
+    def _put(self, uri: str, audio: Media, ends: float) -> None:
+        request = staging.upload(uri, audio, self._auth.headers(), self.settings.endpoint_url)
+        staging.stored(self._transport.send(request, timeout=_left(ends)), self._auth)
+
+    def _unstage(self, job: s.JobRef) -> None:
+        if (uri := staging.staged(job)) is not None:
+            self._remove(uri)
+
+    def _remove(self, uri: str) -> None:
+        """Never raises: what is left behind is logged. Tried twice: a connection that was kept may be closed by now."""
+        why = ""
+        for _ in range(2):
+            try:
+                request = staging.removal(uri, self._auth.headers(), self.settings.endpoint_url)
+                why = staging.left(self._transport.send(request, timeout=staging.CLEANUP_SECONDS))
+            except Exception as error:  # noqa: BLE001  # tidying up must not hide what it tidies up after
+                why = type(error).__name__
+            if not why:
+                return
+        staging.log_left(uri, why)
+
     def _send(self, wire: Wire, ends: float) -> Answer:
-        headers = self._auth.headers()
-        request = request_of(wire, headers, self.settings.endpoint_url)
-        left = ends - time.monotonic()
-        if left <= 0:
-            raise OutOfTime
-        return answer_of(self._transport.send(request, timeout=left), self._auth)
+        request = request_of(wire, self._auth.headers(), self.settings.endpoint_url)
+        return answer_of(self._transport.send(request, timeout=_left(ends)), self._auth)
+
+
+def _left(ends: float) -> float:
+    left = ends - time.monotonic()
+    if left <= 0:
+        raise OutOfTime
+    return left
 
 
 def vision_model(call: Call) -> str | None:

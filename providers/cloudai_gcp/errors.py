@@ -99,8 +99,10 @@ _DAILY = ("PerDay", "/d/")
 class GoogleError(Exception):
     """What a Google service answered. `str()` is its message, without the credentials that it may have echoed."""
 
-    def __init__(self, fault: Fault, *, status: int = 0, reason: str = "") -> None:
+    def __init__(self, fault: Fault, *, status: int = 0, reason: str = "", final: bool = False) -> None:
         super().__init__(fault.message)
+        self.final = final
+        """It is the end of a job: asking again gives the same."""
         self.fault = fault
         self.status = status
         """HTTP status; 0: an error inside a 200."""
@@ -123,13 +125,14 @@ def error_of(reply: WireReply, secrets: Collection[str] = ()) -> GoogleError:
         return GoogleError(Fault(code=code, message=text, retry_after=wait, request_id=request_id), status=reply.status)
 
 
-def error_of_status(status: JsonNode, secrets: Collection[str] = ()) -> GoogleError:
+def error_of_status(status: JsonNode, secrets: Collection[str] = (), *, final: bool = False) -> GoogleError:
     """A `google.rpc.Status` inside an answer: its code is a number."""
     number = status.integer("code")
     name = NUMBERS[number] if 0 <= number < len(NUMBERS) else "UNKNOWN"
     code, reason, wait, request_id = _read(status, STATUS.get(name, ErrorCode.INTERNAL))
     text = _clean(status.text("message") or name, secrets)
-    return GoogleError(Fault(code=code, message=text, retry_after=wait, request_id=request_id), reason=reason or name)
+    fault = Fault(code=code, message=text, retry_after=wait, request_id=request_id)
+    return GoogleError(fault, reason=reason or name, final=final)
 
 
 def _described(

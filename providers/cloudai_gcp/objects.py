@@ -19,12 +19,22 @@ if TYPE_CHECKING:
 
 def object_request(uri: str, headers: Mapping[str, str], endpoint: str | None) -> WireRequest:
     """The request for an object's bytes. Raises `InvalidInput` for what is no `gs://bucket/name`."""
+    bucket, name = address(uri)
+    url = f"{base_of(endpoint)}/storage/v1/b/{quote(bucket, safe='')}/o/{quote(name, safe='')}?alt=media"
+    return WireRequest(method="GET", url=url, headers=headers)
+
+
+def address(uri: str) -> tuple[str, str]:
+    """Bucket and name. Raises `InvalidInput` for what is no `gs://bucket/name`."""
     bucket, _, name = uri.removeprefix("gs://").partition("/")
     if not uri.startswith("gs://") or not bucket or not name:
         raise InvalidInput("an object's address is gs://bucket/name")
-    base = endpoint.rstrip("/") if endpoint else "https://storage.googleapis.com"
-    url = f"{base}/storage/v1/b/{quote(bucket, safe='')}/o/{quote(name, safe='')}?alt=media"
-    return WireRequest(method="GET", url=url, headers=headers)
+    return bucket, name
+
+
+def base_of(endpoint: str | None) -> str:
+    """The address of Cloud Storage."""
+    return endpoint.rstrip("/") if endpoint else "https://storage.googleapis.com"
 
 
 def fetch(uri: str, *, max_bytes: int, timeout: float, auth: Auth, transport: Transport, endpoint: str | None) -> bytes:

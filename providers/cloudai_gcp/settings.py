@@ -23,6 +23,10 @@ class GcpSettings(HttpSettings):
     """JSON of a service account, of a user, or of workload identity federation."""
     quota_project: str | None = None
     """The project whose quota is used and that is billed, where it is not the credentials' own."""
+    staging_bucket: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$")
+    """Cloud Storage: where audio is put for a transcription job, and deleted after it."""
+    staging_prefix: str = "cloudai/"
+    """What the names of those objects begin with."""
     recognizer: str = "_"
     """Speech-to-Text: a stored recognizer; `_` is none."""
     processor: str | None = None

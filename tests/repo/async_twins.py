@@ -15,16 +15,16 @@ from pathlib import Path
 SERVICES = Path(__file__).parents[2] / "cloudai" / "services"
 NAMES = ("vision", "speech", "translation", "custom")
 HEADER = '"""`AsyncClient`\'s form of `{name}.py`, written from it by `tests/repo/async_twins.py`: edit that file."""\n'
-SYNC_ONLY = ("transcribe_job", "job")
-"""Methods without an async form yet: their handle waits in the caller's thread."""
-
 REWRITES = (
-    (r"\bdef (?!__init__)", "async def "),
+    (r"\bdef (?!__init__|job\()", "async def "),
     (r"\bself\._run\(", "await self._run("),
     (r"\bself\._run\.media\(", "await self._run.media("),
     (r"\bself\.analyze_batch\(", "await self.analyze_batch("),
     (r"\banalyze\(self\._run", "await analyze_async(self._run"),
     (r"import analyze$", "import analyze_async"),
+    (r"\b(submit|transcribe)\(self\._run", r"await \1_async(self._run"),
+    (r"import TranscriptionJob, submit, transcribe$", "import AsyncTranscriptionJob, submit_async, transcribe_async"),
+    (r"\bTranscriptionJob\b", "AsyncTranscriptionJob"),
     (r"\bRunner\b", "AsyncRunner"),
     (r"^class (\w+):", r"class Async\1:"),
 )
@@ -34,13 +34,8 @@ def twin(name: str) -> str:
     """The async text of one service."""
     text = (SERVICES / f"{name}.py").read_text(encoding="utf-8")
     text = re.sub(r'\A""".*?"""\n', HEADER.format(name=name), text, flags=re.DOTALL)
-    for method in SYNC_ONLY:
-        text = re.sub(rf"    def {method}\(self.*?(?=\n    def |\Z)", "", text, flags=re.DOTALL)
-        text = re.sub(rf"    def {method}\(\n.*?(?=\n    def |\Z)", "", text, flags=re.DOTALL)
     for pattern, replacement in REWRITES:
         text = re.sub(pattern, replacement, text, flags=re.MULTILINE)
-    if name == "speech":
-        text = text.replace("from cloudai.calls.jobs import TranscriptionJob, submit\n", "")
     target = str(SERVICES / f"{name}_async.py")
     return _ruff(_ruff(text, "check", "--fix", "--quiet", "--select=I", target=target), "format", target=target)
 

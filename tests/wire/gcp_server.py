@@ -8,6 +8,7 @@ noted in `violations`, which `google` demands to be empty.
 from __future__ import annotations
 
 import json
+import re
 import socket
 import struct
 import threading
@@ -92,6 +93,7 @@ class GoogleServer:
     def __init__(self, answers: Mapping[str, Handler]) -> None:
         self.answers = dict(answers)
         self.faults: deque[Failure | Broken] = deque()
+        self.storage_faults: deque[Failure | Broken] = deque()
         self.received: list[Received] = []
         self.violations: list[str] = []
         self.refused: list[str] = []
@@ -176,8 +178,8 @@ class _Talk(BaseHTTPRequestHandler):
         if url.path == "/token":
             return self._token(raw)
         google.arrived += 1
-        if url.path.startswith("/storage/v1/b/"):
-            return self._object(url.path, url.query)
+        if url.path.startswith(("/storage/v1/b/", "/upload/storage/v1/b/")):
+            return self._stored(url.path, url.query, raw)
         method = gcp_description.find(self.command, unquote(url.path))
         if method is None:
             google.wrong(f"no method {self.command} {url.path}")
@@ -309,18 +311,40 @@ class _Talk(BaseHTTPRequestHandler):
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
 
-    def _object(self, path: str, query: str) -> None:
-        """https://cloud.google.com/storage/docs/json_api/v1/objects/get, with `alt=media`."""
+    def _stored(self, path: str, query: str, content: bytes) -> None:
+        """Objects of Cloud Storage: https://cloud.google.com/storage/docs/json_api/v1/objects."""
         google, token = self.server.google, (self.headers.get("Authorization") or "").removeprefix("Bearer ")
-        bucket, _, name = path.removeprefix("/storage/v1/b/").partition("/o/")
-        if query != "alt=media" or "/" in name:
-            google.wrong(f"an object is asked for as {path}?{query}")
         if not (token in google.tokens or _signed(token) or self.headers.get("X-Goog-Api-Key") == KEY):
             return self._error(Failure(status=401, code="UNAUTHENTICATED"))
-        found = google.objects.get(f"gs://{bucket}/{unquote(name)}")
-        if found is None:
+        fault = google.storage_faults.popleft() if google.storage_faults else None
+        if fault is not None:
+            return self._error(fault) if isinstance(fault, Failure) else self._break(fault)
+        if self.command == "POST":
+            return self._insert(path, query, content)
+        bucket, _, name = path.removeprefix("/storage/v1/b/").partition("/o/")
+        if "/" in name or query != ("alt=media" if self.command == "GET" else ""):
+            google.wrong(f"an object is asked for as {self.command} {path}?{query}")
+        uri = f"gs://{bucket}/{unquote(name)}"
+        if uri not in google.objects:
             return self._error(Failure(status=404, code="NOT_FOUND", message="No such object"))
-        return self._send(200, found, kind="application/octet-stream")
+        if self.command == "DELETE":
+            del google.objects[uri]
+            return self._send(204, b"")
+        return self._send(200, google.objects[uri], kind="application/octet-stream")
+
+    def _insert(self, path: str, query: str, content: bytes) -> None:
+        """The simple upload of objects.insert: `mediaUpload.protocols.simple` of its discovery document."""
+        google, asked = self.server.google, dict(parse_qsl(query))
+        match = re.fullmatch(r"/upload/storage/v1/b/([^/]+)/o", path)
+        kind = self.headers.get_content_type()
+        if match is None or set(asked) != {"uploadType", "name"} or asked["uploadType"] != "media" or not content:
+            google.wrong(f"an object is put as {path}?{query}")
+            return self._error(Failure())
+        if not kind.startswith("audio/"):
+            google.wrong(f"audio is put as {kind}")
+        google.objects[f"gs://{match[1]}/{asked['name']}"] = content
+        made = {"kind": "storage#object", "bucket": match[1], "name": asked["name"], "size": str(len(content))}
+        return self._send(200, json.dumps(made).encode())
 
     def _token(self, raw: bytes) -> None:
         google = self.server.google
