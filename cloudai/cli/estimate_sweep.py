@@ -29,16 +29,11 @@ def sweep_text(form: str, base: Estimate, sweep: Sweep, *, to_file: bool) -> str
 
 
 def _table(sweep: Sweep, *, to_file: bool) -> str:
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
-    from cloudai.cli.estimate_table import printed
+    from cloudai.cli.estimate_table import printed, rows_table
 
     head, rows = table(sweep)
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for number, name in enumerate(head):
-        shown.add_column(name, justify="right" if number < len(head) - 1 else "left")
-    for row in rows:
-        shown.add_row(*(Text(cell, style="green" if cell.startswith("✓") else "") for cell in row))
-    return printed([Text(title(sweep), style="bold"), shown], to_file=to_file)
+    last = len(head) - 1
+    shown = rows_table(head, rows, left=(last,), flexible=last)
+    return printed(lambda _: [Text(title(sweep), style="bold"), shown], to_file=to_file)

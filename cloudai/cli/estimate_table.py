@@ -1,14 +1,19 @@
-"""An estimate as a table for a terminal, by rich: a column per provider, the cheapest ticked, `>=` where unknown."""
+"""An estimate as a table for a terminal, by rich: a column per provider, the cheapest ticked, `>=` where unknown.
+
+Amounts are never cut nor broken: where the terminal is too narrow for a row, names give way first, then volumes move
+below the names, then the providers are shown some at a time.
+"""
 
 from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import StringIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -16,105 +21,213 @@ from rich.text import Text
 from cloudai_pricing import words
 from cloudai_pricing.diff import Diff
 from cloudai_pricing.diff_words import to_lines
-from cloudai_pricing.exact import each, grouped, money
-from cloudai_pricing.model import Estimate, LineCost, Option, Range, Slice
-from cloudai_pricing.units import plural
+from cloudai_pricing.model import Estimate, LineCost, Option, Range
 
 if TYPE_CHECKING:
     from cloudai_pricing.risk import Risk
 
 PIPE_WIDTH = 4000
 """Nothing is wrapped or cut where no terminal is."""
-
+_NARROWEST_NAME = 14
+_GAP = 2
+_EDGES = 2
 _SIGNS = {"+ ": "green", "- ": "red", "~ ": "yellow"}
 
 
 def to_table(estimate: Estimate, *, diff: Diff | None = None, explain: bool, to_file: bool) -> str:
     """The text of an estimate, as `printed` prints."""
-    return printed(_parts(estimate, diff, explain=explain), to_file=to_file)
+    return printed(lambda room: _parts(estimate, diff, room, explain=explain), to_file=to_file)
 
 
-def printed(parts: Iterable[RenderableType], *, to_file: bool) -> str:
-    """The text to print: with colour and fitted to the terminal, or plain and wide for a file or a pipe."""
+def printed(parts: Callable[[int], Iterable[RenderableType]], *, to_file: bool) -> str:
+    """The text to print: with colour and fitted to the terminal, or plain and wide for a file or a pipe.
+
+    `parts` is given how many columns there are.
+    """
     from cloudai.cli.terminal import coloured
 
     terminal = sys.stdout.isatty() and not to_file
     colour = coloured(sys.stdout) and not to_file
+    width = shutil.get_terminal_size().columns if terminal else PIPE_WIDTH
     buffer = StringIO()
     console = Console(
         file=buffer,
-        width=shutil.get_terminal_size().columns if terminal else PIPE_WIDTH,
+        width=width,
         force_terminal=colour,
         no_color=not colour,
         color_system="auto" if colour else None,
         highlight=False,
         legacy_windows=False,
     )
-    console.print(Group(*parts))
+    console.print(Group(*parts(width)))
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
 
 
-def _parts(estimate: Estimate, diff: Diff | None, *, explain: bool) -> Iterator[RenderableType]:
-    yield Text(words.headline(estimate), style="bold")
-    yield _table(estimate)
+def _parts(estimate: Estimate, diff: Diff | None, room: int, *, explain: bool) -> Iterator[RenderableType]:
+    yield Text(words.headline(estimate) + _age(estimate, room), style="bold")
+    yield from _main(estimate, room)
     if estimate.mix is not None and len(estimate.options) > 1:
-        mix = estimate.mix
-        yield Text.assemble(("Least mix: ", "bold"), words.mix_total(mix), _span(mix.total))
-        yield Text(f"  {words.placed(estimate)}", style="dim")
+        yield Text.assemble(("Least mix: ", "bold"), words.mix_total(estimate.mix), _span(estimate.mix.total))
+        yield _indented(words.placed(estimate))
     if estimate.risk is not None:
         yield from _risk(estimate.risk)
     if crossed := words.crossing_rows(estimate):
         yield Text("Where the price changes", style="bold")
-        yield _rows(words.CROSSINGS, crossed, left=(1, 2))
+        yield rows_table(words.CROSSINGS, crossed, left=(1, 2), flexible=2)
     for option in estimate.options:
         for gap in words.gaps(option):
             yield Text.assemble((">= ", "yellow"), f"{option.provider}: {gap}")
     if diff is not None:
         yield from (Text(line, style=_SIGNS.get(line.strip()[:2], "")) for line in to_lines(diff))
     if explain:
+        from cloudai.cli.estimate_explain import explained
+
         for option in estimate.options:
-            yield from _explained(option)
+            yield from explained(option)
     yield Text("Assumed", style="bold")
     for text in estimate.assumptions:
-        yield Text(f"  {text}", style="dim")
+        yield _indented(text)
+
+
+def _indented(text: str) -> RenderableType:
+    from rich.padding import Padding
+
+    return Padding(Text(text, style="dim"), (0, 0, 0, 2), expand=False)
+
+
+def _age(estimate: Estimate, room: int) -> str:
+    """How old the prices are, for people at a terminal: a file has the same bytes on any day."""
+    if room == PIPE_WIDTH:
+        return ""
+    import datetime
+
+    days = (datetime.datetime.now(tz=datetime.UTC).date() - datetime.date.fromisoformat(estimate.snapshot_date)).days
+    return "" if days < 1 else f", {days} day{'s' if days > 1 else ''} old"
 
 
 def _risk(risk: Risk) -> Iterator[RenderableType]:
     from cloudai_pricing import risk_words
 
     yield Text(risk_words.title(risk), style="bold")
-    yield _rows(risk_words.HEAD, risk_words.rows(risk), left=(0, len(risk_words.HEAD) - 1))
+    last = len(risk_words.HEAD) - 1
+    yield rows_table(risk_words.HEAD, risk_words.rows(risk), left=(0, last), flexible=last)
+    if moved := risk_words.tornado(risk):
+        yield Text(risk_words.tornado_title(risk), style="bold")
+        yield rows_table(risk_words.TORNADO, moved, left=(0,), flexible=0)
 
 
-def _rows(head: Sequence[str], rows: Sequence[Sequence[str]], *, left: tuple[int, ...]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+def rows_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, left: tuple[int, ...], flexible: int) -> Table:
+    """Plain rows; only the `flexible` column is wrapped."""
+    table = _empty()
     for number, name in enumerate(head):
-        table.add_column(name, justify="left" if number in left else "right")
+        table.add_column(
+            name,
+            justify="left" if number in left else "right",
+            no_wrap=number != flexible,
+            overflow="fold",
+            min_width=None if number == flexible else max(cell_len(row[number]) for row in [head, *rows]),
+        )
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     return table
 
 
-def _table(estimate: Estimate) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("line")
-    table.add_column(f"volume in {estimate.months} months" if estimate.months > 1 else "volume", justify="right")
-    for option in estimate.options:
-        table.add_column(f"{option.provider}\n{option.region}", justify="right")
-    lines = estimate.options[0].lines if estimate.options else ()
-    for number, line in enumerate(lines):
-        best = words.cheapest(estimate, number)
-        cells = [_cell(option.lines[number], ticked=option.provider == best) for option in estimate.options]
-        table.add_row(line.name, words.volume(line), *cells)
+def _empty() -> Table:
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, _GAP - 1, 0, 0))
+
+
+class _Row(NamedTuple):
+    """A row of the main table: `cells` has one text per provider."""
+
+    name: Text
+    volume: str
+    cells: list[Text]
+
+
+class _Sheet(NamedTuple):
+    """The rows of the main table: one per line, then the sums; the heads of the providers' columns."""
+
+    lines: list[_Row]
+    sums: list[_Row]
+    heads: list[str]
+
+    def width(self, number: int) -> int:
+        """Of a provider's column."""
+        cells = [row.cells[number].plain for row in (*self.lines, *self.sums)]
+        return max(cell_len(text) for text in [*cells, *self.heads[number].split("\n")])
+
+
+def _main(estimate: Estimate, room: int) -> Iterator[RenderableType]:
+    sheet = _sheet(estimate)
+    months = f"volume in {estimate.months} months" if estimate.months > 1 else "volume"
+    names = max(cell_len(row.name.plain) for row in (*sheet.lines, *sheet.sums))
+    volumes = max(cell_len(text) for text in (months, *(row.volume for row in sheet.lines)))
+    providers = sum(sheet.width(number) + _GAP for number in range(len(sheet.heads)))
+    if _EDGES + min(names, _NARROWEST_NAME * 2) + _GAP + volumes + providers <= room:
+        yield _columns(sheet, range(len(sheet.heads)), volumes=months)
+    else:
+        for group in _groups(sheet, room - _EDGES - min(max(names, volumes), max(_NARROWEST_NAME, volumes))):
+            yield _columns(sheet, group, volumes="")
+    if any(words.usage_based(line) for option in estimate.options for line in option.lines):
+        yield Text("* billed by use, the rest by time or by commitment", style="dim")
+
+
+def _groups(sheet: _Sheet, room: int) -> list[list[int]]:
+    """Providers' columns that go side by side beside the names."""
+    groups: list[list[int]] = [[]]
+    left = room
+    for number in range(len(sheet.heads)):
+        width = sheet.width(number) + _GAP
+        if groups[-1] and width > left:
+            groups.append([])
+            left = room
+        groups[-1].append(number)
+        left -= width
+    return groups
+
+
+def _columns(sheet: _Sheet, group: Iterable[int], *, volumes: str) -> Table:
+    """Some providers side by side. `volumes`: the head of the column of volumes; empty: they stand below the names."""
+    group = list(group)
+    table = _empty()
+    table.add_column("line", overflow="fold")
+    if volumes:
+        table.add_column(volumes, justify="right", no_wrap=True)
+    for number in group:
+        table.add_column(sheet.heads[number], justify="right", no_wrap=True, min_width=sheet.width(number))
+    for row in sheet.lines:
+        name = row.name if volumes else Text.assemble(row.name, (f"\n  {row.volume}", "dim"))
+        table.add_row(name, *([row.volume] if volumes else []), *(row.cells[number] for number in group))
     table.add_section()
-    best = words.cheapest_option(estimate)
-    table.add_row("first month", "", *(_sum(option.month, option, ticked=False) for option in estimate.options))
-    total = f"{estimate.months} months" if estimate.months > 1 else "total"
-    cells = [_sum(option.total, option, ticked=option.provider == best) for option in estimate.options]
-    table.add_row(Text(total, style="bold"), "", *cells)
-    if any(not option.total.certain for option in estimate.options):
-        table.add_row("low to high", "", *(words.span(option.total) for option in estimate.options))
+    for row in sheet.sums:
+        table.add_row(row.name, *([""] if volumes else []), *(row.cells[number] for number in group))
     return table
+
+
+def _sheet(estimate: Estimate) -> _Sheet:
+    options = estimate.options
+    lines = []
+    for number, line in enumerate(options[0].lines if options else ()):
+        best = words.cheapest(estimate, number)
+        cells = [_cell(option.lines[number], ticked=option.provider == best) for option in options]
+        star = " *" if any(words.usage_based(option.lines[number]) for option in options) else ""
+        lines.append(_Row(Text(f"{line.name}{star}"), words.volume(line), cells))
+    best = words.cheapest_option(estimate)
+    total = f"{estimate.months} months" if estimate.months > 1 else "total"
+    sums = [
+        _Row(Text("first month"), "", [_sum(option.month, option, ticked=False) for option in options]),
+        _Row(
+            Text(total, style="bold"),
+            "",
+            [_sum(option.total, option, ticked=option.provider == best) for option in options],
+        ),
+    ]
+    if any(not option.total.certain for option in options):
+        sums += [
+            _Row(Text("  at the low end"), "", [Text(words.low(option)) for option in options]),
+            _Row(Text("  at the high end"), "", [Text(words.high(option)) for option in options]),
+        ]
+    return _Sheet(lines, sums, [f"{option.provider}\n{option.region}" for option in options])
 
 
 def _cell(line: LineCost, *, ticked: bool) -> Text:
@@ -136,46 +249,3 @@ def _ticked(text: str, *, ticked: bool, whole: bool) -> Text:
 
 def _span(costs: Range) -> str:
     return "" if costs.certain else f" ({words.span(costs)})"
-
-
-def _explained(option: Option) -> Iterator[RenderableType]:
-    yield Text(f"{option.provider} {option.region}", style="bold")
-    for line in option.lines:
-        yield Text(f"  {line.name}: {words.amount(line.cost, complete=line.complete)}{_unit_prices(line)}")
-        if line.slices:
-            yield _slices(line.slices)
-        for candidate in line.candidates:
-            mark = "✓" if candidate.chosen else " "
-            yield Text(f"    {mark} {candidate.nodes} x {candidate.sku}: {money(candidate.hourly)} an hour")
-        for remark in line.notes:
-            yield Text(f"    {remark}", style="dim")
-
-
-def _unit_prices(line: LineCost) -> str:
-    parts = []
-    if line.effective_unit_price is not None:
-        parts.append(f"{each(line.effective_unit_price)} per {line.billed_unit} on average")
-    if line.marginal_unit_price is not None:
-        parts.append(f"{each(line.marginal_unit_price)} for the next")
-    if line.next_tier_at is not None:
-        parts.append(f"price changes at {grouped(line.next_tier_at)} {plural(line.billed_unit)} a month")
-    return f" ({', '.join(parts)})" if parts else ""
-
-
-def _slices(slices: tuple[Slice, ...]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    for name in ("    sku", "tier", "quantity", "unit price", "cost", "source, date, confidence"):
-        left = name in ("    sku", "source, date, confidence")
-        table.add_column(name, justify="left" if left else "right", overflow="fold")
-    for piece in slices:
-        upper = "" if piece.end is None else f" to {grouped(piece.end)}"
-        own = " (own)" if piece.overridden else ""
-        table.add_row(
-            f"    {piece.service}: {piece.sku}{own}",
-            f"from {grouped(piece.start)}{upper}",
-            f"{grouped(piece.quantity)} {plural(piece.unit, piece.quantity)}",
-            each(piece.unit_price),
-            money(piece.cost),
-            f"{piece.source}, {piece.as_of}, {piece.confidence}",
-        )
-    return table

@@ -32,8 +32,8 @@ def of(
         "A month has 730 hours; growth compounds monthly from month 1.",
         _FREE[free_tier],
     ]
-    if providers:
-        found.append("Regions: " + ", ".join(f"{name} {where['']}" for name, where in providers) + ".")
+    if clouds := [f"{name} {where['']}" for name, where in providers if name != "local"]:
+        found.append(f"Regions: {', '.join(clouds)}.")
     if catalog.overlay.prices:
         found.append(f"Own prices from {catalog.overlay.name} take the place of list prices.")
     for discount in catalog.overlay.discounts:

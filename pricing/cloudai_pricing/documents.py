@@ -19,13 +19,8 @@ def to_markdown(estimate: Estimate, *, diff: Diff | None = None, explain: bool =
     parts = [f"### {_md(words.headline(estimate))}", md_table(head, rows, left=1)]
     if mix := _mix(estimate):
         parts.append(f"**Least mix: {_md(mix[0])}** ({_md(mix[1])})")
-    if estimate.risk is not None:
-        from cloudai_pricing import risk_words
-
-        parts.append(f"**{_md(risk_words.title(estimate.risk))}**")
-        parts.append(md_table(risk_words.HEAD, risk_words.rows(estimate.risk), left=1))
-    if crossed := words.crossing_rows(estimate):
-        parts += ["**Where the price changes**", md_table(words.CROSSINGS, crossed, left=3)]
+    for heading, columns, lines in _tables(estimate):
+        parts += [f"**{_md(heading)}**", md_table(columns, lines, left=1)]
     if gaps := "\n".join(f"- `>=` {_md(gap)}" for gap in _gaps(estimate)):
         parts.append(gaps)
     if diff is not None:
@@ -47,13 +42,8 @@ def to_html(estimate: Estimate, *, diff: Diff | None = None) -> str:
     parts = [f"<h1>{escape(words.headline(estimate))}</h1>", _html_table(head, rows)]
     if mix := _mix(estimate):
         parts.append(f"<p><strong>Least mix: {escape(mix[0])}</strong> ({escape(mix[1])})</p>")
-    if estimate.risk is not None:
-        from cloudai_pricing import risk_words
-
-        parts.append(f"<h2>{escape(risk_words.title(estimate.risk))}</h2>")
-        parts.append(_html_table(risk_words.HEAD, risk_words.rows(estimate.risk)))
-    if crossed := words.crossing_rows(estimate):
-        parts += ["<h2>Where the price changes</h2>", _html_table(words.CROSSINGS, crossed)]
+    for heading, columns, lines in _tables(estimate):
+        parts += [f"<h2>{escape(heading)}</h2>", _html_table(columns, lines)]
     parts.append(_html_list([f">= {gap}" for gap in _gaps(estimate)]))
     if diff is not None:
         parts.append(f"<pre>{escape(chr(10).join(diff_words.to_lines(diff)))}</pre>")
@@ -64,6 +54,18 @@ def to_html(estimate: Estimate, *, diff: Diff | None = None) -> str:
         parts.append(_html_list(line.notes))
     parts += ["<h2>Assumed</h2>", _html_list(estimate.assumptions)]
     return _PAGE.format(title=escape(estimate.name), body="\n".join(part for part in parts if part))
+
+
+def _tables(estimate: Estimate) -> Iterator[tuple[str, list[str], Rows]]:
+    """The tables that not every estimate has, with their headings."""
+    if estimate.risk is not None:
+        from cloudai_pricing import risk_words
+
+        yield risk_words.title(estimate.risk), risk_words.HEAD, risk_words.rows(estimate.risk)
+        if moved := risk_words.tornado(estimate.risk):
+            yield risk_words.tornado_title(estimate.risk), risk_words.TORNADO, moved
+    if crossed := words.crossing_rows(estimate):
+        yield "Where the price changes", words.CROSSINGS, crossed
 
 
 def _summary(estimate: Estimate) -> tuple[list[str], Rows]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from cloudai_pricing.exact import money, plain
-from cloudai_pricing.risk import Risk, Spread
+from cloudai_pricing.risk import Risk, Spread, Swing
 
 HEAD = ["", "P5", "P50", "P95", "moved most by"]
-SHOWN = 3
-"""Lines named as what moves a total most; JSON has them all."""
+SHOWN = 2
+"""Lines named as what moves a total most."""
 
 
 def rows(risk: Risk) -> list[list[str]]:
@@ -18,9 +18,35 @@ def rows(risk: Risk) -> list[list[str]]:
 
 def _row(spread: Spread) -> list[str]:
     sign = "" if spread.complete else ">= "
-    moves = "; ".join(f"{one.line} {money(one.low)} to {money(one.high)}" for one in spread.swings[:SHOWN])
+    moves = ", ".join(one.line for one in _moving(spread)[:SHOWN])
     costs = [f"{sign}{money(one)}" for one in (spread.p5, spread.p50, spread.p95)]
     return [spread.provider or "least mix", *costs, moves]
+
+
+def _moving(spread: Spread) -> list[Swing]:
+    return [one for one in spread.swings if one.low != one.high]
+
+
+def _answer(risk: Risk) -> Spread | None:
+    return risk.options[0] if len(risk.options) == 1 else risk.mix
+
+
+TORNADO = ["line", "total at its low", "total at its high", "moves it by"]
+"""The head of `tornado`."""
+
+
+def tornado(risk: Risk) -> list[list[str]]:
+    """What moves the answer (the mix, or the only option): one line at its low or high, the others likely."""
+    spread = _answer(risk)
+    moving = [] if spread is None else _moving(spread)
+    return [[one.line, money(one.low), money(one.high), money(abs(one.high - one.low))] for one in moving]
+
+
+def tornado_title(risk: Risk) -> str:
+    """Which total the rows of `tornado` are of."""
+    spread = _answer(risk)
+    assert spread is not None
+    return f"What moves the total of {spread.provider or 'the least mix'}, the most first"
 
 
 def title(risk: Risk) -> str:

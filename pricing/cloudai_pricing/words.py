@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
-from cloudai_pricing.exact import each, grouped, money
-from cloudai_pricing.model import Choice, Crossing, Estimate, LineCost, Mix, Option, Range
+from cloudai_pricing.exact import ZERO, each, grouped, money
+from cloudai_pricing.model import Choice, Crossing, Estimate, LineCost, Mix, Option, Range, Slice
 from cloudai_pricing.units import plural
 
 UNKNOWN = "unknown"
@@ -38,10 +38,40 @@ def span(costs: Range) -> str:
     return "" if costs.certain else f"{money(costs.low)} to {money(costs.high)}"
 
 
+def low(option: Option) -> str:
+    """An option's total where every input is at its low end."""
+    return sum_of(Range(low=ZERO, likely=option.total.low, high=ZERO), option)
+
+
+def high(option: Option) -> str:
+    """An option's total where every input is at its high end."""
+    return sum_of(Range(low=ZERO, likely=option.total.high, high=ZERO), option)
+
+
 def volume(line: LineCost) -> str:
-    """`36,000,000 images`; whole numbers where a fraction says nothing."""
-    shown = line.quantity.quantize(Decimal(1)) if line.quantity >= 1000 else line.quantity
+    """`36,000,000 images`."""
+    shown = rounded(line.quantity)
     return f"{grouped(shown)} {plural(line.unit, shown)}"
+
+
+def rounded(quantity: Decimal) -> Decimal:
+    """A whole number where a fraction says nothing to people."""
+    return quantity.quantize(Decimal(1)) if quantity >= 1000 else quantity
+
+
+def tier(piece: Slice) -> str:
+    """`1,000 to 5,000,000`, `above 5,000,000`, `all`: the units of a month that a slice's price is for."""
+    if piece.end is None:
+        return f"above {grouped(piece.start)}" if piece.start else "all"
+    return f"{grouped(piece.start)} to {grouped(piece.end)}"
+
+
+_BY_TIME = ("custom.train", "custom.deploy", "custom.batch_predict", "storage")
+
+
+def usage_based(line: LineCost) -> bool:
+    """Whether a line is billed by use: what is not used is not paid. Machines, storage and fees are not."""
+    return line.operation not in _BY_TIME and any(piece.unit != "month" for piece in line.slices)
 
 
 def cheapest(estimate: Estimate, number: int) -> str | None:
