@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudai.config import Config, Route
 from cloudai.config_document import nearest
+from cloudai.driver import OwnLimits
 from cloudai.errors import CloudAIError, ConfigError, ErrorCode, Fault, ServiceError, Unsupported
 from cloudai.types.results import Notice
 
@@ -64,6 +65,23 @@ class Backend:
             return f"{declared.service or self.provider} offers it; this version's {self.provider} driver does not"
         return self.unavailable.get(operation)
 
+    def barred(self, operation: str, route: Route) -> str | None:
+        """Why a route's conditions keep this backend out; `None`: they don't."""
+        if route.residency is not None:
+            from cloudai.residency import outside
+
+            if (why := outside(route.residency, provider=self.provider, region=self.region)) is not None:
+                return why
+        if route.data_class is not None and route.data_class not in self.settings.data_classes:
+            return f'not cleared for "{route.data_class}": its data_classes don\'t have it'
+        declared = self.capabilities.operation(operation)
+        features = declared.features if declared is not None else {}
+        for need in route.needs:
+            feature = features.get(need)
+            if feature is None or feature.support == "no":
+                return f"lacks {need}: {feature.reason if feature else 'not declared'}"
+        return None
+
     def options(self, operation: str, given: Mapping[str, Mapping[str, Any]] | None) -> OptionsModel | None:
         """This provider's part of `options=`, typed. Raises `ConfigError` for an unknown or wrong one."""
         mine = (given or {}).get(self.provider)
@@ -106,6 +124,7 @@ class Backend:
             retryable=fault.retryable,
             retry_after=fault.retry_after,
             request_id=fault.request_id,
+            delivery=fault.delivery,
         )
 
     def _without_secrets(self, message: str) -> str:
@@ -181,7 +200,7 @@ def plan(operation: str, verb: str, config: Config, opened: Mapping[str, Backend
         return Plan(operation=operation, route=None)
     candidates, skipped = [], []
     for name in route.backends:
-        gap = opened[name].gap(operation)
+        gap = opened[name].gap(operation) or opened[name].barred(operation, route)
         if gap is None:
             candidates.append(candidate(opened[name], operation, verb))
         elif route.wildcard:
@@ -199,6 +218,8 @@ def candidate(backend: Backend, operation: str, verb: str) -> Candidate:
     """A backend that was found able."""
     declared = backend.capabilities.operation(operation)
     assert declared is not None  # gap() said so
+    if isinstance(backend.driver, OwnLimits) and (own := backend.driver.limits(operation)):
+        declared = replace(declared, limits=replace(declared.limits, **own))
     notices = tuple[Notice, ...]()
     if declared.support != "yes":
         notices = (Notice(code=declared.support, message=f"{backend.provider}: {declared.reason}"),)

@@ -22,7 +22,9 @@ from cloudai_pricing.operations import operations
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from cloudai.calls.redaction import Redact
     from cloudai.driver import Driver, Provider
+    from cloudai.ledger import Books
     from cloudai.services.custom import Custom
     from cloudai.services.custom_async import AsyncCustom
     from cloudai.services.speech import Speech
@@ -89,6 +91,7 @@ def open_engine(
     backend: str | None,
     providers: tuple[Provider, ...],
     opener: Opener,
+    redact: Redact | None = None,
 ) -> Engine:
     """Reads the config, opens the backends that routes name, and decides who serves what."""
     from cloudai.calls.media import InputGuard
@@ -122,7 +125,18 @@ def open_engine(
         verbs=verbs,
         guard=guard,
         lanes=Lanes(loaded.policy, rates_of(loaded, opened, verbs)),
+        redact=redact,
+        books=_books(loaded),
     )
+
+
+def _books(config: Config) -> Books | None:
+    """Those of `[budget]`."""
+    if config.budget is None:
+        return None
+    from cloudai.ledger import open_books
+
+    return open_books(config.budget, folder=config.source.absolute().parent if config.source is not None else None)
 
 
 def _close_all(opened: Mapping[str, Backend]) -> None:
@@ -197,7 +211,8 @@ class Client(_Opened):
     Safe to use from many threads at once. Use it as a context manager, or call `close()`.
 
     `config` is a path, a `Config`, or `None` for the one that `cloudai config show` shows; `backend` sends every
-    operation to one backend; `providers` are provider objects given in code (a fake in a test).
+    operation to one backend; `providers` are provider objects given in code (a fake in a test);
+    `redact` is given every text before it leaves and answers the text that may.
 
     Raises `ConfigError` for a wrong config, `MissingDependency` when a backend needs something installed, and
     `Unsupported` when a route names a backend that can't serve its operation: when it opens, not at the first call.
@@ -209,8 +224,9 @@ class Client(_Opened):
         *,
         backend: str | None = None,
         providers: tuple[Provider, ...] = (),
+        redact: Redact | None = None,
     ) -> None:
-        super().__init__(open_engine(config, backend, providers, open_sync))
+        super().__init__(open_engine(config, backend, providers, open_sync, redact))
         self._run = Runner(self._engine)
 
     @cached_property
@@ -272,8 +288,9 @@ class AsyncClient(_Opened):
         *,
         backend: str | None = None,
         providers: tuple[Provider, ...] = (),
+        redact: Redact | None = None,
     ) -> None:
-        super().__init__(open_engine(config, backend, providers, open_async))
+        super().__init__(open_engine(config, backend, providers, open_async, redact))
         self._run = AsyncRunner(self._engine)
 
     @cached_property

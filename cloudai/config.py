@@ -165,11 +165,6 @@ def load_config(path: str | os.PathLike[str] | None = None, environ: Mapping[str
         return _assemble(Config(source=None, backends={}, routes=layers))
     document = Document.read(found)
     document.expect_keys((), TOP_KEYS)
-    if "budget" in document.root:
-        raise ConfigError(
-            f"{document.at('budget')}: [budget] is not enforced by this version of cloudai, so it is refused rather "
-            "than ignored: remove it"
-        )
     backends = _backends(document)
     policy, policy_origins = _policy(document)
     inputs, input_origins = _inputs(document)
@@ -181,6 +176,7 @@ def load_config(path: str | os.PathLike[str] | None = None, environ: Mapping[str
             policy=Policy(**policy),
             inputs=InputSettings(**inputs),
             rates=_rates(document, backends),
+            budget=_budget(document),
             origins=policy_origins | input_origins,
             warnings=tuple(_literal_secrets(backends)),
         )
@@ -271,6 +267,14 @@ def _policy(document: Document) -> tuple[dict[str, Any], dict[str, Origin]]:
         where = document.at("policy", key)
         values[key] = parse_count(value, where, key) if known[key] == "int" else parse_duration(value, where=where)
     return values, {f"policy.{key}": document.origin("policy", key) for key in values}
+
+
+def _budget(document: Document) -> BudgetSettings | None:
+    if "budget" not in document.root:
+        return None
+    from cloudai.ledger.settings import budget_settings
+
+    return budget_settings(document.table("budget"), lambda *keys: document.at("budget", *keys))
 
 
 def _rates(document: Document, backends: Mapping[str, BackendConfig]) -> Mapping[str, Mapping[str, float | None]]:

@@ -54,13 +54,13 @@ class Document:
             root = root.get(key, {})
         return cls(path=path, root=root, prefix=prefix, file=file)
 
-    def line(self, *keys: str) -> int | None:
+    def line(self, *keys: str | int) -> int | None:
         return self.file.line_of((*self.prefix, *keys))
 
-    def origin(self, *keys: str) -> Origin:
+    def origin(self, *keys: str | int) -> Origin:
         return Origin(place=str(self.path), line=self.line(*keys))
 
-    def at(self, *keys: str) -> str:
+    def at(self, *keys: str | int) -> str:
         return str(self.origin(*keys))
 
     def table(self, *keys: str) -> Mapping[str, Any]:

@@ -51,9 +51,25 @@ FALLBACK = RETRYABLE | {
     ErrorCode.UNSUPPORTED,
     ErrorCode.TOO_LARGE,
     ErrorCode.QUOTA_EXHAUSTED,
+    ErrorCode.BUDGET_EXCEEDED,
     ErrorCode.INTERNAL,
 }
-"""Codes that another *backend* may cure: its credentials, limits and health are its own."""
+"""Codes that another *backend* may cure: its credentials, limits, health and price are its own."""
+
+
+class Delivery(StrEnum):
+    """How far a request that failed got: whether it may be sent again, and whether it may be billed."""
+
+    NOT_SENT = "not_sent"
+    """No byte of it left: a name that does not resolve, a refused connection."""
+    REFUSED = "refused"
+    """The backend answered with an error: it did nothing, and bills nothing."""
+    UNKNOWN = "unknown"
+    """It may have been done: a lost connection, a time-out, an answer that can't be read."""
+
+
+UNSURE = frozenset({ErrorCode.UNAVAILABLE, ErrorCode.DEADLINE_EXCEEDED, ErrorCode.INTERNAL, ErrorCode.CANCELLED})
+"""Codes after which nobody knows whether the request was done, unless its `delivery` says so."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,6 +83,8 @@ class Fault:
     retry_after: float | None = None
     """Seconds the backend asked to wait."""
     request_id: str | None = None
+    delivery: Delivery | None = None
+    """None: what the code says (`UNSURE`)."""
 
 
 class CloudAIError(Exception):
@@ -86,6 +104,7 @@ class CloudAIError(Exception):
         retry_after: float | None = None,
         request_id: str | None = None,
         attempts: int = 0,
+        delivery: Delivery | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -97,6 +116,9 @@ class CloudAIError(Exception):
         self.retry_after = retry_after
         self.request_id = request_id
         self.attempts = attempts
+        self.delivery = (
+            (Delivery.UNKNOWN if self.code in UNSURE else Delivery.REFUSED) if delivery is None else delivery
+        )
 
     def __str__(self) -> str:
         where = ", ".join(part for part in (self.operation, self.backend) if part)

@@ -28,6 +28,8 @@ class BackendSettings(BaseModel):
     endpoint_url: str | None = None
     """Instead of the vendor's: a private endpoint, an emulator, a gateway."""
     api_key: SecretStr | None = None
+    data_classes: tuple[str, ...] = ()
+    """What it is cleared for, in words of the user's own: a route with `data_class` asks no other backends."""
 
 
 class OptionsModel(BaseModel):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from cloudai.calls.engine import CallOptions, Engine, Job, Step, begin
+from cloudai.calls.engine import CallOptions, Engine
 from cloudai.calls.fitting import prepare
+from cloudai.calls.job import Job, Step, begin
 from cloudai.calls.policy import may_fall_back, turn
 from cloudai.calls.run import AsyncRunner, Runner
+from cloudai.calls.split import images
 from cloudai.driver import Analyze
 from cloudai.errors import CloudAIError, ErrorCode
 from cloudai.operations import TYPES
@@ -26,7 +30,7 @@ def analyze(run: Runner, request: AnalyzeRequest, options: CallOptions) -> tuple
     if packed is not None:
         job, step = packed
         try:
-            return _filled(job, step, step.turn.run(partial(run.attempt, job, step)))
+            return _filled(job, step, run.answers(job, step))
         except CloudAIError as error:
             _raise_if_final(error, run.engine, request, options)
             skip = step.chosen.backend.name
@@ -41,7 +45,7 @@ async def analyze_async(run: AsyncRunner, request: AnalyzeRequest, options: Call
     if packed is not None:
         job, step = packed
         try:
-            return _filled(job, step, await step.turn.run_async(partial(run.attempt, job, step)))
+            return _filled(job, step, await run.answers(job, step))
         except CloudAIError as error:
             _raise_if_final(error, run.engine, request, options)
             skip = step.chosen.backend.name
@@ -51,7 +55,7 @@ async def analyze_async(run: AsyncRunner, request: AnalyzeRequest, options: Call
 
 
 def _packed(engine: Engine, request: AnalyzeRequest, options: CallOptions) -> tuple[Job, Step[Any]] | None:
-    """The one request for all, when the first backend of every operation is the same and takes them together."""
+    """As few requests as can be, when the first backend of every operation is the same and takes them together."""
     try:
         firsts = [engine.candidates(operation, options.get("backend"))[0] for operation in request.operations]
     except CloudAIError:
@@ -71,7 +75,9 @@ def _packed(engine: Engine, request: AnalyzeRequest, options: CallOptions) -> tu
     )
     job.turns.append(mine)
     chosen = firsts[0].calling(backend.driver.analyze)
-    return job, Step(chosen=chosen, request=request.model_copy(update={"images": fitted}), notices=(), turn=mine)
+    whole = request.model_copy(update={"images": fitted})
+    parts = images(whole, firsts[0].declared.limits)
+    return job, Step(chosen=chosen, request=whole, notices=(), turn=mine, parts=parts)
 
 
 def _fitted(job: Job, firsts: list[Candidate], image: Media) -> Media:
@@ -90,10 +96,11 @@ def _raise_if_final(error: CloudAIError, engine: Engine, request: AnalyzeRequest
         raise error
 
 
-def _filled(job: Job, step: Step[Any], answers: Any) -> tuple[Analysis, ...]:
-    """The envelope on every result of every image."""
+def _filled(job: Job, step: Step[Any], answers: Iterable[Iterable[Analysis]]) -> tuple[Analysis, ...]:
+    """The envelope on every result of every image of every request."""
     filled = []
-    for answer in answers:
+    step = replace(step, parts=None)
+    for answer in chain.from_iterable(answers):
         update = {}
         for operation, field in ANALYSIS_FIELDS.items():
             result: Result | None = getattr(answer, field)

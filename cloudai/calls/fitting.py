@@ -13,7 +13,8 @@ from cloudai.types.results import Model, Notice
 
 if TYPE_CHECKING:
     from cloudai.backends import Candidate
-    from cloudai.calls.engine import Engine, Job
+    from cloudai.calls.engine import Engine
+    from cloudai.calls.job import Job
     from cloudai.types.media import Media, MediaLike
 
 M = TypeVar("M", bound=Model)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cloudai.errors import CloudAIError
 
 if TYPE_CHECKING:
-    from cloudai.calls.engine import Job, Step
+    from cloudai.calls.job import Job, Step
     from cloudai.calls.run import AsyncRunner, Runner
 
 USUAL: Final = 0.95

@@ -9,17 +9,21 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cloudai.calls.engine import CallOptions, Engine, Job, Step, begin, steps
+from cloudai.calls.engine import CallOptions, Engine
 from cloudai.calls.fitting import checked, load_media, may_fetch
 from cloudai.calls.hedging import hedged, hedged_async
+from cloudai.calls.job import Job, Step, before, begin, cancelled, end, steps
 from cloudai.errors import CloudAIError, ErrorCode
 from cloudai.types.media import Media, MediaLike
 from cloudai.types.results import Model, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from cloudai.ledger import Books
 
 R = TypeVar("R", bound=Result)
+T = TypeVar("T")
 
 __all__ = ["AsyncRunner", "CallOptions", "Engine", "Job", "Runner", "Step", "begin", "checked", "steps"]
 
@@ -40,6 +44,18 @@ class Runner:
     ) -> R:
         """One call of `operation`; `result` is its result type."""
         job = begin(self.engine, operation, options)
+        try:
+            answer = self._asked(job, request, result, skip)
+        except BaseException as error:
+            end(job, None, error if isinstance(error, CloudAIError) else cancelled(operation))
+            raise
+        end(job, answer, None)
+        return answer
+
+    def _asked(self, job: Job, request: Model, result: type[R], skip: str | None) -> R:
+        request, kept = before(job, request, result)
+        if kept is not None:
+            return kept
         planned = steps(job, request, skip=skip)
         for step in planned:
             try:
@@ -59,10 +75,26 @@ class Runner:
         return [step.turn.run(partial(self.attempt, job, step, request=part)) for part in requests]
 
     def attempt(self, job: Job, step: Step[Any], timeout: float, *, request: Model | None = None) -> Any:
-        """One request at one backend."""
+        """One request at one backend; its bound is held in the books meanwhile."""
+        sent = request or step.request
+        books = self.engine.books
+        if books is None:
+            return self._sent(job, step, timeout, sent)
+        from cloudai.calls.booking import answered, hold, unanswered
+
+        reservation = hold(books, job, step, sent)
+        try:
+            answer = self._sent(job, step, timeout, sent)
+        except BaseException as error:
+            unanswered(books, reservation, error)
+            raise
+        answered(books, job, step, reservation, answer)
+        return answer
+
+    def _sent(self, job: Job, step: Step[Any], timeout: float, request: Model) -> Any:
         call = job.call(step.chosen.backend, timeout)
         try:
-            return step.chosen.method(request or step.request, call)
+            return step.chosen.method(request, call)
         except CloudAIError as error:
             step.chosen.backend.error(error, job.operation)
             raise
@@ -90,8 +122,20 @@ class AsyncRunner:
     ) -> R:
         """One call of `operation`; `result` is its result type."""
         job = begin(self.engine, operation, options)
+        try:
+            answer = await self._asked(job, request, result, skip)
+        except BaseException as error:
+            end(job, None, error if isinstance(error, CloudAIError) else cancelled(operation))
+            raise
+        end(job, answer, None)
+        return answer
+
+    async def _asked(self, job: Job, request: Model, result: type[R], skip: str | None) -> R:
+        request, kept = before(job, request, result)
+        if kept is not None:
+            return kept
         planned = steps(job, request, skip=skip)
-        slow = options.get("resize", False) or may_fetch(operation, request)
+        slow = job.options.get("resize", False) or may_fetch(job.operation, request)
         while step := await self.following(planned, slow=slow):
             try:
                 if job.hedges:
@@ -116,12 +160,32 @@ class AsyncRunner:
         return [await step.turn.run_async(partial(self.attempt, job, step, request=part)) for part in requests]
 
     async def attempt(self, job: Job, step: Step[Any], timeout: float, *, request: Model | None = None) -> Any:
-        """One request at one backend."""
+        """One request at one backend; its bound is held in the books meanwhile."""
+        sent = request or step.request
+        books = self.engine.books
+        if books is None:
+            return await self._sent(job, step, timeout, sent)
+        from cloudai.calls.booking import answered, hold, unanswered
+
+        reservation = await self._booked(hold, books, job, step, sent)
+        try:
+            answer = await self._sent(job, step, timeout, sent)
+        except BaseException as error:
+            await self._booked(unanswered, books, reservation, error)
+            raise
+        await self._booked(answered, books, job, step, reservation, answer)
+        return answer
+
+    async def _booked(self, task: Callable[..., T], books: Books, *of: Any) -> T:
+        """Booking in a file is quicker than a thread; over a network it is not."""
+        return await self.in_thread(partial(task, books, *of)) if books.remote else task(books, *of)
+
+    async def _sent(self, job: Job, step: Step[Any], timeout: float, request: Model) -> Any:
         import asyncio
 
         backend = step.chosen.backend
         call = job.call(backend, timeout)
-        asked = partial(step.chosen.method, request or step.request, call)
+        asked = partial(step.chosen.method, request, call)
         try:
             if not backend.asynchronous:
                 return await self.in_thread(asked)

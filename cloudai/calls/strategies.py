@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from cloudai.backends import Candidate, Plan
-    from cloudai.calls.engine import Job
+    from cloudai.calls.job import Job
     from cloudai.routes import Route
     from cloudai.types.results import Model
 

@@ -66,7 +66,8 @@ class Notice(Model):
     """Something that was asked for and could not be honoured, or that will change: read it, nothing failed."""
 
     code: str
-    """Stable: `option_ignored`, `retiring`, `preview`, `gated`, `partial`, `truncated`, `resized`, `fallback`."""
+    """Stable: `option_ignored`, `retiring`, `preview`, `gated`, `partial`, `truncated`, `resized`, `fallback`,
+    `redacted`, `split`."""
     message: str
 
 
@@ -87,6 +88,8 @@ class Result(Model):
     cost: Money | None = None
     """List price of this call before volume tiers and free allowances. `None`: unknown."""
     price_ref: tuple[PriceRef, ...] = ()
+    cached: bool = False
+    """Taken from the route's cache: nothing was sent, and it cost nothing."""
     latency: float = 0.0
     attempts: int = 1
     request_id: str | None = None

@@ -1,0 +1,112 @@
+"""A call's money: each attempt holds its bound in the books before it is sent, and is settled after.
+
+The attempt that answered is settled when the call ends, together with the record of the call: one transaction less.
+A hedged call settles each attempt at once, as the loser may end after the call has.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from cloudai.calls.cost import cost_of
+from cloudai.calls.observed import Observed, observed
+from cloudai.errors import CloudAIError, Delivery
+from cloudai.ledger import Attempt, Books, CallRecord, Outcome, Reservation, Used, micro
+from cloudai.ledger.bounds import bound_of
+from cloudai.types.results import Notice, Result
+
+if TYPE_CHECKING:
+    from cloudai.calls.job import Job, Step
+    from cloudai.types.results import Model
+
+
+def hold(books: Books, job: Job, step: Step[Any], request: Model) -> Reservation:
+    """The bound of one attempt. Raises `BudgetExceeded`: nothing may be sent then."""
+    backend = step.chosen.backend
+    bound, usage = bound_of(
+        provider=backend.provider,
+        region=backend.region,
+        operation=job.operation,
+        request=request,
+        declared=step.chosen.declared,
+    )
+    reservation = books.reserve(
+        Attempt(
+            operation=job.operation,
+            backend=backend.name,
+            provider=backend.provider,
+            region=backend.region,
+            bound=bound,
+            usage=usage,
+            tag=job.options.get("tag"),
+            call_id=job.key,
+            attempt=job.attempts + 1,
+        )
+    )
+    job.said += [Notice(code=said.code, message=said.message) for said in reservation.notices]
+    return reservation
+
+
+def answered(books: Books, job: Job, step: Step[Any], reservation: Reservation, answer: object) -> None:
+    """An attempt was answered; what the answer used is what it costs."""
+    backend = step.chosen.backend
+    usage = answer.usage if isinstance(answer, Result) else ()
+    cost, _ = cost_of(backend.provider, backend.region, usage)
+    spent = None if cost is None else micro(cost.amount)
+    if job.hedges:
+        books.settle(reservation, outcome=Outcome.ANSWERED, cost=spent)
+    else:
+        job.unsettled.append((reservation, spent))
+
+
+def unanswered(books: Books, reservation: Reservation, error: BaseException) -> None:
+    """An attempt failed: it costs nothing where the backend refused it, else it counts at its bound."""
+    sure = isinstance(error, CloudAIError) and error.delivery is not Delivery.UNKNOWN
+    books.settle(reservation, outcome=Outcome.UNBILLED if sure else Outcome.UNKNOWN)
+
+
+def close(books: Books, job: Job, call: CallRecord) -> None:
+    """The call has ended: what was answered is settled, and the call written down."""
+    if not job.unsettled:
+        books.record(call)
+    for number, (reservation, spent) in enumerate(job.unsettled, start=1):
+        with_call = call if number == len(job.unsettled) else None
+        books.settle(reservation, outcome=Outcome.ANSWERED, cost=spent, call=with_call)
+    job.unsettled.clear()
+
+
+def record(job: Job, result: Result | None, error: CloudAIError | None) -> CallRecord:
+    """What is written down of a call that ended: figures and codes, never payloads."""
+    total = time.perf_counter() - job.started
+    queue = sum(turn.waited for turn in job.turns)
+    upstream = sum(turn.upstream for turn in job.turns)
+    backend = job.turns[-1].lane.backend if job.turns else ""
+    entry = job.engine.backends.get(backend)
+    seen = observed(job.operation, result) if result is not None else Observed()
+    return CallRecord(
+        operation=job.operation,
+        outcome="ok" if error is None else error.code.value,
+        call_id=job.key,
+        backend=result.backend if result is not None else backend,
+        provider=result.provider if result is not None else (entry.provider if entry is not None else ""),
+        region=result.region if result is not None else (entry.region if entry is not None else None),
+        model=result.model if result is not None else None,
+        attempts=job.attempts,
+        latency=_micros(total),
+        queue=_micros(queue),
+        upstream=_micros(upstream),
+        overhead=_micros(max(0.0, total - queue - upstream)),
+        cost=None if result is None or result.cost is None else micro(result.cost.amount),
+        usage=() if result is None else [Used(meter=u.meter, unit=u.unit, quantity=u.quantity) for u in result.usage],
+        cached=result is not None and result.cached,
+        tag=job.options.get("tag"),
+        top_label=seen.label,
+        confidence=seen.confidence,
+        language=seen.language,
+        input_bytes=job.input_bytes,
+    )
+
+
+def _micros(seconds: float) -> int:
+    return round(seconds * 1_000_000)
