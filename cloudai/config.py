@@ -274,7 +274,11 @@ def _budget(document: Document) -> BudgetSettings | None:
         return None
     from cloudai.ledger.settings import budget_settings
 
-    return budget_settings(document.table("budget"), lambda *keys: document.at("budget", *keys))
+    table = document.table("budget")
+    expanded = {
+        key: _expanded(value, f"budget.{key}", document.at("budget", key), os.environ) for key, value in table.items()
+    }
+    return budget_settings(expanded, lambda *keys: document.at("budget", *keys))
 
 
 def _rates(document: Document, backends: Mapping[str, BackendConfig]) -> Mapping[str, Mapping[str, float | None]]:
@@ -309,22 +313,24 @@ def _inputs(document: Document) -> tuple[dict[str, Any], dict[str, Origin]]:
 
 def expand(backend: BackendConfig, environ: Mapping[str, str] = os.environ) -> Mapping[str, Any]:
     """Its values with every `${NAME}` replaced. Raises `ConfigError` naming file, line and variable."""
+    return {
+        key: _expanded(value, f"backends.{backend.name}.{key}", backend.where(key), environ)
+        for key, value in backend.values.items()
+    }
 
-    def replace(value: Any, key: str) -> Any:
-        if isinstance(value, dict):
-            return {inner: replace(item, key) for inner, item in value.items()}
-        if isinstance(value, list):
-            return [replace(item, key) for item in value]
-        return _VARIABLE.sub(lambda match: _variable(match[1], key), value) if isinstance(value, str) else value
 
-    def _variable(name: str, key: str) -> str:
-        if name not in environ:
-            raise ConfigError(
-                f"{backend.where(key)}: environment variable {name} is not set (backends.{backend.name}.{key})"
-            )
-        return environ[name]
+def _expanded(value: Any, key: str, where: str, environ: Mapping[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {inner: _expanded(item, key, where, environ) for inner, item in value.items()}
+    if isinstance(value, list):
+        return [_expanded(item, key, where, environ) for item in value]
 
-    return {key: replace(value, key) for key, value in backend.values.items()}
+    def variable(match: re.Match[str]) -> str:
+        if match[1] not in environ:
+            raise ConfigError(f"{where}: environment variable {match[1]} is not set ({key})")
+        return environ[match[1]]
+
+    return _VARIABLE.sub(variable, value) if isinstance(value, str) else value
 
 
 def _literal_secrets(backends: Mapping[str, BackendConfig]) -> Iterable[str]:

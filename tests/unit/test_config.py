@@ -194,7 +194,7 @@ MISTAKES = {
     "unknown route key": ('[routes]\n"*" = { backend = "local" }\n', r"unknown key 'backend' in route: did you mean"),
     "backend without provider": ("[backends.a]\nregion = 'x'\n", r"cloudai\.toml:1: \[backends.a\] needs provider"),
     "backend not a table": ("[backends]\na = 1\n", r"cloudai\.toml:2: \[backends.a\] must be a table"),
-    "budget": ('[policy]\n[budget]\nmonthly = "500 USD"\n', r"cloudai\.toml:2: \[budget\] is not enforced"),
+    "budget": ('[budget]\nmonthly = "500 EUR"\n', r"cloudai\.toml:2: monthly = '500 EUR' is not an amount"),
     "not toml": ("[policy\n", r"cloudai\.toml:1: "),
 }
 
