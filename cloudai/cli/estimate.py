@@ -98,6 +98,7 @@ def _run(args: argparse.Namespace) -> int:
     if args.schema:
         _write(schema(), args.output)
         return 0
+    _check_together(args)
     draft = _draft(args.workload)
     for change in args.changes:
         draft = draft.with_set(change)
@@ -115,6 +116,18 @@ def _run(args: argparse.Namespace) -> int:
         _say("incomplete: a price is unknown, so totals with >= are lower bounds")
         return INCOMPLETE
     return 0
+
+
+def _check_together(args: argparse.Namespace) -> None:
+    """Nothing that was asked for is left out silently."""
+    if args.diff is not None and args.vary:
+        raise PlanError(
+            "--diff and --vary can't go together", fix="Compare one step: --diff OLD.json --set LINE.key=..."
+        )
+    if args.diff is not None and args.format in ("csv", "focus"):
+        raise PlanError(f"--diff has no form {args.format}", fix="Use --format table, json, markdown or html")
+    if args.explain and args.vary:
+        raise PlanError("--explain and --vary can't go together", fix="Explain one step: --explain --set LINE.key=...")
 
 
 def _placed(args: argparse.Namespace, draft: Draft, draws: int) -> Estimate:

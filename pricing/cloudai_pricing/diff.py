@@ -1,9 +1,10 @@
 """What changed since an estimate that was saved as JSON, and why: price, volume, mix, and what was assumed.
 
-Price: the new units of each slice at the change of its unit price. Volume: what else a change in billed units brings,
-tiers included; where the SKUs, the region or the allowances changed too, only the units at the old average price.
-Mix: lines that moved to another provider. Assumption: what is left (region, variant, allowances, other SKUs). So the
-four add up exactly.
+Price: the new units of each slice at the change of its unit price. Volume: what else a change in the stated quantity
+brings, tiers included, and lines that come or go; where the SKUs, the region or the allowances changed too, only the
+units at the old average price. Mix: lines that moved to another provider. Assumption: what is left (region, variant,
+allowances, other SKUs, sizes of requests, speed and number of own machines, providers that were not asked, prices that
+became known or unknown). So the four add up exactly.
 """
 
 from __future__ import annotations
@@ -109,7 +110,8 @@ def _compare(old: Document, now: Document) -> Diff:
 
 def _option(name: str, before: Document | None, after: Document | None) -> OptionChange:
     old, new = (_by(one["lines"], "name") if one is not None else {} for one in (before, after))
-    lines = tuple(_line(line, old.get(line), new.get(line)) for line in _order(old, new))
+    both = before is not None and after is not None
+    lines = tuple(_line(line, old.get(line), new.get(line), asked=both) for line in _order(old, new))
     effects = Effects()
     for line in lines:
         effects = effects.plus(line.effects)
@@ -117,11 +119,14 @@ def _option(name: str, before: Document | None, after: Document | None) -> Optio
     return OptionChange(total=Change(name=name, before=totals[0], after=totals[1], effects=effects), lines=lines)
 
 
-def _line(name: str, before: Document | None, after: Document | None) -> Change:
+def _line(name: str, before: Document | None, after: Document | None, *, asked: bool) -> Change:
+    """`asked`: the provider was asked both times."""
     costs = [_likely(one["cost"]) if one is not None else None for one in (before, after)]
     change = (costs[1] or ZERO) - (costs[0] or ZERO)
     if before is None or after is None or costs[0] is None or costs[1] is None:
-        return Change(name=name, before=costs[0], after=costs[1], effects=Effects(volume=change))
+        moved = asked and (before is None or after is None)
+        effects = Effects(volume=change) if moved else Effects(assumption=change)
+        return Change(name=name, before=costs[0], after=costs[1], effects=effects)
     price = _price_effect(before, after)
     volume = _volume_effect(before, after, costs[0], change - price)
     effects = Effects(price=price, volume=volume, assumption=change - volume - price)
@@ -131,14 +136,15 @@ def _line(name: str, before: Document | None, after: Document | None) -> Change:
 def _volume_effect(before: Document, after: Document, cost: Decimal, rest: Decimal) -> Decimal:
     """`rest` is the change that no price explains: all of it where the same SKUs bill another volume."""
     old, new = (Decimal(str(one["billed_quantity"])) for one in (before, after))
-    if before["billed_unit"] != after["billed_unit"] or not old or old == new:
+    same = Decimal(str(before["quantity"])) == Decimal(str(after["quantity"])) and before["unit"] == after["unit"]
+    if before["billed_unit"] != after["billed_unit"] or not old or old == new or same:
         return ZERO
     return rest if _billing(before) == _billing(after) else (new - old) * cut(cost / old, PRICE_PLACES)
 
 
 def _billing(line: Document) -> set[object]:
     """What bills a line: its SKUs, where, and whether a part is free."""
-    return {(*_tier(piece)[:3], Decimal(str(piece["unit_price"])) == 0) for piece in _list(line["slices"])}
+    return {(*_tier(piece)[:4], Decimal(str(piece["unit_price"])) == 0) for piece in _list(line["slices"])}
 
 
 def _price_effect(before: Document, after: Document) -> Decimal:
@@ -153,7 +159,7 @@ def _price_effect(before: Document, after: Document) -> Decimal:
 
 
 def _tier(piece: Document) -> tuple[object, ...]:
-    return (piece["sku"], piece["service"], piece["region"], piece["from"], piece["to"])
+    return (piece["sku"], piece["service"], piece["region"], piece["unit"], piece["from"], piece["to"])
 
 
 def _mix(old: Document, now: Document, options: Sequence[OptionChange]) -> Change | None:

@@ -107,6 +107,77 @@ def test_lines_come_and_go_with_plus_and_minus(capsys, old):
     assert "- product photos: $" in shown
 
 
+OWN_MACHINES = """
+[[line]]
+name = "calls"
+operation = "speech.transcribe"
+volume = "1500 hours"
+[[line]]
+name = "photos"
+operation = "vision.detect_labels"
+volume = "1M images"
+[local]
+hardware = "3200 USD"
+life = "36 months"
+power = "350 W"
+idle_power = "60 W"
+electricity = "0.30 USD/kWh"
+machines = 1
+throughput = { "speech.transcribe" = "40 hours/hour", photos = "5 images/second" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("old_text", "new_text", "effects", "change"),
+    [
+        ('"3200 USD"', '"5000 USD"', {"price"}, "600"),
+        ('"36 months"', '"24 months"', {"price"}, "533.333333328"),
+        ('"0.30 USD/kWh"', '"0.50 USD/kWh"', {"price"}, None),
+        ('"350 W"', '"500 W"', {"price"}, None),
+        ('"60 W"', '"100 W"', {"price"}, None),
+        ("machines = 1", "machines = 2", {"assumption"}, None),
+        ('"40 hours/hour"', '"20 hours/hour"', {"assumption"}, "39.15"),
+        ('"1500 hours"', '"3000 hours"', {"volume"}, "39.15"),
+        (', photos = "5 images/second"', "", {"assumption"}, None),
+        ('"3200 USD"', '"0 USD"', {"price"}, None),
+    ],
+)
+def test_what_own_machines_change_is_said_by_its_cause(capsys, tmp_path, old_text, new_text, effects, change):
+    before, after, saved = tmp_path / "a.toml", tmp_path / "b.toml", tmp_path / "old.json"
+    before.write_text(OWN_MACHINES, encoding="utf-8")
+    assert old_text in OWN_MACHINES
+    after.write_text(OWN_MACHINES.replace(old_text, new_text), encoding="utf-8")
+    assert main(["estimate", str(before), "--format", "json", "--output", str(saved)]) == 0
+    main(["estimate", str(after), "--diff", str(saved), "--format", "json"])
+    found = json.loads(capsys.readouterr().out)["diff"]
+    (local,) = [option for option in found["options"] if option["provider"] == "local"]
+    for one in (*found["options"], *local["lines"], found["mix"]):
+        assert_adds_up(one)
+    assert only(local) == effects
+    assert change is None or Decimal(local["change"]) == Decimal(change)
+
+
+def test_machines_that_come_new_are_an_assumption_and_no_volume(capsys, tmp_path):
+    before, after, saved = tmp_path / "a.toml", tmp_path / "b.toml", tmp_path / "old.json"
+    before.write_text(OWN_MACHINES.partition("[local]")[0], encoding="utf-8")
+    after.write_text(OWN_MACHINES, encoding="utf-8")
+    assert main(["estimate", str(before), "--format", "json", "--output", str(saved)]) == 0
+    assert main(["estimate", str(after), "--diff", str(saved), "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)["diff"]
+    assert {option["provider"]: only(option) for option in found["options"]} == {
+        "aws": set(), "azure": set(), "gcp": set(), "local": {"assumption"}
+    }  # fmt: skip
+    assert only(found["mix"]) == {"mix"}
+
+
+@pytest.mark.parametrize(
+    "more", [["--vary", "product photos.volume=1M..2M images:2"], ["--format", "csv"], ["--format", "focus"]]
+)
+def test_a_diff_is_refused_where_it_could_not_be_shown(capsys, old, more):
+    assert main(["estimate", EXAMPLE, "--diff", old, *more]) == 2
+    assert "--diff" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
