@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from cloudai.capabilities import Limits
     from cloudai.errors import Fault
     from cloudai.settings import BackendSettings, OptionsModel
     from cloudai.types import custom, speech, translation, vision
@@ -55,6 +56,15 @@ class Driver(Protocol):
 
     def close(self) -> None:
         """Release everything. Called once."""
+        ...
+
+
+@runtime_checkable
+class OwnLimits(Protocol):
+    """Optional: limits that come from a backend's settings (an older version of the service, an API key)."""
+
+    def limits(self, operation: str, declared: Limits) -> Limits:
+        """What holds for this backend, from what `capabilities.toml` declares."""
         ...
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         TranslateResult,
         Translation,
     )
+    from cloudai.types.vision import AnalyzeRequest
 
 M = TypeVar("M", bound=Model)
 R = TypeVar("R", bound=Result)
@@ -159,6 +160,21 @@ def _usage(answers: Sequence[Result], operation: str) -> tuple[Usage, ...]:
 def _said(count: int, whose: str) -> Notice:
     many = "1 request" if count == 1 else f"{count} requests"
     return Notice(code="split", message=f"the text was too long for one request: {whose} was sent {many}")
+
+
+def images(request: AnalyzeRequest, limits: Limits) -> Parts[AnalyzeRequest]:
+    """Images in as few requests as `max_batch` and `max_bytes` (of all together) allow; each is a request's at most.
+
+    Without `max_batch` they are left to the driver. Answers are one sequence for each request.
+    """
+    from cloudai.capabilities import Limits
+
+    if limits.max_batch is None:
+        return Parts(requests=(request,))
+    sizes = [_Size(0, image.size or 0) for image in request.images]
+    together = Limits(max_batch=limits.max_batch, max_text_bytes=limits.max_bytes)
+    runs = _runs(_groups(sizes, together))
+    return Parts(requests=tuple(request.model_copy(update={"images": request.images[run]}) for run in runs))
 
 
 # --- translate -----------------------------------------------------------------------------------------

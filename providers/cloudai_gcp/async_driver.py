@@ -27,12 +27,14 @@ from cloudai_gcp import (
 from cloudai_gcp.auth import Auth
 from cloudai_gcp.driver import speech_options, vision_model
 from cloudai_gcp.errors import GoogleError, fault_of
-from cloudai_gcp.sending import answer_of, request_of, target_of, unavailable
+from cloudai_gcp.sending import answer_of, limits_of, request_of, target_of, unavailable
 from cloudai_gcp.settings import GcpSettings
 from cloudai_gcp.wire import Answer, Plan, Target, Wire
 
 if TYPE_CHECKING:
     import aiohttp
+
+    from cloudai.capabilities import Limits
 
 R = TypeVar("R")
 
@@ -55,6 +57,9 @@ class AsyncGcpDriver:
 
     def unavailable(self) -> Mapping[str, str]:
         return unavailable(self.settings)
+
+    def limits(self, operation: str, declared: Limits) -> Limits:
+        return limits_of(self.settings, operation, declared)
 
     def classify(self, error: Exception) -> Fault | None:
         return fault_of(error)

@@ -45,12 +45,14 @@ from cloudai_gcp import (
 )
 from cloudai_gcp.auth import Auth
 from cloudai_gcp.errors import GoogleError, fault_of
-from cloudai_gcp.sending import answer_of, request_of, target_of, unavailable
+from cloudai_gcp.sending import answer_of, limits_of, request_of, target_of, unavailable
 from cloudai_gcp.settings import GcpSettings, TranscribeOptions, VisionOptions
 from cloudai_gcp.wire import Answer, Plan, Target, Wire
 
 if TYPE_CHECKING:
     import httpx
+
+    from cloudai.capabilities import Limits
 
 R = TypeVar("R")
 
@@ -91,6 +93,10 @@ class GcpDriver(
     def unavailable(self) -> Mapping[str, str]:
         """What the settings leave out: documents without a processor, what takes no API key."""
         return unavailable(self.settings)
+
+    def limits(self, operation: str, declared: Limits) -> Limits:
+        """Those of the service's version that is used with a key."""
+        return limits_of(self.settings, operation, declared)
 
     def classify(self, error: Exception) -> Fault | None:
         """From Google's codes, google-auth's classes and the transport's."""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from cloudai.errors import ErrorCode, Fault
 from cloudai.http import WireReply, WireRequest
 from cloudai.wirejson import JsonNode, Malformed, dump
+from cloudai_gcp.codec_translation import TEXTS_V2
 from cloudai_gcp.errors import GoogleError, error_of
 from cloudai_gcp.wire import Answer, Target, Wire
 
 if TYPE_CHECKING:
+    from cloudai.capabilities import Limits
     from cloudai_gcp.auth import Auth
     from cloudai_gcp.settings import GcpSettings
 
@@ -31,6 +34,12 @@ def unavailable(settings: GcpSettings) -> Mapping[str, str]:
     if settings.api_key is not None:
         found |= dict.fromkeys(KEYLESS, "the service takes no API key: use credentials_file or the default credentials")
     return found
+
+
+def limits_of(settings: GcpSettings, operation: str, declared: Limits) -> Limits:
+    """Version 2 of Translation, where a key is all there is, takes fewer texts to translate and more to detect."""
+    by_key = settings.api_key is not None and operation in ("translation.translate", "translation.detect_language")
+    return replace(declared, max_batch=TEXTS_V2) if by_key else declared
 
 
 def target_of(settings: GcpSettings, auth: Auth, project: str) -> Target:
