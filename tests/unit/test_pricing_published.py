@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from cloudai_pricing.book import Book
 from cloudai_pricing.draft import Draft
 from cloudai_pricing.entries import build
 from cloudai_pricing.entry_check import check
@@ -54,39 +53,23 @@ def test_an_inconsistent_example_states_what_its_own_rates_do_not_give(record):
     assert record["note"]
 
 
-# Examples whose rates are those of the shipped book: no overlay. (provider, region, line, USD a month, free tier)
-WITH_THE_BOOK = {
-    "three calls on one image are three billed images": (
-        "aws", "us", {"operation": "vision.detect_labels", "volume": "3 images"}, "0.003"
-    ),
-    "Textract layout, 1,000 pages": (
-        "aws", "us", {"operation": "vision.read_document", "volume": "1000 pages", "features": ["layout"]}, "4.00"
-    ),
-    "Polly neural, 2M characters": ("aws", "us", {"operation": "speech.synthesize", "volume": "2M characters"}, "32"),
-    "Translate, 2M characters": ("aws", "us", {"operation": "translation.translate", "volume": "2M characters"}, "30"),
-    "Speech batch, 56 hours": ("azure", "eu", {"operation": "speech.transcribe", "volume": "56 hours"}, "10.08"),
-    "Translator, 15,000 characters": (
-        "azure", "us", {"operation": "translation.translate", "volume": "15k characters"}, "0.15"
-    ),
-    "Cloud Translation, 575,000 characters, 500,000 free": (
-        "gcp", "us", {"operation": "translation.translate", "volume": "575k characters"}, "1.50"
-    ),
-    "Speech-to-Text v2, 100,020 minutes": (
-        "gcp", "us", {"operation": "speech.transcribe", "volume": "100020 minutes"}, "1600.32"
-    ),
-    "Vision text, 5,000 units, 1,000 free": (
-        "gcp", "us", {"operation": "vision.read_text", "volume": "5000 images"}, "6.00"
-    ),
-    "Vision text, 21,600 units, 1,000 free": (
-        "gcp", "us", {"operation": "vision.read_text", "volume": "21600 images"}, "30.90"
-    ),
-}  # fmt: skip
+EXAMPLES = {example["id"]: example for example in records("example")}
 
 
-@pytest.mark.parametrize("what", WITH_THE_BOOK)
-def test_an_example_at_list_prices_needs_no_overlay(what):
-    provider, region, line, stated = WITH_THE_BOOK[what]
-    workload = check_workload(Draft(name="test", data={"months": 1, "region": region, "line": [line]}))
-    option = estimate(workload, book=Book.shipped(), providers=[provider]).options[0]
-    assert option.complete, option.lines[0].notes
-    assert option.total.likely == Decimal(stated)
+@pytest.mark.parametrize("record", records("shipped"), ids=lambda record: record["id"])
+def test_an_example_at_list_prices_needs_no_overlay(record):
+    example = EXAMPLES[record["id"]]
+    draft = Draft(name="test", data={"months": 1, "region": record["region"], "line": record["line"]})
+    provider = str(example["provider"])
+    option = estimate(check_workload(draft), providers=[provider], free_tier=record["free_tier"]).options[0]
+    assert option.complete, [line.notes for line in option.lines]
+    assert abs(option.total.likely - Decimal(example["stated"])) <= Decimal(example["precision"]) / 2
+    assert not any(piece.overridden for line in option.lines for piece in line.slices)
+
+
+def test_all_ids_are_of_examples_and_stand_once():
+    for kind in ("example", "inconsistent", "shipped"):
+        ids = [record["id"] for record in records(kind)]
+        assert len(ids) == len(set(ids))
+    assert {record["id"] for record in records("shipped")} <= set(EXAMPLES)
+    assert not set(EXAMPLES) & {record["id"] for record in records("inconsistent")}
