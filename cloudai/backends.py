@@ -218,8 +218,8 @@ def candidate(backend: Backend, operation: str, verb: str) -> Candidate:
     """A backend that was found able."""
     declared = backend.capabilities.operation(operation)
     assert declared is not None  # gap() said so
-    if isinstance(backend.driver, OwnLimits) and (own := backend.driver.limits(operation)):
-        declared = replace(declared, limits=replace(declared.limits, **own))
+    if isinstance(backend.driver, OwnLimits):
+        declared = replace(declared, limits=backend.driver.limits(operation, declared.limits))
     notices = tuple[Notice, ...]()
     if declared.support != "yes":
         notices = (Notice(code=declared.support, message=f"{backend.provider}: {declared.reason}"),)
