@@ -34,6 +34,8 @@ PROGRAMS = {
     "espeak-ng": "apt install espeak-ng",
     "apertium": "apt install apertium apertium-eng-spa",
     "tesseract": "apt install tesseract-ocr",
+    "pg_ctlcluster": "apt install postgresql",
+    "redis-server": "apt install redis-server",
 }
 
 

@@ -6,6 +6,7 @@ local prefix, step = KEYS[1], ARGV[1]
 local function key(...) return table.concat({ prefix, ... }, ':') end
 local function get(entry, field) return redis.call('HGET', key('a', entry), field) end
 local function number(text) return tonumber(text) or 0 end
+local function whole(amount) return string.format('%.0f', amount + 0) end  -- never '-0'
 local function service(operation) return string.match(operation, '^[^.]*') .. '.*' end
 
 local function matches(window, operation, backend, tag)
@@ -39,8 +40,8 @@ local function seed(name, window)
     end
   end
   redis.call('HSET', key('w', name), 'starts', window.starts, 'ends', window.ends, 'tag', window.tag, 'backend',
-    window.backend, 'operation', window.operation, 'spent', string.format('%.0f', spent), 'reserved',
-    string.format('%.0f', reserved), 'warned', 0)
+    window.backend, 'operation', window.operation, 'spent', whole(spent), 'reserved',
+    whole(reserved), 'warned', 0)
   redis.call('ZADD', key('windows'), window.ends, name)
 end
 
@@ -58,8 +59,8 @@ end
 local function move(entry, spent, reserved)
   local a = redis.call('HMGET', key('a', entry), 'at', 'operation', 'backend', 'tag')
   each_window(a[1], a[2], a[3], a[4], function(name)
-    redis.call('HINCRBY', key('w', name), 'spent', string.format('%.0f', spent))
-    redis.call('HINCRBY', key('w', name), 'reserved', string.format('%.0f', reserved))
+    redis.call('HINCRBY', key('w', name), 'spent', whole(spent))
+    redis.call('HINCRBY', key('w', name), 'reserved', whole(reserved))
   end)
 end
 
