@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from cloudai.errors import ConfigError
-from cloudai_aws.settings import AwsSettings
+from cloudai_aws.settings import AwsSettings, is_safe
 
 if TYPE_CHECKING:
     import boto3
@@ -85,6 +85,8 @@ class Clients:
             s3={"addressing_style": "path"} if self._settings.endpoint_url else {},
         )
         client = session.client(service, endpoint_url=self._settings.endpoint_url, config=config)
+        if not is_safe(client.meta.endpoint_url):  # from the environment or the profile
+            raise ConfigError(f"{client.meta.endpoint_url}: http:// is taken for this machine only; use https://")
         client.meta.events.register("before-send", self.wire.send)
         return client
 
@@ -94,11 +96,12 @@ class Clients:
         import botocore.session
         from botocore.credentials import CredentialProvider, CredentialResolver, DeferredRefreshableCredentials
 
-        source = self.session
+        source, external_id = self.session, self._settings.role_external_id
+        external = {} if external_id is None else {"ExternalId": external_id}
 
         def renew() -> dict[str, str]:
             client = self._make(source, "sts")
-            found = client.assume_role(RoleArn=role_arn, RoleSessionName="cloudai")["Credentials"]
+            found = client.assume_role(RoleArn=role_arn, RoleSessionName="cloudai", **external)["Credentials"]
             return {
                 "access_key": found["AccessKeyId"],
                 "secret_key": found["SecretAccessKey"],

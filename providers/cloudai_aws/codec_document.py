@@ -89,10 +89,12 @@ def decode_dense_text(reply: Reply) -> v.ReadTextResult:
 
 
 def pages_used(reply: Reply, features: Sequence[v.DocumentFeature]) -> tuple[Usage, ...]:
-    """Textract bills pages, by the features asked for."""
-    pages = Decimal(reply.get("DocumentMetadata", {}).get("Pages", 1))
+    """Textract bills pages, by the features asked for. Where it does not say how many, those that came are counted."""
+    pages = reply.get("DocumentMetadata", {}).get("Pages")
+    if not isinstance(pages, int):
+        pages = max(1, sum(1 for block in reply.get("Blocks", ()) if block.get("BlockType") == "PAGE"))
     named = tuple(feature.value for feature in features)
-    return (Usage(meter="vision.read_document", unit="page", quantity=pages, features=named),)
+    return (Usage(meter="vision.read_document", unit="page", quantity=Decimal(pages), features=named),)
 
 
 # --- documents of several pages ------------------------------------------------------------------

@@ -19,6 +19,8 @@ class AwsSettings(BackendSettings):
     """A profile of `~/.aws/config`."""
     role_arn: str | None = None
     """A role to assume with the credentials found."""
+    role_external_id: str | None = None
+    """What the role's owner asks others to say."""
     access_key_id: SecretStr | None = None
     secret_access_key: SecretStr | None = None
     session_token: SecretStr | None = None
@@ -39,7 +41,7 @@ class AwsSettings(BackendSettings):
         url = urlsplit(address)
         if url.scheme not in ("https", "http") or not url.hostname:
             raise PydanticCustomError("aws", "an endpoint is https://host or, on this machine, http://127.0.0.1:port")
-        if url.scheme == "http" and not _loopback(url.hostname):
+        if not is_safe(address):
             raise PydanticCustomError(
                 "aws", "http:// is taken for this machine only: session tokens travel in a header; use https://"
             )
@@ -53,7 +55,15 @@ class AwsSettings(BackendSettings):
             raise PydanticCustomError("aws", "give a profile or access keys, not both")
         if self.session_token is not None and self.access_key_id is None:
             raise PydanticCustomError("aws", "session_token belongs to access_key_id and secret_access_key")
+        if self.role_external_id is not None and self.role_arn is None:
+            raise PydanticCustomError("aws", "role_external_id belongs to role_arn")
         return self
+
+
+def is_safe(address: str) -> bool:
+    """`https://`, or `http://` to this machine: requests carry session tokens in a header."""
+    url = urlsplit(address)
+    return url.scheme == "https" or (url.scheme == "http" and _loopback(url.hostname or ""))
 
 
 def _loopback(host: str) -> bool:

@@ -105,14 +105,14 @@ class Wire:
         self._proxies: dict[str, urllib3.ProxyManager] = {}
         self._managers: dict[tuple[str, str], urllib3.PoolManager] = {}
 
-    def send(self, request: Prepared, **_: object) -> AWSResponse:
+    def send(self, request: Prepared, event_name: str = "", **_: object) -> AWSResponse:
         """botocore's `before-send`: what it returns is the answer."""
         chunked = _text(request.headers.get("Transfer-Encoding", "")).lower() == "chunked"
         response, body = self._exchange(request.method, request.url, request.headers, request.body, chunked=chunked)
         if response.status >= 300:
             body = self._redacted(body, request)
         else:
-            _check_json(request, response.headers.get("Content-Type", ""), body)
+            _check_json(request, event_name, response.headers.get("Content-Type", ""), body)
         return AWSResponse(request.url, response.status, response.headers, _Body(body))
 
     def get(self, url: str) -> tuple[int, bytes]:
@@ -191,10 +191,14 @@ class Wire:
         return self._proxies[proxy]
 
 
-def _check_json(request: Prepared, content_type: str, body: bytes) -> None:
-    """botocore takes a body that is no JSON for an answer without members, which would be "nothing found"."""
+def _check_json(request: Prepared, event: str, content_type: str, body: bytes) -> None:
+    """botocore takes a body that is no JSON for an answer without members, which would be "nothing found".
+
+    JSON is what comes of a service that is named in a header, what says so itself, and all of Polly but sound.
+    """
     target = _text(request.headers.get("X-Amz-Target", ""))
-    if not target and "json" not in content_type.replace("x-json-stream", ""):
+    said = "json" in content_type.replace("x-json-stream", "")
+    if not (target or said or (".polly." in event and not event.endswith(".SynthesizeSpeech"))):
         return
     if not body and ".Delete" in target:
         return

@@ -31,6 +31,8 @@ from botocore.model import OperationModel, Shape
 
 ACCESS_KEY, SECRET_KEY, REGION = "AKIDLOOPBACK", "loopback/secret", "us-east-1"
 JSON_1_1 = "application/x-amz-json-1.1"
+CLOSING = {"Connection": "close"}
+"""Who closes a connection says so: else the next request goes into nothing."""
 Params = dict[str, Any]
 
 
@@ -315,13 +317,13 @@ class _Exchange(BaseHTTPRequestHandler):
             self.server.stopping.wait(broken.seconds)
         elif broken.kind in ("html", "html-200"):
             status = 502 if broken.kind == "html" else 200
-            self.reply(status, b"<html><body>Bad Gateway</body></html>", "text/html")
+            self.reply(status, b"<html><body>Bad Gateway</body></html>", "text/html", CLOSING)
         elif broken.kind == "empty":
-            self.reply(200, b"", JSON_1_1)
+            self.reply(200, b"", JSON_1_1, CLOSING)
         elif broken.kind == "reset-after-headers":
             self._headers_for(100)
         elif broken.kind == "truncated":
-            self.reply(200, b'{"Labels": [{"Na', "application/x-amz-json-1.1")
+            self.reply(200, b'{"Labels": [{"Na', JSON_1_1, CLOSING)
         elif broken.kind == "drip":
             self._headers_for(10_000)
             ends = time.monotonic() + broken.seconds

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import logging
 import sys
 import traceback
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -66,11 +68,18 @@ def test_an_error_has_our_code_by_theirs(server: StrictServer, code: str, status
 
 ASKED = {
     "rekognition": ("DetectLabels", "DetectFaces", "DetectText", "DetectModerationLabels"),
-    "textract": ("DetectDocumentText", "AnalyzeDocument"),
+    "textract": (
+        "DetectDocumentText",
+        "AnalyzeDocument",
+        "StartDocumentTextDetection",
+        "StartDocumentAnalysis",
+        "GetDocumentTextDetection",
+        "GetDocumentAnalysis",
+    ),
     "transcribe": ("StartTranscriptionJob", "GetTranscriptionJob", "DeleteTranscriptionJob"),
     "translate": ("TranslateText", "TranslateDocument", "ListLanguages"),
     "comprehend": ("DetectDominantLanguage", "BatchDetectDominantLanguage"),
-    "polly": ("SynthesizeSpeech", "DescribeVoices"),
+    "polly": ("SynthesizeSpeech", "DescribeVoices", "StartSpeechSynthesisTask", "GetSpeechSynthesisTask"),
 }
 
 
@@ -99,9 +108,11 @@ def test_what_may_not_be_repeated_is_sent_once(server: StrictServer) -> None:
     assert server.requests == 1
 
 
-def test_how_long_to_wait_is_taken_from_their_header(server: StrictServer) -> None:
-    error = failing(server, Failure(code="ThrottlingException", headers={"x-amz-retry-after": "1500"}))
-    assert error.retry_after == 1.5
+@pytest.mark.parametrize(("header", "value"), [("x-amz-retry-after", "1500"), ("Retry-After", "2")])
+def test_how_long_to_wait_is_taken_from_their_header(server: StrictServer, header: str, value: str) -> None:
+    """AWS's own is in milliseconds, that of HTTP in seconds."""
+    error = failing(server, Failure(code="ThrottlingException", status=429, headers={header: value}))
+    assert error.retry_after == {"1500": 1.5, "2": 2.0}[value]
     assert error.retryable
 
 
@@ -172,10 +183,9 @@ def test_a_secret_that_the_server_echoes_is_nowhere(server: StrictServer, caplog
     assert "token-of-the-test" not in shown
 
 
-def test_the_role_is_assumed_once_and_signs_what_follows(server: StrictServer) -> None:
-    import datetime
-
-    later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)
+def role(server: StrictServer, *, seconds: float) -> None:
+    """STS gives out the role's own keys, which end after that time."""
+    later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=seconds)
     server.secrets["ASIAROLEOFTHETEST"] = "role/secret"
     server.answers["AssumeRole"] = lambda _: {
         "Credentials": {
@@ -185,13 +195,45 @@ def test_the_role_is_assumed_once_and_signs_what_follows(server: StrictServer) -
             "Expiration": later,
         }
     }
-    with Client(config(server, role_arn="arn:aws:iam::123456789012:role/reader")) as client:
+
+
+ROLE = "arn:aws:iam::123456789012:role/reader"
+
+
+def test_the_role_is_assumed_once_and_signs_what_follows(server: StrictServer) -> None:
+    role(server, seconds=3600)
+    with Client(config(server, role_arn=ROLE, role_external_id="agreed")) as client:
         client.vision.detect_labels(picture())
         client.vision.moderate(picture())
     assert server.operations() == ["AssumeRole", "DetectLabels", "DetectModerationLabels"]
+    assert server.params("AssumeRole") == {"RoleArn": ROLE, "RoleSessionName": "cloudai", "ExternalId": "agreed"}
     assert ACCESS_KEY in server.received[0].headers["Authorization"]
     assert "ASIAROLEOFTHETEST" in server.received[1].headers["Authorization"]
     assert server.received[1].headers["X-Amz-Security-Token"] == "role-token"
+
+
+def test_a_role_is_renewed_before_it_ends(server: StrictServer) -> None:
+    """botocore renews what has less than ten minutes left; by then it still signs."""
+    role(server, seconds=300)
+    with Client(config(server, role_arn=ROLE)) as client:
+        client.vision.detect_labels(picture())
+        client.vision.detect_labels(picture())
+    assert server.operations() == ["AssumeRole", "DetectLabels", "AssumeRole", "DetectLabels"]
+
+
+def test_many_threads_assume_the_role_once(server: StrictServer) -> None:
+    role(server, seconds=3600)
+    with Client(config(server, role_arn=ROLE)) as client, ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: client.vision.detect_labels(picture()), range(16)))
+    assert server.operations().count("AssumeRole") == 1
+    assert server.operations().count("DetectLabels") == 16
+
+
+def test_a_role_that_is_refused_has_the_code_of_the_refusal(server: StrictServer) -> None:
+    server.answers["AssumeRole"] = lambda _: Failure(code="AccessDenied", status=403)
+    with Client(config(server, role_arn=ROLE)) as client, pytest.raises(CloudAIError) as caught:
+        client.vision.detect_labels(picture())
+    assert caught.value.code is ErrorCode.PERMISSION_DENIED
 
 
 @pytest.mark.parametrize(
@@ -202,6 +244,7 @@ def test_the_role_is_assumed_once_and_signs_what_follows(server: StrictServer) -
         ({"endpoint_url": "ftp://127.0.0.1"}, "https"),
         ({"secret_access_key": None}, "go together"),
         ({"profile": "mine"}, "not both"),
+        ({"role_external_id": "agreed"}, "role_arn"),
         ({"api_key": "k"}, "access_key_id"),
     ],
 )

@@ -86,6 +86,25 @@ def test_a_secret_comes_from_the_environment_and_is_in_no_repr(monkeypatch: pyte
         assert SECRET_KEY not in repr(vars(driver)) + repr(driver) + repr(driver._clients._settings)
 
 
+def test_one_service_may_have_an_endpoint_of_its_own_as_aws_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with aws() as server, aws() as other:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        monkeypatch.setenv("AWS_ENDPOINT_URL_TRANSLATE", other.url)
+        with opened(server, endpoint_url=None) as client:
+            client.translation.languages()
+            client.vision.detect_labels(picture())
+        assert (server.operations(), set(other.operations())) == (["DetectLabels"], {"ListLanguages"})
+
+
+def test_an_endpoint_of_the_environment_is_held_to_the_same_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session token would go over the network in the open."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://192.0.2.1:8080")
+    with aws() as server:
+        with opened(server, endpoint_url=None) as client, pytest.raises(ConfigError, match="https"):
+            client.vision.detect_labels(picture())
+        assert server.requests == 0
+
+
 # --- TLS and proxies -----------------------------------------------------------------------------
 
 
