@@ -18,8 +18,8 @@ from cloudai_pricing.operations import operations
 from cloudai_pricing.workload_file import check
 
 CALLS = 8
-"""Of each operation: 1 that most tests look at, 1 raw, 1 async, 4 threads; and 1 more of the kit's first operation,
-which is counted for all."""
+"""Of most operations: 1 that most tests look at, 1 raw, 1 async, 4 threads; and 1 more of the kit's first operation,
+which is counted for all. A dear one is called once (`Billed.calls`)."""
 DEFAULT_BUDGET = "0.50 USD"
 ONE_REGION = "us"
 """Assumed where the backend names none."""
@@ -33,6 +33,7 @@ class Refused(Exception):
 class Billed:
     """What one call of the kit's sample is billed as, where that is not one unit of its operation."""
 
+    calls: int = CALLS
     quantity: int = 1
     unit: str | None = None
     meter: str | None = None
@@ -56,7 +57,7 @@ KITS: Mapping[str, Mapping[str, Billed]] = {
         "speech.synthesize": Billed(quantity=13, variant="neural2"),
         "speech.transcribe": Billed(quantity=1, variant="standard"),
         "translation.translate": Billed(quantity=13, variant="standard"),
-        "translation.translate_document": Billed(variant="standard"),
+        "translation.translate_document": Billed(calls=1, variant="standard"),
         "vision.read_document": Billed(variant="ocr"),
         "vision.read_text": Billed(variant="text"),
     },
@@ -95,16 +96,20 @@ class Plan:
 
     def report(self) -> Iterator[str]:
         """For the terminal, before the first call."""
-        yield f"live run on {self.provider} ({self.region}), {CALLS} calls an operation, prices up to {self.prices_of}:"
+        yield f"live run on {self.provider} ({self.region}), prices up to {self.prices_of}:"
         for line in self.lines:
             cost = "unknown" if line.cost is None else f"{line.cost.high:.6f} USD"
+            calls = billed(self.provider, line.name).calls
             notes = f"  ({'; '.join(line.notes)})" if not line.complete and line.notes else ""
-            yield f"  {line.name:34}{cost:>14}{notes}"
-        yield f"  {'total':34}{self.total:>10.6f} USD{' at least' if self.unpriced else ''}"
+            yield f"  {line.name:34}{calls:>3} calls{cost:>14}{notes}"
+        yield f"  {'total':43}{self.total:>10.6f} USD{' at least' if self.unpriced else ''}"
 
 
 def plan(provider: str, implemented: Iterable[str], *, region: str | None = None) -> Plan:
-    """The estimate of the whole kit: every billed operation `CALLS` times, no free allowance. Raises `Refused`."""
+    """The estimate of the whole kit: every billed operation as often as it is called, no free allowance.
+
+    Raises `Refused`.
+    """
     lines = [_line(provider, name) for name in implemented if not operations()[name].free]
     data = {"name": f"live {provider}", "months": 1, "line": lines}
     try:
@@ -116,15 +121,20 @@ def plan(provider: str, implemented: Iterable[str], *, region: str | None = None
     return Plan(provider=provider, region=option.region, prices_of=found.snapshot_date, lines=option.lines)
 
 
+def billed(provider: str, operation: str) -> Billed:
+    """What the kit's sample of an operation is billed as."""
+    return KITS[provider].get(operation, Billed())
+
+
 def _line(provider: str, operation: str) -> dict[str, object]:
-    billed = KITS[provider].get(operation, Billed())
-    unit = billed.unit or operations()[operation].unit
-    variant = {} if billed.variant is None else {"variant": billed.variant}
+    each = billed(provider, operation)
+    unit = each.unit or operations()[operation].unit
+    variant = {} if each.variant is None else {"variant": each.variant}
     return {
         "name": operation,
-        "operation": billed.meter or operation,
-        "volume": f"{CALLS * billed.quantity} {unit}",
-        "request": f"{billed.quantity} {unit}",
+        "operation": each.meter or operation,
+        "volume": f"{each.calls * each.quantity} {unit}",
+        "request": f"{each.quantity} {unit}",
         **variant,
     }
 

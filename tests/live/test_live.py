@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from live_run import live_config
 
+from cloudai import Client
 from cloudai.config import Config
 from cloudai.testing import DriverConformance, Harness
 from cloudai.testing.samples import Sample, picture
@@ -41,8 +42,17 @@ class AwsHarness(LiveHarness):
     provider = "aws"
 
 
+DEAR = "translation.translate_document"
+"""At Google 0.08 USD a page: called once, by a test of its own."""
+
+
 class GcpHarness(LiveHarness):
     provider = "gcp"
+
+    @property
+    def implements(self) -> tuple[str, ...]:
+        return tuple(name for name in super().implements if name != DEAR)
+
     samples: ClassVar = {
         "speech.synthesize": Sample(
             service="speech", verb="synthesize", first="Hello, world.", arguments={"voice": "en-US-Neural2-A"}
@@ -67,6 +77,16 @@ class TestLiveAws(DriverConformance):
 class TestLiveGcp(DriverConformance):
     harness = GcpHarness()
     _answers: ClassVar = {}
+
+
+@pytest.mark.live("gcp")
+def test_a_document_is_translated_at_google() -> None:
+    harness = GcpHarness()
+    with Client(harness.config()) as client:
+        answer = harness.sample(DEAR)(client)
+    assert answer.document.startswith(b"%PDF")
+    assert (answer.target, answer.usage[0].quantity) == ("es", 1)
+    assert answer.cost is not None
 
 
 @pytest.mark.live("azure")
