@@ -15,12 +15,13 @@ a `WireReply`, so that codecs know neither. What holds for both:
 from __future__ import annotations
 
 import asyncio
+import io
 import ipaddress
 import ssl
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -97,17 +98,17 @@ def is_loopback(host: str | None) -> bool:
         return False
 
 
-def check_cleartext(url: str, *, backend: str) -> None:
+def check_cleartext(url: str, *, backend: str, name: str = "endpoint_url") -> None:
     """Refuses an address that is not https, except on this machine: credentials would be readable on the way."""
     try:
         parts = urlsplit(url)
     except ValueError:
         parts = urlsplit("")
     if not parts.hostname or parts.scheme not in ("http", "https") or parts.username:
-        raise ConfigError(f"[backends.{backend}] endpoint_url is no http(s) address without a user in it")
+        raise ConfigError(f"[backends.{backend}] {name} is no http(s) address without a user in it")
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ConfigError(
-            f"[backends.{backend}] endpoint_url = http://{parts.hostname}...: credentials are sent over plain http to "
+            f"[backends.{backend}] {name} = http://{parts.hostname}...: credentials are sent over plain http to "
             "this machine only; use https://"
         )
 
@@ -294,22 +295,26 @@ def _lower(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 class AsyncTransport:
-    """For one event loop at a time; the session is made by the first request of a loop."""
+    """For any event loop, each with a session of its own, made by its first request and closed when the loop ends."""
 
     def __init__(self, settings: HttpSettings) -> None:
         self._settings = settings
         self._context = trusted(settings.ca_file)
-        self._session: aiohttp.ClientSession | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._sessions: dict[asyncio.AbstractEventLoop, _Session] = {}
+        self._lock = threading.Lock()
         self._proxies: dict[str, str | None] = {}
 
     @property
     def client(self) -> aiohttp.ClientSession:
         """The `aiohttp.ClientSession` of the running loop: the escape hatch."""
         loop = asyncio.get_running_loop()
-        if self._session is None or self._session.closed or self._loop is not loop:
-            self._session, self._loop = self._opened(), loop
-        return self._session
+        known = self._sessions.get(loop)
+        if known is None or known.client.closed:
+            known = _Session(self._opened())
+            with self._lock:
+                self._sessions = {each: old for each, old in self._sessions.items() if not each.is_closed()}
+                self._sessions[loop] = known
+        return known.client
 
     def _opened(self) -> aiohttp.ClientSession:
         import aiohttp
@@ -326,26 +331,27 @@ class AsyncTransport:
         session._retry_connection = False
         return session
 
-    async def send(self, request: WireRequest, *, timeout: float) -> WireReply:
+    async def send(self, request: WireRequest, *, timeout: float, max_bytes: int = MAX_REPLY_BYTES) -> WireReply:
         """Sends once and reads the reply within `timeout` seconds. Raises what `transport_fault` knows."""
         import aiohttp
 
         async with self.client.request(
             request.method,
             request.url,
-            data=request.body or None,
+            # aiohttp warns of more than 1 MiB in one piece: in pieces it does not hold up the event loop
+            data=io.BytesIO(request.body) if len(request.body) > 1 << 20 else request.body or None,
             headers=request.headers,
             allow_redirects=False,
             proxy=self._proxy(request.url),
             timeout=aiohttp.ClientTimeout(total=timeout),
         ) as reply:
-            if (reply.content_length or 0) > MAX_REPLY_BYTES:
+            if (reply.content_length or 0) > max_bytes:
                 raise ReplyTooLarge
             parts, size = list[bytes](), 0
             async for chunk in reply.content.iter_any():
                 parts.append(chunk)
                 size += len(chunk)
-                if size > MAX_REPLY_BYTES:
+                if size > max_bytes:
                     raise ReplyTooLarge
             return WireReply(status=reply.status, headers=_lower(reply.headers.items()), body=b"".join(parts))
 
@@ -356,9 +362,33 @@ class AsyncTransport:
         return self._proxies[origin]
 
     async def close(self) -> None:
-        """Closes all connections."""
-        if self._session is not None and not self._session.closed:
-            await self._session.close()
+        """Closes the running loop's connections; another loop closes its own when it ends."""
+        with self._lock:
+            known = self._sessions.pop(asyncio.get_running_loop(), None)
+        if known is not None:
+            await known.close()
+
+
+class _Session:
+    """A session that ends with its loop: `asyncio.run` closes asynchronous generators that are still open, so one of
+    them holds it."""
+
+    def __init__(self, client: aiohttp.ClientSession) -> None:
+        self.client = client
+        self._held = _held(client)
+        with suppress(StopIteration):
+            self._held.asend(None).send(None)  # up to its `yield`: now the loop knows it
+
+    async def close(self) -> None:
+        """Now."""
+        await self._held.aclose()
+
+
+async def _held(client: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
+    try:
+        yield
+    finally:
+        await client.close()
 
 
 __all__ = [

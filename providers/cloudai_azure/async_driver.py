@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from cloudai.driver import Call
 from cloudai.errors import Fault
-from cloudai.http import AsyncTransport, OutOfTime
+from cloudai.http import MAX_REPLY_BYTES, AsyncTransport, OutOfTime
 from cloudai.types import speech as s
 from cloudai.types import translation as t
 from cloudai.types import vision as v
-from cloudai_azure.auth import Auth
+from cloudai_azure.auth import Auths
+from cloudai_azure.driver import AzureDriver
 from cloudai_azure.errors import fault_of
 from cloudai_azure.flows import Flows
 from cloudai_azure.sending import answer_of, request_of, too_late, unavailable
@@ -33,7 +34,8 @@ class AsyncAzureDriver:
 
     def __init__(self, settings: AzureSettings, *, backend: str) -> None:
         self._settings = settings
-        self._auth = Auth(settings)
+        self._backend = backend
+        self._auths = Auths(settings)
         self._flows = Flows(settings, backend=backend)
         self._transport = AsyncTransport(settings)
 
@@ -53,7 +55,25 @@ class AsyncAzureDriver:
     async def close(self) -> None:
         """Closes all connections."""
         await self._transport.close()
-        await asyncio.to_thread(self._auth.close)
+        await asyncio.to_thread(self._auths.close)
+
+    @property
+    def stages_audio(self) -> bool:
+        """Whether there is a container to put recordings in."""
+        return self._settings.staging is not None
+
+    @property
+    def fetches(self) -> frozenset[str]:
+        """Objects of Blob storage, for backends that can't be given their address."""
+        return frozenset({"azure-blob"})
+
+    def fetch(self, uri: str, *, max_bytes: int, call: Call) -> bytes:
+        """Blocks: the client calls it in a thread."""
+        blocking = AzureDriver(self._settings, backend=self._backend)
+        try:
+            return blocking.fetch(uri, max_bytes=max_bytes, call=call)
+        finally:
+            blocking.close()
 
     async def _run(self, flow: Flow[R], call: Call) -> R:
         """Sends what the flow yields, and throws at it what goes wrong, until it returns."""
@@ -63,7 +83,7 @@ class AsyncAzureDriver:
             while True:
                 try:
                     answer = await self._step(step, ends - time.monotonic())
-                except Exception as error:  # noqa: BLE001  # the flow raises it again, or knows what to do
+                except BaseException as error:  # noqa: BLE001  # the flow raises it again, or tidies up before
                     step = flow.throw(error)
                 else:
                     step = flow.send(answer)
@@ -77,13 +97,18 @@ class AsyncAzureDriver:
                 raise too_late(step, left)
             await asyncio.sleep(step.seconds)
             return Answer()
+        left = max(left, step.grace)
         if left <= 0:
             raise OutOfTime
-        credentials: Mapping[str, str] | None = {}
-        if not step.url:
-            credentials = self._auth.ready() or await asyncio.to_thread(self._auth.headers)
-        request = request_of(step, credentials or {}, self._settings)
-        return answer_of(await self._transport.send(request, timeout=left), self._auth)
+        auth = self._auths.of(step)
+        credentials: Mapping[str, str] = {}
+        if auth is not None:
+            ready = auth.ready()
+            credentials = await asyncio.to_thread(auth.headers) if ready is None else ready
+        request = request_of(step, credentials, self._settings)
+        most = MAX_REPLY_BYTES if step.max_bytes is None else step.max_bytes
+        reply = await self._transport.send(request, timeout=left, max_bytes=most)
+        return answer_of(reply, step, request, self._settings, self._auths.secrets)
 
     async def detect_labels(self, request: v.DetectLabelsRequest, call: Call) -> v.DetectLabelsResult:
         return await self._run(self._flows.detect_labels(request, call), call)

@@ -12,12 +12,14 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from cloudai_azure.storage import SCOPE as STORAGE
 from cloudai_azure.wire import KEY_HEADER
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, TokenCredential
 
     from cloudai_azure.settings import AzureSettings
+    from cloudai_azure.wire import Wire
 
 SCOPE: Final = "https://cognitiveservices.azure.com/.default"
 EARLY: Final = 300.0
@@ -25,11 +27,15 @@ EARLY: Final = 300.0
 
 
 class Auth:
-    """Headers for one backend. Safe for many threads: one renews, the others go on with a token that is still good."""
+    """Headers for one backend. Safe for many threads: one renews, the others go on with a token that is still good.
 
-    def __init__(self, settings: AzureSettings) -> None:
+    A scope other than Azure's AI services is asked with tokens only: their key opens nothing else.
+    """
+
+    def __init__(self, settings: AzureSettings, *, scope: str = SCOPE) -> None:
         self._settings = settings
-        self._key = key_of(settings)
+        self._scope = scope
+        self._key = key_of(settings) if scope == SCOPE else None
         self._lock = threading.Lock()
         self._credential: TokenCredential | None = None
         self._token: AccessToken | None = None
@@ -81,7 +87,7 @@ class Auth:
 
         asked = self._credential = self._credential or credential(self._settings)
         try:
-            return asked.get_token(SCOPE)
+            return asked.get_token(self._scope)
         except AzureError:
             if old is None:
                 raise
@@ -92,6 +98,32 @@ class Auth:
         close = getattr(self._credential, "close", None)
         if close is not None:
             close()
+
+
+class Auths:
+    """Who asks the AI services, and who asks Blob storage."""
+
+    def __init__(self, settings: AzureSettings) -> None:
+        self.services = Auth(settings)
+        self.storage = Auth(settings, scope=STORAGE)
+        given = (settings.staging_account_key, settings.staging_sas_token)
+        self._given = tuple(each.get_secret_value() for each in given if each)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must be in no message."""
+        return (*self.services.secrets, *self.storage.secrets, *self._given)
+
+    def of(self, wire: Wire) -> Auth | None:
+        """`None`: a whole address, which has a signature of its own."""
+        if wire.by_token:
+            return self.storage
+        return None if wire.url is not None else self.services
+
+    def close(self) -> None:
+        """Closes the credentials' connections."""
+        self.services.close()
+        self.storage.close()
 
 
 def key_of(settings: AzureSettings) -> str | None:

@@ -3,8 +3,8 @@
 Wire: https://github.com/Azure/azure-rest-api-specs/blob/main/specification/cognitiveservices/data-plane/Speech/
 SpeechToText/stable/2025-10-15/speechtotext.json; the transcript file:
 https://learn.microsoft.com/azure/ai-services/speech-service/batch-transcription-get. Its times are ticks of 100 ns
-beside ISO 8601 durations. Azure reads the recording from its address: nothing is staged, so nothing is left behind;
-cancelling deletes the job.
+beside ISO 8601 durations. Azure reads the recording from its address; one that is here is staged for it, and deleted
+when the job has failed, was cancelled or has given its transcript. Cancelling deletes the job.
 """
 
 from __future__ import annotations
@@ -13,14 +13,17 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 
-from cloudai.errors import InvalidInput
+from cloudai.errors import ErrorCode, InvalidInput, TooLarge
 from cloudai.types import speech as s
+from cloudai.types.results import Notice
 from cloudai.wirejson import JsonNode, Malformed, dump
 from cloudai_azure.codec_speech import API_VERSION, PROFANITY, locales, speaker_names, usage_of
-from cloudai_azure.errors import failure
+from cloudai_azure.errors import failure, fault_of
 from cloudai_azure.settings import TranscribeOptions
-from cloudai_azure.values import TICKS, from_speech, iso_duration, ticks
-from cloudai_azure.wire import Flow, Wire, needed, needed_items, needed_text
+from cloudai_azure.staging import ENDINGS, GRACE, Staging
+from cloudai_azure.values import TICKS, from_speech, ignored, iso_duration, ticks
+from cloudai_azure.waiting import until
+from cloudai_azure.wire import Answer, Flow, Wire, needed, needed_items, needed_text
 
 _ID = re.compile(r"/transcriptions/([A-Za-z0-9-]+)(?:\?|$)")
 _STATES = {
@@ -30,14 +33,43 @@ _STATES = {
     "Failed": s.JobState.FAILED,
 }
 _MOST_CANDIDATES = 10
+MOST_DIARIZED = 14_400.0
+"""Seconds of a file whose speakers are told apart: https://learn.microsoft.com/azure/ai-services/
+speech-service/speech-services-quotas-and-limits (2026-01-30)."""
+_UNCERTAIN = (ErrorCode.UNAVAILABLE, ErrorCode.DEADLINE_EXCEEDED, ErrorCode.INTERNAL)
 
 
-def submit(request: s.TranscribeRequest, options: TranscribeOptions, *, backend: str) -> Flow[s.JobRef]:
-    """One recording. What the price depends on is kept in the handle."""
-    answer = yield submit_wire(request, options)
-    found = _ID.search(needed_text(answer.json, "self"))
-    if found is None:
-        raise Malformed("$.self names no transcription")
+def transcribe(
+    request: s.TranscribeRequest, options: TranscribeOptions, staging: Staging, *, key: str, raw: bool
+) -> Flow[s.TranscribeResult]:
+    """A job that is waited for within the call's seconds. Nothing is left behind, however it ends."""
+    job = yield from submit(request, options, staging, backend="", key=key)
+    try:
+        yield from until(lambda: _look(job), ended=_ended, every=options.poll_interval)
+        return (yield from _transcript(job, raw)).model_copy(update={"warnings": notices(request)})
+    finally:
+        yield from _taken_back(job.id)
+        yield from staging.remove(_staged(job))
+
+
+def submit(
+    request: s.TranscribeRequest, options: TranscribeOptions, staging: Staging, *, backend: str, key: str
+) -> Flow[s.JobRef]:
+    """One recording. What the price depends on is kept in the handle, and where the recording was put."""
+    _check(request)
+    name = f"cloudai-{key}"
+    blob, url = None, request.audio.uri or ""
+    kind = request.audio.content_type or "application/octet-stream"
+    if request.audio.data is not None:
+        staging.require("a transcription job of a recording that is here")
+        blob = f"{name}.{ENDINGS.get(kind, 'bin')}"
+    try:
+        if blob is not None:
+            url = (yield from staging.put(blob, request.audio.content, kind)).url
+        made = yield from _submitted(submit_wire(request, options, url=url, name=name), name)
+    except BaseException:
+        yield from staging.remove(blob)
+        raise
     asked = {
         "diarization": request.diarization,
         "word_timestamps": request.word_timestamps,
@@ -45,16 +77,64 @@ def submit(request: s.TranscribeRequest, options: TranscribeOptions, *, backend:
         "language": request.language or "",
         "custom": options.model is not None,
         "profanity": request.profanity or "",
+        "staged": blob or "",
     }
     details = tuple((name, str(value)) for name, value in asked.items() if value)
-    submitted = answer.json.text("createdDateTime") or None
+    found = _ID.search(needed_text(made, "self"))
+    assert found is not None  # _submitted has looked
+    submitted = made.text("createdDateTime") or None
     return s.JobRef(operation="speech.transcribe", backend=backend, id=found[1], submitted=submitted, details=details)
 
 
-def submit_wire(request: s.TranscribeRequest, options: TranscribeOptions) -> Wire:
-    """`transcriptions:submit`. Raises `InvalidInput` for bytes: Azure reads batches from an address."""
-    if request.audio.uri is None:
-        raise InvalidInput("Azure's transcription jobs read the recording from Blob storage: pass its address")
+def _check(request: s.TranscribeRequest) -> None:
+    """What `job_limits` can't say. Raises `TooLarge`."""
+    seconds = request.audio.audio.duration if request.audio.audio is not None else None
+    if request.diarization and seconds is not None and seconds > MOST_DIARIZED:
+        raise TooLarge(
+            f"the recording has {seconds:,.10g} seconds; speakers are told apart in at most {MOST_DIARIZED:,.10g}: "
+            "split it, or leave diarization out"
+        )
+
+
+def _submitted(wire: Wire, name: str) -> Flow[JsonNode]:
+    """The job's description. Where the answer was lost, the job that may have been made is taken back."""
+    try:
+        answer = yield wire
+        if _ID.search(needed_text(answer.json, "self")) is None:
+            raise Malformed("$.self names no transcription")
+    except BaseException as error:
+        fault = fault_of(error) if isinstance(error, Exception) else None
+        if not isinstance(error, Exception) or fault is None or fault.code in _UNCERTAIN:
+            yield from _taken_back_by_name(name)
+        raise
+    return answer.json
+
+
+def _taken_back_by_name(name: str) -> Flow[None]:
+    """Deletes the jobs of a name, which is one call's own. Never raises."""
+    query = {"api-version": API_VERSION, "filter": f"displayName eq '{name}'"}
+    look = Wire(service="speech", method="GET", path="/speechtotext/transcriptions", query=query, grace=GRACE)
+    try:
+        answer = yield look
+        ids = [found[1] for job in answer.json.items("values") if (found := _ID.search(job.text("self")))]
+    except Exception:  # noqa: BLE001  # the caller tells that the outcome is not known
+        return
+    for each in ids:
+        yield from _taken_back(each)
+
+
+def _taken_back(job: str) -> Flow[None]:
+    """Deletes a job with its transcripts. Never raises: Azure deletes it too, when its time to live is over."""
+    path = f"/speechtotext/transcriptions/{job}"
+    query = {"api-version": API_VERSION}
+    try:
+        yield Wire(service="speech", method="DELETE", path=path, query=query, grace=GRACE)
+    except Exception:  # noqa: BLE001  # tidying up is no reason to fail
+        return
+
+
+def submit_wire(request: s.TranscribeRequest, options: TranscribeOptions, *, url: str, name: str) -> Wire:
+    """`transcriptions:submit` of the recording at an address. By `name` a job is found whose answer was lost."""
     named = locales(request)
     properties: dict[str, object] = {
         "timeToLiveHours": options.time_to_live_hours,
@@ -70,8 +150,8 @@ def submit_wire(request: s.TranscribeRequest, options: TranscribeOptions) -> Wir
     if len(named) > 1:
         properties["languageIdentification"] = {"candidateLocales": named[:_MOST_CANDIDATES]}
     body: dict[str, object] = {
-        "contentUrls": [request.audio.uri],
-        "displayName": "cloudai",
+        "contentUrls": [url],
+        "displayName": name,
         "locale": named[0] if named else "en-US",
         "properties": properties,
     }
@@ -86,24 +166,57 @@ def submit_wire(request: s.TranscribeRequest, options: TranscribeOptions) -> Wir
     )
 
 
-def status(job: s.JobRef) -> Flow[s.JobStatus]:
+def status(job: s.JobRef, staging: Staging) -> Flow[s.JobStatus]:
     """Azure tells no progress."""
-    answer = yield _wire(job)
+    answer = yield from _look(job)
+    found = _state(answer)
+    if found is s.JobState.FAILED:
+        yield from staging.remove(_staged(job))
+    error = answer.json.at("properties").at("error")
+    message = str(failure(error, request_id=answer.request_id)) if error else None
+    return s.JobStatus(state=found, message=message)
+
+
+def _look(job: s.JobRef) -> Flow[Answer]:
+    return (yield _wire(job))
+
+
+def _state(answer: Answer) -> s.JobState:
     word = needed_text(answer.json, "status")
     if word not in _STATES:
         answer.json.fail("an unknown status")
-    error = answer.json.at("properties").at("error")
-    message = str(failure(error, request_id=answer.request_id)) if error else None
-    return s.JobStatus(state=_STATES[word], message=message)
+    return _STATES[word]
 
 
-def cancel(job: s.JobRef) -> Flow[None]:
-    """Deletes the job with its transcripts."""
-    yield _wire(job, method="DELETE")
+def _ended(answer: Answer) -> bool:
+    """Raises the error of a job that has failed."""
+    found = _state(answer)
+    if found is s.JobState.FAILED:
+        raise failure(answer.json.at("properties").at("error"), request_id=answer.request_id)
+    return found is s.JobState.SUCCEEDED
 
 
-def result(job: s.JobRef, *, raw: bool) -> Flow[s.TranscribeResult]:
-    """The transcript, from the address that Azure signed for it: it is asked without our credentials."""
+def _staged(job: s.JobRef) -> str | None:
+    return dict(job.details).get("staged")
+
+
+def cancel(job: s.JobRef, staging: Staging) -> Flow[None]:
+    """Deletes the job with its transcripts, and what was staged for it."""
+    try:
+        yield _wire(job, method="DELETE")
+    finally:
+        yield from staging.remove(_staged(job))
+
+
+def result(job: s.JobRef, staging: Staging, *, raw: bool) -> Flow[s.TranscribeResult]:
+    """The transcript. The recording that was staged is deleted; the job stays, and can be asked again."""
+    found = yield from _transcript(job, raw)
+    yield from staging.remove(_staged(job))
+    return found
+
+
+def _transcript(job: s.JobRef, raw: bool) -> Flow[s.TranscribeResult]:
+    """From the address that Azure signed for it: it is asked without our credentials."""
     files = yield _wire(job, more="/files")
     for file in needed_items(files.json, "values"):
         if file.text("kind") == "Transcription":
@@ -195,3 +308,13 @@ def _times(node: JsonNode) -> tuple[float, float]:
         iso_duration(needed_text(node, "offset")) if start is None else start,
         iso_duration(needed_text(node, "duration")) if length is None else length,
     )
+
+
+def notices(request: s.TranscribeRequest) -> tuple[Notice, ...]:
+    """What a batch does not take."""
+    found = list[Notice]()
+    if request.phrases:
+        found.append(ignored("phrases", "a batch takes no list of phrases; fast transcription does"))
+    if request.grammar is not None:
+        found.append(ignored("grammar", "the service takes none"))
+    return tuple(found)

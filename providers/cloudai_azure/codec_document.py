@@ -13,16 +13,16 @@ import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from cloudai.errors import ErrorCode
 from cloudai.http import retry_after
 from cloudai.types import vision as v
 from cloudai.types.geometry import Region
 from cloudai.types.results import Notice, Usage
 from cloudai.wirejson import JsonNode, Malformed, dump
-from cloudai_azure.errors import failure, fault_of
+from cloudai_azure.errors import failure
 from cloudai_azure.settings import DocumentOptions
 from cloudai_azure.values import Frame, flat_corners, ignored
-from cloudai_azure.wire import Flow, Pause, Wire, needed, needed_items, needed_text, needed_whole
+from cloudai_azure.waiting import until
+from cloudai_azure.wire import Answer, Flow, Wire, needed, needed_items, needed_text, needed_whole
 
 API_VERSION = "2024-11-30"
 _RESULT_ID = re.compile(r"/analyzeResults/([A-Za-z0-9-]+)(?:\?|$)")
@@ -38,32 +38,21 @@ def read_document(request: v.ReadDocumentRequest, options: DocumentOptions, *, r
         raise Malformed("Operation-Location names no analyzeResults")
     path = f"/documentintelligence/documentModels/{model}/analyzeResults/{found[1]}"
     look = Wire(service="document", method="GET", path=path, query={"api-version": API_VERSION})
-    wait = retry_after(submitted.headers)
-    while True:
-        yield Pause(seconds=options.poll_interval if wait is None else wait)
-        try:
-            answer = yield look
-        except Exception as error:  # noqa: BLE001  # _again raises what is not worth another look
-            wait = _again(error)
-            continue
-        status = needed_text(answer.json, "status")
-        if status not in ("notStarted", "running"):
-            break
-        wait = retry_after(answer.headers)
-    if status != "succeeded":
+    first = retry_after(submitted.headers)
+    answer = yield from until(lambda: _asked(look), ended=_ended, every=options.poll_interval, first=first)
+    if answer.json.text("status") != "succeeded":
         raise failure(answer.json.at("error"), request_id=submitted.request_id)
     result = document_of(answer.json.at("analyzeResult"), request)
     update = {"request_id": submitted.request_id, "raw": answer.raw(raw), "warnings": _notices(request)}
     return result.model_copy(update=update)
 
 
-def _again(error: Exception) -> float | None:
-    """Seconds to wait when a look at the job did not get through: the job goes on, and submitting it again would be
-    paid again. Raises any other error."""
-    fault = fault_of(error)
-    if fault is None or fault.code not in (ErrorCode.RATE_LIMITED, ErrorCode.UNAVAILABLE):
-        raise error
-    return fault.retry_after
+def _asked(wire: Wire) -> Flow[Answer]:
+    return (yield wire)
+
+
+def _ended(answer: Answer) -> bool:
+    return needed_text(answer.json, "status") not in ("notStarted", "running")
 
 
 def model_of(request: v.ReadDocumentRequest, options: DocumentOptions) -> str:

@@ -13,13 +13,13 @@ from cloudai.errors import InvalidInput
 from cloudai.types import translation as t
 from cloudai.types.media import Media
 from cloudai.types.results import Usage
+from cloudai_azure.codec_document_batch import API_VERSION, glossary_format
 from cloudai_azure.codec_translation import metered
 from cloudai_azure.multipart import Part, form
-from cloudai_azure.values import from_translator, ignored, to_translator
+from cloudai_azure.values import from_translator, to_translator
 from cloudai_azure.wire import Answer, Flow, Wire
 
-API_VERSION = "2026-03-01"
-_ENDINGS = {
+ENDINGS = {
     "text/plain": "txt",
     "text/html": "html",
     "text/csv": "csv",
@@ -32,36 +32,45 @@ _ENDINGS = {
     "application/vnd.ms-outlook": "msg",
     "application/xliff+xml": "xlf",
 }
+"""Content type -> ending of a file's name."""
+_GLOSSARIES = {"CSV": "text/csv", "TSV": "text/tab-separated-values", "XLIFF": "application/xliff+xml"}
 
 
-def translate_document(request: t.TranslateDocumentRequest) -> Flow[t.TranslateDocumentResult]:
-    """Nothing is kept as `raw`: the answer is the document itself."""
-    answer = yield document_wire(request)
+def translate_document(request: t.TranslateDocumentRequest, glossary: bytes | None) -> Flow[t.TranslateDocumentResult]:
+    """`glossary`: what is in the file that the request names. Nothing is kept as `raw`: the answer is the document."""
+    answer = yield document_wire(request, glossary)
     kind = answer.headers.get("content-type", "").partition(";")[0].strip()
     known = request.document.content_type or "application/octet-stream"
-    glossary = (ignored("glossary", "a glossary is a file here, and cloudai names it"),) if request.glossary else ()
     return t.TranslateDocumentResult(
         document=answer.body,
         content_type=known if kind in ("", "application/octet-stream") else kind,
         source=None if request.source is None else from_translator(to_translator(request.source)),
         target=from_translator(to_translator(request.target)),
         usage=_usage(request.document, answer),
-        warnings=glossary,
         request_id=answer.request_id,
     )
 
 
-def document_wire(request: t.TranslateDocumentRequest) -> Wire:
-    """`document:translate` with the file as the part `document`."""
+def ending_of(kind: str) -> str:
+    """Raises `InvalidInput` for a content type that is not taken."""
+    if kind not in ENDINGS:
+        raise InvalidInput(f"document translation takes {', '.join(sorted(ENDINGS.values()))}, not {kind}")
+    return ENDINGS[kind]
+
+
+def document_wire(request: t.TranslateDocumentRequest, glossary: bytes | None = None) -> Wire:
+    """`document:translate` with the file as the part `document`, the glossary's as `glossary`."""
     kind = request.document.content_type or ""
-    ending = _ENDINGS.get(kind)
-    if ending is None:
-        raise InvalidInput(f"document translation takes {', '.join(sorted(_ENDINGS.values()))}, not {kind}")
+    name = f"document.{ending_of(kind)}"
     query = {"api-version": API_VERSION, "targetLanguage": to_translator(request.target)}
     if request.source is not None:
         query["sourceLanguage"] = to_translator(request.source)
-    part = Part(name="document", content=request.document.content, content_type=kind, filename=f"document.{ending}")
-    body, content_type = form([part])
+    parts = [Part(name="document", content=request.document.content, content_type=kind, filename=name)]
+    if glossary is not None:
+        form_of = glossary_format(request.glossary or "")
+        ending, type_of = form_of.lower().replace("xliff", "xlf"), _GLOSSARIES[form_of]
+        parts.append(Part(name="glossary", content=glossary, content_type=type_of, filename=f"glossary.{ending}"))
+    body, content_type = form(parts)
     return Wire(
         service="document-translation",
         path="/translator/document:translate",

@@ -15,6 +15,7 @@ from cloudai.types.results import Notice, Usage
 from cloudai.wirejson import JsonNode, dump
 from cloudai_azure.multipart import Part, form
 from cloudai_azure.settings import TranscribeOptions
+from cloudai_azure.staging import ENDINGS
 from cloudai_azure.values import from_speech, ignored, milliseconds, to_speech
 from cloudai_azure.wire import Answer, Flow, Wire, needed_items, needed_text, needed_whole
 
@@ -26,10 +27,6 @@ PROFANITY = {
     s.ProfanityMode.TAG: "Tags",
 }
 _MOST_SPEAKERS = 35
-_ENDINGS = {
-    "audio/wav": "wav", "audio/mpeg": "mp3", "audio/ogg": "ogg", "audio/flac": "flac", "audio/aac": "aac",
-    "audio/webm": "webm", "audio/mp4": "mp4", "audio/amr": "amr", "audio/x-ms-wma": "wma",
-}  # fmt: skip
 
 
 def transcribe(request: s.TranscribeRequest, options: TranscribeOptions, *, raw: bool) -> Flow[s.TranscribeResult]:
@@ -60,7 +57,7 @@ def transcribe_wire(request: s.TranscribeRequest, options: TranscribeOptions) ->
 
 def _file(audio: Media) -> Part:
     kind = audio.content_type or "application/octet-stream"
-    return Part(name="audio", content=audio.content, content_type=kind, filename=f"audio.{_ENDINGS.get(kind, 'bin')}")
+    return Part(name="audio", content=audio.content, content_type=kind, filename=f"audio.{ENDINGS.get(kind, 'bin')}")
 
 
 def _definition(request: s.TranscribeRequest, options: TranscribeOptions) -> dict[str, object]:

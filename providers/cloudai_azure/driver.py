@@ -16,10 +16,12 @@ from cloudai.driver import (
     DetectLanguage,
     DetectLogos,
     DetectObjects,
+    FetchesObjects,
     Languages,
     Moderate,
     ReadDocument,
     ReadText,
+    StagesAudio,
     Synthesize,
     Transcribe,
     TranscribeJobs,
@@ -28,12 +30,12 @@ from cloudai.driver import (
     Voices,
 )
 from cloudai.errors import Fault
-from cloudai.http import OutOfTime, Transport
+from cloudai.http import MAX_REPLY_BYTES, OutOfTime, Transport
 from cloudai.types import speech as s
 from cloudai.types import translation as t
 from cloudai.types import vision as v
-from cloudai_azure.auth import Auth
-from cloudai_azure.errors import fault_of
+from cloudai_azure.auth import Auths
+from cloudai_azure.errors import fault_of, raised
 from cloudai_azure.flows import Flows
 from cloudai_azure.sending import answer_of, request_of, too_late, unavailable
 from cloudai_azure.settings import AzureSettings
@@ -58,18 +60,20 @@ class AzureDriver(
     Analyze,
     Transcribe,
     TranscribeJobs,
+    StagesAudio,
     Synthesize,
     Voices,
     Translate,
     DetectLanguage,
     Languages,
     TranslateDocument,
+    FetchesObjects,
 ):
     """One `azure` backend. Methods are safe to call from many threads at once."""
 
     def __init__(self, settings: AzureSettings, *, backend: str) -> None:
         self._settings = settings
-        self._auth = Auth(settings)
+        self._auths = Auths(settings)
         self._flows = Flows(settings, backend=backend)
         self._transport = Transport(settings)
 
@@ -89,7 +93,7 @@ class AzureDriver(
     def close(self) -> None:
         """Closes all connections."""
         self._transport.close()
-        self._auth.close()
+        self._auths.close()
 
     def _run(self, flow: Flow[R], call: Call) -> R:
         """Sends what the flow yields, and throws at it what goes wrong, until it returns."""
@@ -99,7 +103,7 @@ class AzureDriver(
             while True:
                 try:
                     answer = self._step(step, ends - time.monotonic())
-                except Exception as error:  # noqa: BLE001  # the flow raises it again, or knows what to do
+                except BaseException as error:  # noqa: BLE001  # the flow raises it again, or tidies up before
                     step = flow.throw(error)
                 else:
                     step = flow.send(answer)
@@ -113,10 +117,31 @@ class AzureDriver(
                 raise too_late(step, left)
             time.sleep(step.seconds)
             return Answer()
+        left = max(left, step.grace)
         if left <= 0:
             raise OutOfTime
-        request = request_of(step, {} if step.url else self._auth.headers(), self._settings)
-        return answer_of(self._transport.send(request, timeout=left), self._auth)
+        auth = self._auths.of(step)
+        request = request_of(step, auth.headers() if auth else {}, self._settings)
+        most = MAX_REPLY_BYTES if step.max_bytes is None else step.max_bytes
+        reply = self._transport.send(request, timeout=left, max_bytes=most)
+        return answer_of(reply, step, request, self._settings, self._auths.secrets)
+
+    @property
+    def stages_audio(self) -> bool:
+        """Whether there is a container to put recordings in."""
+        return self._settings.staging is not None
+
+    @property
+    def fetches(self) -> frozenset[str]:
+        """Objects of Blob storage, for backends that can't be given their address."""
+        return frozenset({"azure-blob"})
+
+    def fetch(self, uri: str, *, max_bytes: int, call: Call) -> bytes:
+        """By the signature in the address, by what signs for `staging`, else with a token of Microsoft Entra ID."""
+        try:
+            return self._run(self._flows.fetch(uri, max_bytes), call)
+        except Exception as error:
+            raise raised(error) from error
 
     def detect_labels(self, request: v.DetectLabelsRequest, call: Call) -> v.DetectLabelsResult:
         return self._run(self._flows.detect_labels(request, call), call)

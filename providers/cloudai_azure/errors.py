@@ -2,17 +2,18 @@
 
 `{"error": {"code", "message", "innererror": {...}}}` (most services), the same without the outer object (Speech),
 `{"error": {"code": 400036, ...}}` (Translator: numbers), `{"statusCode", "message"}` (the gateway before them); text to
-speech has none at all.
+speech has none at all, and Blob storage has XML with the code in a header.
 """
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from cloudai.errors import ErrorCode, Fault
+from cloudai.errors import CloudAIError, ErrorCode, Fault, ServiceError
 from cloudai.http import WireReply, retry_after, transport_fault
 from cloudai.wirejson import JsonNode, Malformed
 from cloudai_azure.wire import Answer
@@ -32,19 +33,25 @@ class AzureError(Exception):
         self.reason = reason
         """Azure's code, the innermost one."""
 
+    def advised(self, words: str) -> AzureError:
+        """The same with a line on what to do."""
+        if not words:
+            return self
+        fault = replace(self.fault, message=f"{self.fault.message}\n{words}")
+        return AzureError(fault, status=self.status, reason=self.reason)
+
 
 def error_of(reply: WireReply, secrets: Collection[str]) -> AzureError:
     """What a reply that is no success means."""
     answer = Answer(status=reply.status, headers=reply.headers, body=reply.body)
     wait = _milliseconds(reply.headers) or retry_after(reply.headers)
     try:
-        node = JsonNode.parse(reply.body)
-        return failure(_root(node), http=reply.status, secrets=secrets, wait=wait, request_id=answer.request_id)
-    except Malformed:
-        words = f"HTTP {reply.status} without a reason"
-    code = _by_status(reply.status)
-    fault = Fault(code=code, message=words, retry_after=wait, request_id=answer.request_id)
-    return AzureError(fault, status=reply.status)
+        node = _root(JsonNode.parse(reply.body))
+    except Malformed:  # Blob storage answers XML; its code is in a header too
+        told = reply.headers.get("x-ms-error-code", "")
+        reason = told if told.isalnum() else str(reply.status)
+        node = JsonNode({"code": reason, "message": f"HTTP {reply.status} without a reason"})
+    return failure(node, http=reply.status, secrets=secrets, wait=wait, request_id=answer.request_id)
 
 
 def failure(
@@ -127,7 +134,20 @@ def fault_of(error: Exception) -> Fault | None:
         return error.fault
     if isinstance(error, Malformed):
         return Fault(code=ErrorCode.INTERNAL, message=f"the answer is not what Azure describes: {error}")
-    return _identity_fault(error) or transport_fault(error)
+    return _identity_fault(error) or _transport_fault(error)
+
+
+def _transport_fault(error: Exception) -> Fault | None:
+    """With the host that did not answer, which a wrong region or endpoint gets wrong."""
+    fault = transport_fault(error)
+    name = type(error).__name__
+    if fault is None or name not in ("ConnectError", "ClientConnectorError", "ClientConnectorDNSError"):
+        return fault
+    request = getattr(error, "_request", None)  # httpx's; aiohttp's errors have the host themselves
+    host = getattr(error, "host", None) or (request.url.host if request is not None else None)
+    if host is None:
+        return fault
+    return replace(fault, message=f"{fault.message} {host}: check endpoint_url or region")
 
 
 def _identity_fault(error: Exception) -> Fault | None:
@@ -139,3 +159,17 @@ def _identity_fault(error: Exception) -> Fault | None:
         return Fault(code=ErrorCode.UNAVAILABLE, message="Microsoft Entra ID did not answer")
     text = "no token from Microsoft Entra ID: run `az login`, or set api_key, or tenant_id, client_id and client_secret"
     return Fault(code=ErrorCode.UNAUTHENTICATED, message=text)
+
+
+def raised(error: Exception) -> Exception:
+    """The error to raise where no backend stands between the driver and the caller, who knows ours alone."""
+    fault = None if isinstance(error, CloudAIError) else fault_of(error)
+    if fault is None:
+        return error
+    return ServiceError(
+        fault.message or type(error).__name__,
+        code=fault.code,
+        retryable=fault.retryable,
+        retry_after=fault.retry_after,
+        request_id=fault.request_id,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,17 +15,18 @@ from cloudai_azure import (
     codec_analyze,
     codec_batch,
     codec_document,
-    codec_document_translation,
     codec_faces,
     codec_language,
     codec_safety,
-    codec_speech,
     codec_synthesis,
     codec_translation,
     codec_vision,
     codec_vision32,
+    document_translation,
+    transcribing,
 )
 from cloudai_azure import settings as o
+from cloudai_azure.staging import Staging
 from cloudai_azure.wire import Flow
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ class Flows:
         self._by_language = settings.language_detection == "language"
         self._backend = backend
         self._voices: dict[str, str] = {}
+        self._staging = Staging(settings)
 
     def detect_labels(self, request: v.DetectLabelsRequest, call: Call) -> Flow[v.DetectLabelsResult]:
         return codec_vision.detect_labels(request, _options(call, o.ImageOptions), raw=call.raw)
@@ -73,19 +76,24 @@ class Flows:
         return codec_document.read_document(request, _options(call, o.DocumentOptions), raw=call.raw)
 
     def transcribe(self, request: s.TranscribeRequest, call: Call) -> Flow[s.TranscribeResult]:
-        return codec_speech.transcribe(request, _options(call, o.TranscribeOptions), raw=call.raw)
+        options, key = _options(call, o.TranscribeOptions), _key(call)
+        return transcribing.transcribe(request, options, self._staging, key=key, raw=call.raw)
 
     def submit_transcription(self, request: s.TranscribeRequest, call: Call) -> Flow[s.JobRef]:
-        return codec_batch.submit(request, _options(call, o.TranscribeOptions), backend=self._backend)
+        options, key = _options(call, o.TranscribeOptions), _key(call)
+        return codec_batch.submit(request, options, self._staging, backend=self._backend, key=key)
 
     def transcription_status(self, job: s.JobRef, call: Call) -> Flow[s.JobStatus]:
-        return codec_batch.status(job)
+        return codec_batch.status(job, self._staging)
 
     def transcription_result(self, job: s.JobRef, call: Call) -> Flow[s.TranscribeResult]:
-        return codec_batch.result(job, raw=call.raw)
+        return codec_batch.result(job, self._staging, raw=call.raw)
 
     def cancel_transcription(self, job: s.JobRef, call: Call) -> Flow[None]:
-        return codec_batch.cancel(job)
+        return codec_batch.cancel(job, self._staging)
+
+    def fetch(self, uri: str, max_bytes: int) -> Flow[bytes]:
+        return self._staging.read(uri, max_bytes=max_bytes)
 
     def synthesize(self, request: s.SynthesizeRequest, call: Call) -> Flow[s.SynthesizeResult]:
         return codec_synthesis.synthesize(request, _options(call, o.SynthesizeOptions), self._voices)
@@ -106,7 +114,13 @@ class Flows:
         return codec_translation.languages(request, version=self._version, raw=call.raw)
 
     def translate_document(self, request: t.TranslateDocumentRequest, call: Call) -> Flow[t.TranslateDocumentResult]:
-        return codec_document_translation.translate_document(request)
+        options, key = _options(call, o.TranslateDocumentOptions), _key(call)
+        return document_translation.translate_document(request, options, self._staging, key=key)
+
+
+def _key(call: Call) -> str:
+    """The same for every attempt of one call: jobs and staged blobs are named by it."""
+    return call.idempotency_key or uuid.uuid4().hex
 
 
 def _options(call: Call, kind: type[O]) -> O:

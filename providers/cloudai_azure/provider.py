@@ -65,6 +65,7 @@ class AzureProvider:
             "vision.moderate": settings.ModerationOptions,
             "vision.read_document": settings.DocumentOptions,
             "translation.translate": settings.TranslateOptions,
+            "translation.translate_document": settings.TranslateDocumentOptions,
             "speech.transcribe": settings.TranscribeOptions,
             "speech.synthesize": settings.SynthesizeOptions,
         }
@@ -94,17 +95,46 @@ def _checked(settings: BackendSettings, backend: str) -> AzureSettings:
 
     if not isinstance(settings, AzureSettings):
         settings = AzureSettings.model_validate(settings.model_dump())
-    for address in settings.endpoints.values():
-        check_cleartext(address, backend=backend)
+    for name, address in settings.endpoints.items():
+        check_cleartext(address, backend=backend, name=name)
     if settings.api_key is not None and settings.client_secret is not None:
         raise ConfigError(f"[backends.{backend}] has api_key and client_secret: keep one of them")
     if settings.client_secret is not None and None in (settings.tenant_id, settings.client_id):
         raise ConfigError(f"[backends.{backend}] client_secret needs tenant_id and client_id")
+    _check_staging(settings, backend)
     if settings.region is None and not settings.endpoints:
         raise ConfigError(f"[backends.{backend}] azure needs endpoint_url (the resource's address) or region")
     if key_of(settings) is None:
         _needs("azure.identity", backend)
     return settings
+
+
+def _check_staging(settings: AzureSettings, backend: str) -> None:
+    """Raises `ConfigError` for what is no container's address, and for credentials that contradict each other."""
+    from cloudai.errors import ConfigError
+    from cloudai.http import check_cleartext
+    from cloudai_azure.storage import container_of, is_key
+
+    key, token = settings.staging_account_key, settings.staging_sas_token
+    where = f"[backends.{backend}]"
+    if settings.staging is None:
+        if key is not None or token is not None:
+            raise ConfigError(
+                f"{where} staging_account_key and staging_sas_token need staging, the container's address"
+            )
+        return
+    if "?" in settings.staging:
+        raise ConfigError(f"{where} staging has a signature in it: put what is behind the ? in staging_sas_token")
+    check_cleartext(settings.staging, backend=backend, name="staging")
+    if container_of(settings.staging) is None:
+        form = "https://ACCOUNT.blob.core.windows.net/CONTAINER"
+        raise ConfigError(f"{where} staging is the address of a container: {form}")
+    if key is not None and token is not None:
+        raise ConfigError(f"{where} has staging_account_key and staging_sas_token: keep one of them")
+    if key is not None and not is_key(key.get_secret_value()):
+        raise ConfigError(f"{where} staging_account_key is no key of a storage account: those are base64")
+    if key is None and token is None:
+        _needs("azure.identity", backend)
 
 
 def _needs(module: str, backend: str) -> None:

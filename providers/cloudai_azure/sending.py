@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -10,44 +10,12 @@ from cloudai.errors import ConfigError, ErrorCode, Fault
 from cloudai.http import WireReply, WireRequest, is_loopback
 from cloudai_azure.auth import key_of
 from cloudai_azure.errors import AzureError, error_of
+from cloudai_azure.places import OPERATIONS, SETTING
+from cloudai_azure.remedies import remedy
 from cloudai_azure.wire import Answer, Pause, Wire
 
 if TYPE_CHECKING:
-    from cloudai_azure.auth import Auth
     from cloudai_azure.settings import AzureSettings
-
-SETTING: Mapping[str, str] = {
-    "vision": "vision_endpoint",
-    "face": "face_endpoint",
-    "safety": "content_safety_endpoint",
-    "document": "document_endpoint",
-    "translator": "translator_endpoint",
-    "document-translation": "document_translation_endpoint",
-    "language": "language_endpoint",
-    "speech": "speech_endpoint",
-    "tts": "tts_endpoint",
-}
-"""Service of a wire -> the setting that holds its address."""
-
-OPERATIONS: Mapping[str, str] = {
-    "vision.detect_labels": "vision",
-    "vision.detect_objects": "vision",
-    "vision.detect_faces": "face",
-    "vision.read_text": "vision",
-    "vision.read_document": "document",
-    "vision.moderate": "safety",
-    "vision.detect_landmarks": "vision",
-    "vision.detect_logos": "vision",
-    "vision.caption": "vision",
-    "speech.transcribe": "speech",
-    "speech.synthesize": "tts",
-    "speech.voices": "tts",
-    "translation.translate": "translator",
-    "translation.detect_language": "translator",
-    "translation.languages": "translator",
-    "translation.translate_document": "document-translation",
-}
-"""Who answers what."""
 
 GLOBAL_TRANSLATOR = "https://api.cognitive.microsofttranslator.com"
 _OWN_NAMES = (".cognitiveservices.azure.com", ".cognitiveservices.azure.us", ".cognitiveservices.azure.cn",
@@ -100,16 +68,18 @@ def unavailable(settings: AzureSettings) -> Mapping[str, str]:
 
 
 def request_of(wire: Wire, credentials: Mapping[str, str], settings: AzureSettings) -> WireRequest:
-    """The HTTP request of a wire. A whole address gets no credentials, and goes over https or to this machine."""
+    """The HTTP request of a wire. A whole address goes over https or to this machine."""
     headers = dict(wire.headers)
     if wire.content_type is not None:
         headers["Content-Type"] = wire.content_type
     if wire.url is not None:
         parts = urlsplit(wire.url)
         if parts.scheme != "https" and not is_loopback(parts.hostname):
-            fault = Fault(code=ErrorCode.INTERNAL, message="the transcript's address is not https")
+            fault = Fault(
+                code=ErrorCode.INTERNAL, message=f"{parts.hostname}: an address of a stored object that is not https"
+            )
             raise AzureError(fault)
-        return WireRequest(method=wire.method, url=wire.url, headers=headers, body=wire.body)
+        return WireRequest(method=wire.method, url=wire.url, headers=headers | dict(credentials), body=wire.body)
     base = address(settings, wire.service, version=settings.translator_api_version)
     if wire.service == "translator" and wire.query.get("api-version", "") == "3.0":
         base = address(settings, wire.service, version="3.0")
@@ -134,10 +104,13 @@ def _placing(wire: Wire, settings: AzureSettings, *, by_key: bool) -> Mapping[st
     return {name: value for name, value in placing.items() if value is not None}
 
 
-def answer_of(reply: WireReply, auth: Auth) -> Answer:
+def answer_of(
+    reply: WireReply, wire: Wire, request: WireRequest, settings: AzureSettings, secrets: Collection[str]
+) -> Answer:
     """A reply as the codecs take it. Raises `AzureError` for an error, and for a redirect."""
     if not 200 <= reply.status < 300:
-        raise error_of(reply, auth.secrets)
+        error = error_of(reply, secrets)
+        raise error.advised(remedy(error, wire, request, settings))
     return Answer(status=reply.status, headers=reply.headers, body=reply.body)
 
 

@@ -37,6 +37,15 @@ class AzureSettings(HttpSettings):
     """The Language service, where it detects languages."""
     language_detection: Literal["translator", "language"] = "translator"
     """Who detects languages: Translator 3.0, or the Language service, which bills a record of 1,000 characters."""
+    staging: str | None = None
+    """A container, or a folder in one, for what Azure reads from Blob storage alone: long recordings and large
+    documents are put there and deleted after use. `https://ACCOUNT.blob.core.windows.net/CONTAINER`."""
+    staging_account_key: SecretStr | None = None
+    """The storage account's key, in base64; where neither it nor a SAS is set, Entra ID's identity signs."""
+    staging_sas_token: SecretStr | None = None
+    """A SAS of the container (what is behind the `?` of its address) that may read, create, write and delete."""
+    blob_endpoint: str | None = None
+    """Where objects at `https://ACCOUNT.blob...` are read instead: `http://127.0.0.1:10000/ACCOUNT`."""
     tenant_id: str | None = None
     """Entra ID: of `client_id` and `client_secret`."""
     client_id: str | None = None
@@ -92,6 +101,13 @@ class TranslateOptions(OptionsModel):
     """Whether the general system may answer where the custom one can't. Azure's default is true."""
 
 
+class TranslateDocumentOptions(OptionsModel):
+    """`options={"azure": {...}}` of `translation.translate_document`."""
+
+    poll_interval: float = Field(default=2.0, gt=0, le=60)
+    """Of a batch: seconds between two looks at the job, where the service names none."""
+
+
 class TranscribeOptions(OptionsModel):
     """`options={"azure": {...}}` of `speech.transcribe`."""
 
@@ -99,6 +115,8 @@ class TranscribeOptions(OptionsModel):
     """Custom speech: the model's address, used for every locale asked for."""
     time_to_live_hours: int = Field(default=48, ge=6, le=744)
     """Batch: how long Azure keeps the transcript after the job has ended."""
+    poll_interval: float = Field(default=5.0, gt=0, le=60)
+    """Batch that `transcribe` waits for: seconds between two looks at the job, where the service names none."""
 
 
 class SynthesizeOptions(OptionsModel):

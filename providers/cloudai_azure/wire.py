@@ -34,7 +34,13 @@ class Wire:
     body: bytes = field(default=b"", repr=False)
     content_type: str | None = None
     url: str | None = field(default=None, repr=False)
-    """A whole address that is fetched without credentials: it has its own signature."""
+    """A whole address that is asked without the backend's credentials: it has its own signature."""
+    by_token: bool = False
+    """The whole address is Blob storage's and is asked with a token of Microsoft Entra ID for it."""
+    max_bytes: int | None = None
+    """The longest reply that is taken, where that is not the transport's own."""
+    grace: float = 0.0
+    """Seconds that it may take even when the call's are over: for what takes back what a call leaves behind."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from email.utils import formatdate
 from pathlib import Path
 
+import aiohttp
 import pytest
 import trustme
 
@@ -39,6 +42,7 @@ class Raw:
     def __init__(self, *answers: Answer, context: ssl.SSLContext | None = None) -> None:
         self.answers = list(answers)
         self.requests: list[bytes] = []
+        self.connections = 0
         self.context = context
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.stopped = threading.Event()
@@ -55,6 +59,7 @@ class Raw:
                 connection, _ = self.listener.accept()
             except OSError:
                 return
+            self.connections += 1
             threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
 
     def _talk(self, connection: socket.socket) -> None:
@@ -282,6 +287,41 @@ def test_many_threads_share_one_pool_without_each_others_deadlines() -> None:
             thread.join()
         transport.close()
     assert replies == [200] * 80
+
+
+def test_each_event_loop_has_connections_of_its_own_and_leaves_none_open() -> None:
+    """An unclosed session is a warning, and warnings fail; the second loop could not use the first one's sockets."""
+    transport = AsyncTransport(settings())
+
+    async def once(url: str) -> aiohttp.ClientSession:
+        for _ in range(2):
+            await transport.send(WireRequest(method="GET", url=url), timeout=5.0)
+        return transport.client
+
+    with raw(say(OK)) as server:
+        sessions = [asyncio.run(once(server.url)) for _ in range(3)]
+        assert server.connections == 3
+    assert [session.closed for session in sessions] == [True] * 3
+    assert len(transport._sessions) == 1  # closed loops are forgotten when the next one comes
+    gc.collect()
+
+
+def test_loops_in_two_threads_do_not_take_each_others_sessions() -> None:
+    transport, meeting = AsyncTransport(settings()), threading.Barrier(2)
+
+    async def once(url: str) -> aiohttp.ClientSession:
+        await transport.send(WireRequest(method="GET", url=url), timeout=5.0)
+        await asyncio.to_thread(meeting.wait, 5.0)
+        await transport.send(WireRequest(method="GET", url=url), timeout=5.0)
+        mine = transport.client
+        await transport.close()
+        return mine
+
+    with raw(say(OK)) as server, ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: asyncio.run(once(server.url)), range(2))
+    assert first is not second
+    assert first.closed
+    assert second.closed
 
 
 @pytest.mark.parametrize(
