@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.request
 import uuid
 from contextlib import AbstractContextManager
 from typing import Any
@@ -300,14 +301,19 @@ def transcribe(received: Received) -> dict[str, Any]:
 class Batches:
     """Jobs of batch transcription: queued, running, then `end`."""
 
-    def __init__(self, *, end: str = "Succeeded") -> None:
+    def __init__(self, *, end: str = "Succeeded", reads: bool = False) -> None:
         self.end = end
+        self.reads = reads
+        """Whether the recordings are read from their addresses, as Azure does."""
         self.url = ""
         self.jobs: dict[str, list[str]] = {}
         self.asked: dict[str, Any] = {}
+        self.heard: list[bytes] = []
 
     def submit(self, received: Received) -> dict[str, Any]:
         job = str(uuid.uuid4())
+        if self.reads:
+            self.heard += [_read(address) for address in received.json["contentUrls"]]
         self.jobs[job] = ["NotStarted", "Running", self.end]
         self.asked[job] = received.json
         return self._job(job, "NotStarted")
@@ -328,6 +334,10 @@ class Batches:
             "links": {"files": f"{here}/files?api-version=2025-10-15"},
             "properties": properties,
         }
+
+    def list(self, received: Received) -> dict[str, Any]:
+        name = received.query["filter"].split("'")[1]
+        return {"values": [self._job(job, "Running") for job in self.jobs if self.asked[job]["displayName"] == name]}
 
     def status(self, received: Received) -> dict[str, Any]:
         job = received.path.rpartition("/")[2]
@@ -360,6 +370,64 @@ class Batches:
     def transcript(self, received: Received) -> dict[str, Any]:
         assert received.query["sig"] == "s+g="
         return TRANSCRIPT
+
+
+def _read(address: str) -> bytes:
+    """As Azure does, with what is in the address and no more."""
+    with urllib.request.urlopen(address, timeout=10) as reply:
+        found: bytes = reply.read()
+    return found
+
+
+def _write(address: str, content: bytes) -> None:
+    request = urllib.request.Request(address, data=content, headers={"x-ms-blob-type": "BlockBlob"}, method="PUT")
+    with urllib.request.urlopen(request, timeout=10):
+        pass
+
+
+class Translations:
+    """Jobs of document translation: not started, running, then `end`; the translation is written at its address."""
+
+    def __init__(self, *, end: str = "Succeeded", error: dict[str, Any] | None = None) -> None:
+        self.end = end
+        self.error = error
+        self.jobs: dict[str, list[str]] = {}
+        self.asked: dict[str, Any] = {}
+        self.cancelled: list[str] = []
+
+    def submit(self, received: Received) -> Reply:
+        job = str(uuid.uuid4())
+        self.jobs[job] = ["NotStarted", "Running", self.end]
+        self.asked[job] = received.json["inputs"][0]
+        where = f"https://acme.cognitiveservices.azure.com/translator/document/batches/{job}?api-version=2026-03-01"
+        return Reply(body=None, headers={"Operation-Location": where})
+
+    def look(self, received: Received) -> Reply:
+        job = received.path.rpartition("/")[2]
+        states = self.jobs[job]
+        state = states.pop(0) if len(states) > 1 else states[0]
+        if state == "Succeeded":
+            asked = self.asked[job]
+            target = asked["targets"][0]
+            _write(target["targetUrl"], f"[{target['language']}] ".encode() + _read(asked["source"]["sourceUrl"]))
+        return Reply(body=self._job(job, state), headers={"Retry-After": "0"})
+
+    def documents(self, received: Received) -> dict[str, Any]:
+        times = {"createdDateTimeUtc": "2026-11-21T08:00:00Z", "lastActionDateTimeUtc": "2026-11-21T08:00:01Z"}
+        error = self.error or {"code": "InvalidRequest", "message": "no"}
+        found = {"sourcePath": "https://x/y", "status": "Failed", "to": "de", "progress": 0.0, "id": "1", **times}
+        return {"value": [{**found, "error": error}]}
+
+    def cancel(self, received: Received) -> dict[str, Any]:
+        job = received.path.rpartition("/")[2]
+        self.cancelled.append(job)
+        return self._job(job, "Cancelling")
+
+    def _job(self, job: str, status: str) -> dict[str, Any]:
+        times = {"createdDateTimeUtc": "2026-11-21T08:00:00Z", "lastActionDateTimeUtc": "2026-11-21T08:00:01Z"}
+        done = int(status == "Succeeded")
+        counts = {"total": 1, "failed": 1 - done, "success": done, "inProgress": 0, "notYetStarted": 0, "cancelled": 0}
+        return {"id": job, "status": status, **times, "summary": {**counts, "totalCharacterCharged": 21 * done}}
 
 
 TRANSCRIPT: dict[str, Any] = {
@@ -433,9 +501,11 @@ def voices(_: Received) -> list[dict[str, Any]]:
     ]
 
 
-def handlers(documents: Documents | None = None, batches: Batches | None = None) -> dict[str, Any]:
+def handlers(
+    documents: Documents | None = None, batches: Batches | None = None, translations: Translations | None = None
+) -> dict[str, Any]:
     """By the names of the routes."""
-    documents, batches = documents or Documents(), batches or Batches()
+    documents, batches, translations = documents or Documents(), batches or Batches(), translations or Translations()
     return {
         "images": images, "face": face, "safety": safety, "brands": brands, "landmarks": landmarks,
         "document": documents.submit, "document.result": documents.look, "translate": translate,
@@ -443,15 +513,21 @@ def handlers(documents: Documents | None = None, batches: Batches | None = None)
         "languages": languages, "languages-3": languages_3,
         "translate-document": translate_document, "transcribe": transcribe, "submit": batches.submit,
         "status": batches.status, "delete": batches.delete, "files": batches.files, "transcript": batches.transcript,
+        "list": batches.list, "batches": translations.submit, "batch": translations.look,
+        "batch.documents": translations.documents, "batch.cancel": translations.cancel,
         "speak": speak, "voices": voices,
     }  # fmt: skip
 
 
 def azure(
-    documents: Documents | None = None, batches: Batches | None = None, *, strict: bool = True
+    documents: Documents | None = None,
+    batches: Batches | None = None,
+    translations: Translations | None = None,
+    *,
+    strict: bool = True,
 ) -> AbstractContextManager[AzureServer]:
     """The whole of it, for a block."""
-    return azure_server.serving(handlers(documents, batches), strict=strict)
+    return azure_server.serving(handlers(documents, batches, translations), strict=strict)
 
 
 def settings(server: AzureServer, **more: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from azure_answers import Batches, Documents, azure, settings
+from azure_answers import Batches, Documents, Translations, azure, settings
 from azure_server import AzureServer
 
 from cloudai import AsyncClient, Client
@@ -29,11 +29,16 @@ def config(values: Mapping[str, Any], **policy: Any) -> Config:
 
 @contextmanager
 def opened(
-    *, documents: Documents | None = None, batches: Batches | None = None, strict: bool = True, **more: Any
+    *,
+    documents: Documents | None = None,
+    batches: Batches | None = None,
+    translations: Translations | None = None,
+    strict: bool = True,
+    **more: Any,
 ) -> Iterator[tuple[Client, AzureServer]]:
     """With a key; the server's violations fail the test at the block's end."""
     batches = batches or Batches()
-    with azure(documents, batches, strict=strict) as server:
+    with azure(documents, batches, translations, strict=strict) as server:
         batches.url = server.url
         with Client(config(settings(server, **more))) as client:
             yield client, server

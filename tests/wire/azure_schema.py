@@ -18,6 +18,7 @@ from typing import Any
 from azure.ai.contentsafety import models as safety
 from azure.ai.documentintelligence import models as document
 from azure.ai.transcription import models as transcription
+from azure.ai.translation.document import models as documents
 from azure.ai.translation.text import models as translation
 from azure.ai.vision.face import models as face
 from azure.ai.vision.imageanalysis import models as images
@@ -232,6 +233,7 @@ JOB = _o(
     model=_MODEL,
     properties=_closed({**_BATCH_PROPERTIES, "durationMilliseconds": WHOLE, "error": _BATCH_ERROR}, []),
 )
+JOBS = _closed({"values": _array(JOB), "@nextLink": TEXT}, ["values"])
 FILES = _closed(
     {
         "values": _array(
@@ -324,6 +326,14 @@ def _document_reply() -> Schema:
     return {**whole, "$defs": {**result["$defs"], **error["$defs"]}}
 
 
+def _listed(kind: type) -> Schema:
+    """A page of a list: https://learn.microsoft.com/azure/ai-services/translator/document-translation/latest/rest-api/
+    get-status-for-all-documents."""
+    found = _of(kind)
+    whole = _closed({"value": _array({"$ref": found["$ref"]}), "nextLink": TEXT}, ["value"])
+    return {**whole, "$defs": found["$defs"]}
+
+
 _MODELS: dict[str, Any] = {
     "images.reply": lambda: _of(images.ImageAnalysisResult),
     "face.reply": lambda: _list(_of(face.FaceDetectionResult)),
@@ -334,6 +344,9 @@ _MODELS: dict[str, Any] = {
     "translate.request": lambda: _of(sys.modules[translation.__name__ + "._models"].TranslateBody),
     "translate.reply": lambda: _of(sys.modules[translation.__name__ + "._models"].TranslationResult),
     "languages.reply": lambda: _of(translation.GetSupportedLanguagesResult),
+    "batches.request": lambda: _of(documents.StartTranslationDetails),
+    "batch.reply": lambda: _of(documents.TranslationStatus),
+    "batch.documents.reply": lambda: _listed(documents.DocumentStatus),
     "transcribe.request": lambda: _of(transcription.TranscriptionOptions),
     "transcribe.reply": lambda: _of(transcription.TranscriptionResult),
 }
@@ -351,6 +364,7 @@ _TABLES: dict[str, Schema] = {
     "submit.request": SUBMIT,
     "submit.reply": JOB,
     "status.reply": JOB,
+    "list.reply": JOBS,
     "files.reply": FILES,
     "transcript.reply": TRANSCRIPT,
     "voices.reply": VOICES,

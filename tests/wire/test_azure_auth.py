@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 import trustme
@@ -44,6 +45,8 @@ class Entra:
     lifetime: int = 3600
     refuses: bool = False
     requests: list[str] = field(default_factory=list)
+    tokens: dict[str, str] = field(default_factory=dict)
+    """By scope, where it is not Azure's AI services'."""
 
     def values(self, server: Any) -> dict[str, Any]:
         """A backend with an application's secret."""
@@ -97,7 +100,14 @@ def _handler(state: Entra) -> type[BaseHTTPRequestHandler]:
                 text = f"AADSTS7000215: Invalid client secret {SECRET}"
                 self.send({"error": "invalid_client", "error_description": text}, 401)
             else:
-                self.send({"access_token": TOKEN, "token_type": "Bearer", "expires_in": state.lifetime})
+                scope = parse_qs(state.requests[-1])["scope"][0].split()[0]
+                self.send(
+                    {
+                        "access_token": state.tokens.get(scope, TOKEN),
+                        "token_type": "Bearer",
+                        "expires_in": state.lifetime,
+                    }
+                )
 
         def send(self, body: Any, status: int = 200) -> None:
             content = json.dumps(body).encode()

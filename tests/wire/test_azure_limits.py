@@ -91,6 +91,6 @@ def test_seconds() -> None:
 def test_a_document_to_translate() -> None:
     with opened() as (client, server):
         client.translation.translate_document(b"x" * 10_485_760, target="de")
-        with pytest.raises(TooLarge, match="max_bytes"):
+        with pytest.raises(TooLarge, match="Set staging"):
             client.translation.translate_document(b"x" * 10_485_761, target="de")
         assert len(server.requests) == 1

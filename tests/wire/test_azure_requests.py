@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -16,16 +17,17 @@ sys.path.insert(0, str(Path(__file__).parent))
 from azure_answers import azure, settings
 from azure_client import ask, config, opened
 from azure_server import KEY, REGION
+from azure_storage import ACCOUNT_KEY, storing
 
 from cloudai.errors import CloudAIError, ErrorCode, InvalidInput, TooLarge, Unsupported
 from cloudai.testing.samples import picture, tone
 from cloudai.types import speech as s
-from cloudai.types.media import Media, MediaKind
 from cloudai.types.translation import TextFormat
 from cloudai_azure.codec_synthesis import ssml_of
 from cloudai_azure.codec_translation import MOST_CHARACTERS, groups
 from cloudai_azure.sending import address
 from cloudai_azure.settings import AzureSettings
+from cloudai_azure.storage import container_of, signature
 
 both = pytest.mark.parametrize("kind", ["sync", "async"])
 NAMESPACE = "{http://www.w3.org/2001/10/synthesis}"
@@ -383,9 +385,13 @@ def test_a_region_alone_has_no_document_translation_and_says_what_to_set() -> No
         assert not client.explain("translation.translate").skipped
 
 
-def test_an_image_that_was_not_fetched_has_no_face_boxes() -> None:
-    media = Media(kind=MediaKind.IMAGE, uri=BLOB)
-    with opened() as (client, server):
-        with pytest.raises(InvalidInput, match="pass the bytes"):
-            client.vision.detect_faces(media)
-        assert server.requests == []
+def test_a_stored_image_is_read_before_faces_are_looked_for() -> None:
+    """Face does not say how large the picture is."""
+    with storing() as storage, opened(blob_endpoint=storage.account_url) as (client, server):
+        place = container_of(storage.url)
+        assert place is not None
+        storage.blobs["staging/cat.jpg"] = picture()
+        signed = signature(place, "cat.jpg", "r", datetime.now(UTC) + timedelta(hours=1), ACCOUNT_KEY)
+        found = client.vision.detect_faces(f"https://loopback.blob.core.windows.net/staging/cat.jpg?{signed}")
+        assert server.requests[0].body == picture()
+    assert len(found.faces) == 2
