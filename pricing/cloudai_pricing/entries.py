@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Literal, NamedTuple, cast
 
 from cloudai_pricing.exact import ZERO, cut, plain
-from cloudai_pricing.units import MONTH_HOURS, factor
+from cloudai_pricing.units import factor
 
 Kind = Literal["usage", "addon", "training", "hosting", "storage", "egress", "commitment"]
 Per = Literal["channel", "target"]
@@ -156,10 +156,15 @@ def build(row: Row) -> Price:
     return Price(**values)  # type: ignore[arg-type]  # entry_check holds the types
 
 
+PER_MONTH = {"hour": (730, 1), "day": (730, 24), "month": (1, 1), "year": (1, 12)}
+"""How often a fee of each period is due in a month of 730 hours, as a fraction."""
+
+
 def _commitment(row: Row) -> Commitment:
+    times, over = PER_MONTH[str(row.get("per", "month"))]
     fee = Decimal(str(row["fee"]))
     return Commitment(
-        fee=cut(fee * MONTH_HOURS / 24) if row.get("per") == "day" else fee,
+        fee=fee if times == over else cut(fee * times / over),
         included=Decimal(str(row["included"])),
         overage=_optional(row.get("overage")),
     )

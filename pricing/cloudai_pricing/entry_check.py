@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import cast, get_args
 
-from cloudai_pricing.entries import Kind, Per, Row
+from cloudai_pricing.entries import PER_MONTH, Kind, Per, Row
 from cloudai_pricing.errors import PlanError, nearest
 from cloudai_pricing.exact import LARGEST, ONE, ZERO, grouped, plain
 from cloudai_pricing.operations import billable
@@ -26,7 +26,6 @@ _KEYS: Mapping[str, bool] = {
 }  # fmt: skip
 _OWN: Mapping[str, str] = {
     "service": "own",
-    "sku": "own price",
     "kind": "usage",
     "effective_from": "1970-01-01",
     "as_of": "1970-01-01",
@@ -47,7 +46,7 @@ def check(table: object, *, where: str, own: bool = False) -> Row:
     for key in table:
         if key not in _KEYS:
             raise PlanError(f"unknown key {key!r} in a price", fix=nearest(str(key), _KEYS), path=(str(key),))
-    row = dict(_OWN) | dict(table) if own else dict(table)
+    row = dict(_OWN) | {"sku": _own_sku(table)} | dict(table) if own else dict(table)
     for key, needed in _KEYS.items():
         if needed and key not in row:
             raise PlanError(f"a price has no {key!r}", fix=f'Add a line {key} = "..."')
@@ -55,6 +54,13 @@ def check(table: object, *, where: str, own: bool = False) -> Row:
     clean |= {"where": where, "own": own}
     _check_whole(clean)
     return clean
+
+
+def _own_sku(table: Mapping[str, object]) -> str:
+    """A name for an own price that has none: what it is a price of, so that two of them are not taken for one."""
+    lists = [table.get(key) for key in ("operations", "features")]
+    names = [str(name) for one in lists if isinstance(one, list) for name in one]
+    return " ".join(["own price", *names, *([str(table["variant"])] if "variant" in table else [])])
 
 
 def _checked(key: str, value: object) -> object:
@@ -205,12 +211,12 @@ def _unit(key: str, value: object) -> object:
 
 def _committed(key: str, value: object) -> object:
     table = _table(key, value, ("fee", "included"), ("fee", "per", "included", "overage"))
-    if (per := table.get("per", "month")) not in ("month", "day"):
-        raise PlanError(f"commitment.per = {per!r} is not known", fix='Fees are per = "month" or "day"')
+    if (per := table.get("per", "month")) not in PER_MONTH:
+        raise PlanError(f"commitment.per = {per!r} is not known", fix=f"Fees are per {', '.join(PER_MONTH)}")
     row: dict[str, object] = {
         name: _number(name, table[name]) for name in ("fee", "included", "overage") if name in table
     }
-    return row | ({"per": "day"} if per == "day" else {})
+    return row | ({} if per == "month" else {"per": str(per)})
 
 
 _CHECKS = {

@@ -142,7 +142,9 @@ def convertible(one: str, other: str) -> bool:
 def plural(unit: str, amount: Decimal | None = None) -> str:
     """`images`, `instance-hours`, `GB`, `GB-months`."""
     name = unit.replace("gb", "GB", 1)
-    return name if name == "GB" or (amount is not None and amount == 1) else f"{name}s"
+    if name == "GB" or (amount is not None and amount == 1):
+        return name
+    return f"{name[:-1]}ies" if name.endswith("y") and name[-2:-1] not in "aeiou" else f"{name}s"
 
 
 def parse_number(text: str) -> Decimal:
@@ -170,8 +172,14 @@ def parse_unit(text: str, *, any_name: bool = False) -> tuple[str, Decimal]:
     if word in _MULTIPLES:
         return _MULTIPLES[word]
     if any_name and _OWN_UNIT.fullmatch(word):
-        return (word if word.endswith("ss") else word.removesuffix("s")), ONE
+        return _singular(word), ONE
     raise PlanError(f"unknown unit {text.strip()!r}", fix=nearest(word, [plural(unit) for unit in _BASE]))
+
+
+def _singular(word: str) -> str:
+    if word.endswith("ies") and len(word) > 4:
+        return f"{word[:-3]}y"
+    return word if word.endswith("ss") else word.removesuffix("s")
 
 
 def _word(text: str) -> str:
