@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from cloudai_pricing import words
@@ -11,6 +12,9 @@ from cloudai_pricing.exact import ONE, PRICE_PLACES, ZERO, cut, grouped
 from cloudai_pricing.model import NOTHING, Candidate, LineCost, Range, Slice
 from cloudai_pricing.units import base_of, plural
 from cloudai_pricing.workload import Line
+
+MOST_NAMED = 5
+"""Lines that a remark names."""
 
 
 def line_cost(
@@ -122,7 +126,7 @@ def _remarks(plan: Plan, one: Bill) -> list[str]:
     if one.unknown:
         remarks.append(f"no price is known for {grouped(one.unknown)} {plural(base.unit)} a month above the last tier")
     if one.shared:
-        remarks.append(f"counts on one ladder with {', '.join(sorted(one.shared))}")
+        remarks.append(f"counts on one ladder with {_few(sorted(one.shared))}")
     remarks.extend(_rounding(plan))
     for charge in plan.charges:
         if charge.price.own:
@@ -132,6 +136,10 @@ def _remarks(plan: Plan, one: Bill) -> list[str]:
         if charge.price.note:
             remarks.append(charge.price.note)
     return remarks
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:MOST_NAMED]) + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
 
 
 def _rounding(plan: Plan) -> list[str]:

@@ -21,6 +21,8 @@ Plans = Mapping[str, Mapping[str, Plan]]
 """Provider -> line name -> the plan, where the provider prices the line."""
 MOST_SUMS = 20_000
 """How many different sums one group may need before the search stops with the best it has."""
+MOST_STEPS = 200_000
+"""How many partial assignments of one group are looked at, sums known or not."""
 SLOW_SUM = 50
 """What a sum that is no plain pool counts for."""
 Cost = tuple[int, Decimal]
@@ -101,6 +103,7 @@ class _Search:
     _mixed: bool = False
     """Ladders that differ share a counter: a line may then make others cheaper, and nothing bounds the rest."""
     _effort: int = 0
+    _steps: int = 0
     _sums: dict[tuple[str, int, frozenset[str]], Cost] = field(default_factory=dict)
     _rest: list[Decimal] = field(default_factory=list)
     _choices: list[list[str]] = field(default_factory=list)
@@ -151,7 +154,8 @@ class _Search:
             return
         name = self.names[at]
         for provider in self._choices[at]:
-            if self._effort > MOST_SUMS and self.best_cost is not None:
+            self._steps += 1
+            if (self._effort > MOST_SUMS or self._steps > MOST_STEPS) and self.best_cost is not None:
                 self.stopped = True
                 return
             group = (provider, self._home[provider, name])
