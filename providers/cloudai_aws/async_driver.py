@@ -10,13 +10,16 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cloudai.driver import Call
 from cloudai.errors import Fault
 from cloudai_aws.driver import AwsDriver
 from cloudai_aws.settings import AwsSettings
 from cloudai_aws.wire import until
+
+if TYPE_CHECKING:
+    from cloudai.capabilities import Limits
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -48,6 +51,9 @@ class AsyncAwsDriver:
     def client(self) -> Callable[[str], Any]:
         """As of the plain driver: boto3's clients, which block."""
         return self._driver.client
+
+    def limits(self, operation: str, declared: Limits) -> Limits:
+        return self._driver.limits(operation, declared)
 
     def unavailable(self) -> Mapping[str, str]:
         return self._driver.unavailable()

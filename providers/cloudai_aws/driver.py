@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cloudai.driver import (
@@ -17,6 +18,7 @@ from cloudai.driver import (
     FetchesObjects,
     Languages,
     Moderate,
+    OwnLimits,
     ReadDocument,
     ReadText,
     Synthesize,
@@ -54,6 +56,8 @@ from cloudai_aws.wire import within
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cloudai.capabilities import Limits
+
 O = TypeVar("O", bound=OptionsModel)  # noqa: E741
 
 
@@ -76,6 +80,7 @@ class AwsDriver(
     Transcribe,
     TranscribeJobs,
     FetchesObjects,
+    OwnLimits,
 ):
     """One AWS account and region."""
 
@@ -90,6 +95,12 @@ class AwsDriver(
     def client(self) -> Callable[[str], Any]:
         """`driver.client("rekognition")`: boto3's client of a service, with this backend's settings."""
         return self._clients
+
+    def limits(self, operation: str, declared: Limits) -> Limits:
+        """With a bucket Polly speaks a long text in one piece, as a task; without one it is cut into requests."""
+        if operation == "speech.synthesize" and self._storage.staging:
+            return replace(declared, max_characters=codec_polly.TASK_BILLED)
+        return declared
 
     def unavailable(self) -> Mapping[str, str]:
         """Nothing is missing on this machine once boto3 is there."""

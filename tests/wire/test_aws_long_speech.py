@@ -1,7 +1,4 @@
-"""Speech that one request of Polly does not take: a task writes it into the bucket, it is fetched, and deleted.
-
-Most are asked of the driver itself: plain text is cut into requests by the client, before a driver sees it.
-"""
+"""Speech that one request of Polly does not take: a task writes it into the bucket, it is fetched, and deleted."""
 
 from __future__ import annotations
 
@@ -71,6 +68,31 @@ def test_a_long_text_is_a_task_whose_object_is_fetched_and_deleted(server: Stric
         ("character", Decimal(len(LONG)), "neural")
     ]
     assert server.objects == {}
+
+
+def test_three_thousand_characters_are_one_request_and_one_more_is_a_task(server: StrictServer) -> None:
+    with opened(server) as client:
+        client.speech.synthesize("a" * 3_000)
+        assert server.operations() == ["SynthesizeSpeech"]
+        result = client.speech.synthesize("a" * 3_001)
+    assert server.operations()[1] == "StartSpeechSynthesisTask"
+    assert (result.duration, result.attempts) == (1.0, 1)
+    assert result.cost is not None
+    assert result.cost.amount == Decimal("0.048016")
+    assert server.objects == {}
+
+
+def test_without_a_bucket_a_long_text_is_several_requests_and_a_long_word_none(server: StrictServer) -> None:
+    with opened(server, staging_bucket=None) as client:
+        result = client.speech.synthesize(LONG)
+        sent = [each.params["Text"] for each in server.received]
+        assert len(sent) == 2
+        assert all(len(text) <= 3_000 for text in sent)
+        assert result.duration == 1.0, "two halves of a second"
+        before = server.requests
+        with pytest.raises(TooLarge, match="max_characters"):
+            client.speech.synthesize("a" * 3_001)
+        assert server.requests == before
 
 
 def test_the_marks_are_a_second_task_and_billed_too(server: StrictServer, tasks: SpeechTasks) -> None:

@@ -200,14 +200,6 @@ def test_a_page_of_a_proxy_is_no_sound(server: StrictServer, client: Client) -> 
     assert caught.value.code is ErrorCode.UNAVAILABLE
 
 
-def test_three_thousand_characters_are_sent_and_one_more_is_not(server: StrictServer, client: Client) -> None:
-    client.speech.synthesize("a" * 3000)
-    before = server.requests
-    with pytest.raises(TooLarge, match="max_characters"):
-        client.speech.synthesize("a" * 3001)
-    assert server.requests == before
-
-
 def test_voices_are_all_pages_with_their_languages(server: StrictServer, client: Client) -> None:
     result = client.speech.voices()
     assert [(each.id, each.languages, each.gender, each.engine) for each in result.voices] == [

@@ -115,6 +115,42 @@ def test_a_nose_left_of_the_eyes_middle_goes_with_a_negative_yaw(client: Client)
     assert face.pose.yaw == pytest.approx(-3.735, abs=0.001)
 
 
+def test_angles_have_the_signs_of_ours_in_an_answer_that_aws_publishes(server: StrictServer, client: Client) -> None:
+    """Celebrity A of https://docs.aws.amazon.com/rekognition/latest/dg/celebrities-video-sqs.html: the eye on the right
+    of the picture is higher and the nose is right of the middle, so the head is tilted counterclockwise and turned to
+    the person's left."""
+    server.answers["DetectFaces"] = lambda _: {
+        "FaceDetails": [
+            {
+                "BoundingBox": {
+                    "Height": 0.20555555820465088,
+                    "Left": 0.029374999925494194,
+                    "Top": 0.22333332896232605,
+                    "Width": 0.11562500149011612,
+                },
+                "Confidence": 99.89837646484375,
+                "Landmarks": [
+                    {"Type": "eyeLeft", "X": 0.06857934594154358, "Y": 0.30842265486717224},
+                    {"Type": "eyeRight", "X": 0.10396526008844376, "Y": 0.300625205039978},
+                    {"Type": "nose", "X": 0.0966852456331253, "Y": 0.34081998467445374},
+                ],
+                "Pose": {"Pitch": -0.9784082174301147, "Roll": -8.808176040649414, "Yaw": 20.28228759765625},
+                "Quality": {"Brightness": 43.312068939208984, "Sharpness": 99.80813598632812},
+            }
+        ]
+    }
+    try:
+        (face,) = client.vision.detect_faces(picture()).faces
+    finally:
+        server.answers["DetectFaces"] = lambda _: FACES
+    at = {landmark.type: landmark.point for landmark in face.landmarks}
+    assert face.pose is not None
+    assert face.pose.roll is not None
+    assert face.pose.yaw is not None
+    assert (at["left_eye"].y < at["right_eye"].y, face.pose.roll < 0) == (True, True)
+    assert (at["nose_tip"].x > (at["left_eye"].x + at["right_eye"].x) / 2, face.pose.yaw > 0) == (True, True)
+
+
 def test_every_landmark_of_the_description_has_a_neutral_name_and_sides_change() -> None:
     import aws_model
 
@@ -156,6 +192,24 @@ def test_words_belong_to_their_line(client: Client) -> None:
     corners = [(point.x, point.y) for point in line.region.polygon.points]
     assert corners == [(each["X"], each["Y"]) for each in TEXT["TextDetections"][0]["Geometry"]["Polygon"]]
     assert (result.pages[0].width, result.pages[0].height) == (480, 160)
+
+
+@pytest.mark.parametrize(("orientation", "size"), [(1, (200, 100)), (3, (200, 100)), (6, (100, 200)), (8, (100, 200))])
+def test_positions_are_of_the_upright_picture(client: Client, orientation: int, size: tuple[int, int]) -> None:
+    """Rekognition turns a JPEG by its Exif orientation first; the page is as wide as it is then."""
+    import io
+
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    buffer = io.BytesIO()
+    Image.new("RGB", (200, 100)).save(buffer, "JPEG", exif=exif)
+    (page,) = client.vision.read_text(buffer.getvalue()).pages
+    assert (page.width, page.height) == size
+    first = page.lines[0].region
+    assert first is not None
+    assert first.box.to_pixels(*size)[0] == pytest.approx(0.1 * size[0])
 
 
 def test_dense_text_is_read_by_textract_and_billed_as_its_page(server: StrictServer, client: Client) -> None:
