@@ -128,16 +128,27 @@ def proxy_for(url: str, configured: str | None) -> str | None:
 
 
 def retry_after(headers: Mapping[str, str], *, now: float | None = None) -> float | None:
-    """Seconds that `Retry-After` asks to wait: a number of seconds or a date (RFC 9110, 10.2.3); `None`: neither."""
+    """Seconds that `Retry-After` asks to wait: a number of seconds or a date (RFC 9110, 10.2.3); `None`: neither.
+
+    A date is counted from the reply's own `Date`, so that neither clock has to be right.
+    """
     value = headers.get("retry-after", "").strip()
     try:
         seconds = float(value)
     except ValueError:
-        try:
-            seconds = parsedate_to_datetime(value).timestamp() - (time.time() if now is None else now)
-        except (ValueError, TypeError, OverflowError):
+        then, today = _moment(value), _moment(headers.get("date", ""))
+        if then is None:
             return None
+        seconds = then - (now if now is not None else today if today is not None else time.time())
     return max(0.0, seconds) if seconds < float("inf") else None  # not NaN either
+
+
+def _moment(date: str) -> float | None:
+    """An HTTP date in seconds since 1970; `None`: it is none."""
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 def trusted(ca_file: object = None) -> ssl.SSLContext:

@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from cloudai.errors import ErrorCode, Fault
+from cloudai.http import retry_after
 
 _UNSENT = ("NewConnectionError", "ConnectTimeoutError", "NameResolutionError")
 _OURS = ("botocore", "boto3", "urllib3", "builtins")
@@ -68,12 +69,9 @@ def _by_family(status: str) -> str:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """`x-amz-retry-after` is in milliseconds (Smithy's retry specification), `retry-after` in seconds."""
-    for name, unit in (("x-amz-retry-after", 0.001), ("retry-after", 1.0)):
-        text = headers.get(name, "")
-        if text.isdecimal():
-            return int(text) * unit
-    return None
+    """`x-amz-retry-after` is in milliseconds (Smithy's retry specification), `retry-after` in seconds or a date."""
+    own = headers.get("x-amz-retry-after", "")
+    return int(own) / 1000 if own.isdecimal() else retry_after(headers)
 
 
 def _line(text: str) -> str:

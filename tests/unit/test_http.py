@@ -353,6 +353,13 @@ def test_retry_after_is_seconds_or_a_date() -> None:
     assert retry_after({}) is None
 
 
+@pytest.mark.parametrize("skew", [-86_400, 0, 86_400])
+def test_a_date_to_wait_for_is_counted_from_the_servers_own_clock(skew: int) -> None:
+    now = time.time() + skew
+    headers = {"retry-after": formatdate(now + 30, usegmt=True), "date": formatdate(now, usegmt=True)}
+    assert retry_after(headers) == 30.0
+
+
 def test_an_exception_of_nobodys_is_not_the_transports() -> None:
     assert transport_fault(ZeroDivisionError()) is None
 

@@ -195,7 +195,9 @@ def whole(script: Script) -> Step:
     """A script as one step."""
     if isinstance(script, Sequence):
         return Then(tuple(script))
-    return script if isinstance(script, Then | First | Cycle | Share | Flapping) else Always(script)
+    if isinstance(script, First):
+        return Then((script,))
+    return script if isinstance(script, Then | Cycle | Share | Flapping) else Always(script)
 
 
 def span(step: Step) -> float:
