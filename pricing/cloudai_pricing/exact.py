@@ -48,7 +48,7 @@ def plain(number: Decimal) -> str:
 
 def grouped(number: Decimal) -> str:
     """`1,200.5`, for people."""
-    return f"{Decimal(plain(number)):,}"
+    return f"{Decimal(plain(number)):,f}"
 
 
 def money(number: Decimal) -> str:

@@ -207,6 +207,8 @@ def parse_quantity(text: object, *, example: str = "2.4M images/month", any_name
         raise PlanError(f"{text!r} is negative")
     if amount > LARGEST:
         raise PlanError(f"{text!r} is larger than any real workload", fix="Check the number of zeros")
+    if amount and not cut(amount):
+        raise PlanError(f"{text!r} is too little to plan with", fix="Check the number of zeros")
     data = unit.startswith("gb") and _word(rest) not in (unit, f"{unit}s")
     written = f"{grouped(stated)} {rest}" if data else ""
     return Quantity(amount=cut(amount), unit=unit, period=period, written=written)

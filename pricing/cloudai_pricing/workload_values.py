@@ -69,7 +69,10 @@ def parse_months(value: object) -> int:
 
 
 def parse_text(value: object) -> str:
-    if not isinstance(value, str) or not value.strip() or len(value) > 200 or not value.isprintable():
+    odd = [sign for sign in value if not sign.isprintable()] if isinstance(value, str) else []
+    if odd and "\n" not in odd:
+        raise PlanError(f"{odd[0]!r} in a text of one line can't be seen", fix="Write it without")
+    if not isinstance(value, str) or not value.strip() or len(value) > 200 or odd:
         raise PlanError(f"{str(value)[:60]!r} is not a text of one line", fix="Put it in quotes")
     return value
 

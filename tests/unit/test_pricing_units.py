@@ -62,6 +62,7 @@ def test_a_quantity_is_read_with_its_unit_and_period(text, monthly, unit):
         ("3 imges", "Did you mean 'images'?"),
         ("3 images/fortnight", "unknown period"),
         ("10000000000000000000 images", "number of zeros"),
+        ("0.0000000001 images", "too little to plan with"),
     ],
 )
 def test_what_can_be_read_in_two_ways_is_refused(text, says):
