@@ -13,7 +13,6 @@ from cloudai.calls.cost import cost_of
 from cloudai.calls.observed import Observed, observed
 from cloudai.errors import CloudAIError, Delivery
 from cloudai.ledger import Attempt, Books, CallRecord, Outcome, Reservation, Used, micro
-from cloudai.ledger.bounds import bound_of
 from cloudai.types.results import Notice, Result
 
 if TYPE_CHECKING:
@@ -24,21 +23,15 @@ if TYPE_CHECKING:
 def hold(books: Books, job: Job, step: Step[Any], request: Model) -> Reservation:
     """The bound of one attempt. Raises `BudgetExceeded`: nothing may be sent then."""
     backend = step.chosen.backend
-    bound, usage = bound_of(
-        provider=backend.provider,
-        region=backend.region,
-        operation=job.operation,
-        request=request,
-        declared=step.chosen.declared,
-    )
+    bound = job.engine.bound(step.chosen, job.operation, request, job.provider_options(backend))
     reservation = books.reserve(
         Attempt(
             operation=job.operation,
             backend=backend.name,
             provider=backend.provider,
             region=backend.region,
-            bound=bound,
-            usage=usage,
+            bound=bound.amount,
+            usage=bound.usage,
             tag=job.options.get("tag"),
             call_id=job.key,
             attempt=job.attempts + 1,

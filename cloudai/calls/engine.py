@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
@@ -14,16 +13,17 @@ from cloudai.calls.lane import Lane, Lanes
 from cloudai.calls.result_cache import ResultCache
 from cloudai.errors import CloudAIError, ErrorCode, InvalidInput
 from cloudai.types.results import Model, Result
-from cloudai_pricing import unit_price
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
     from cloudai.calls.media import InputGuard
+    from cloudai.calls.month import MonthToDate
     from cloudai.calls.redaction import Redact
     from cloudai.calls.watching import Watcher
     from cloudai.config import Config
     from cloudai.ledger import Books
+    from cloudai.ledger.bounds import Bound
 
 R = TypeVar("R", bound=Result)
 M = TypeVar("M", bound=Model)
@@ -115,14 +115,22 @@ class Engine:
             raise InvalidInput(f"no open backend {name!r}: the routes name {known}", code=ErrorCode.NOT_FOUND)
         return self.backends[name]
 
-    def prices(self, operation: str, request: Model, candidates: Sequence[Candidate]) -> Mapping[str, float]:
-        """Backend -> what this request may cost there, in USD; infinite where that is not known."""
-        found = {}
-        for chosen in candidates:
-            backend = chosen.backend
-            price = unit_price(provider=backend.provider, operation=operation, region=backend.region)
-            found[backend.name] = math.inf if price is None else float(price.price)
-        return found
+    def bound(self, chosen: Candidate, operation: str, request: Model, options: object = None) -> Bound:
+        """The most that a request may cost at one backend."""
+        from cloudai.ledger.bounds import bound_of, bound_of_analysis
+        from cloudai.types.vision import AnalyzeRequest
+
+        backend = chosen.backend
+        if isinstance(request, AnalyzeRequest):
+            return bound_of_analysis(backend.capabilities, backend.region, request)
+        return bound_of(backend.capabilities, backend.region, operation, request, options=options)
+
+    @cached_property
+    def month(self) -> MonthToDate:
+        """What has been used this month, for the tier that `cheapest` looks at."""
+        from cloudai.calls.month import MonthToDate
+
+        return MonthToDate(self.books)
 
     def lane(self, chosen: Candidate, operation: str) -> Lane:
         """The state that calls share of this backend and operation."""

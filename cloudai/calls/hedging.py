@@ -1,4 +1,7 @@
-"""`strategy = "hedged"`: a second request when the first takes longer than 95 of 100 did; whoever answers first wins.
+"""`strategy = "hedged"`: a second request when the first takes longer than is usual; whoever answers first wins.
+
+Usual is the 95th percentile of the last answers, but no more than three medians: where stragglers are about as many as
+that percentile leaves over, it lies now among them and now among the others.
 
 The second goes to the route's next backend, or to the same one when it is alone there. It is sent only
 
@@ -23,10 +26,10 @@ if TYPE_CHECKING:
     from cloudai.calls.run import AsyncRunner, Runner
 
 USUAL: Final = 0.95
-"""The quantile of latency after which a second request is sent."""
+MEDIANS: Final = 3.0
 BUDGET: Final = 0.05
 """Hedges per call, over many calls."""
-SAVED: Final = 5.0
+SAVED: Final = 50.0
 """Hedges that calls without one save up at most."""
 
 
@@ -59,7 +62,9 @@ class HedgeBudget:
 def _delay(job: Job, step: Step[Any]) -> float | None:
     """Seconds to wait for the first answer before a second request; `None`: there is none."""
     job.engine.hedges.earn()
-    return step.turn.lane.latencies.quantile(USUAL)
+    latencies = step.turn.lane.latencies
+    median, usual = latencies.quantile(0.5), latencies.quantile(USUAL)
+    return None if median is None or usual is None else min(usual, MEDIANS * median)
 
 
 def _second(job: Job, step: Step[Any], planned: Iterator[Step[Any]]) -> Step[Any] | None:

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from cloudai.backends import Backend, Candidate
+from cloudai.backends import Backend, Candidate, Plan
 from cloudai.calls.cost import add_costs, cost_of
 from cloudai.calls.engine import CALL_KEYWORDS, CallOptions, Engine
 from cloudai.calls.fitting import prepare
@@ -22,13 +22,14 @@ from cloudai.calls.result_cache import key_of
 from cloudai.calls.split import Parts
 from cloudai.calls.strategies import in_order
 from cloudai.driver import Call
-from cloudai.errors import CloudAIError, ErrorCode, ServiceError
+from cloudai.errors import BudgetExceeded, CloudAIError, ErrorCode, ServiceError
 from cloudai.operations import TYPES
 from cloudai.types.results import Model, Notice, Result
 
 if TYPE_CHECKING:
     from cloudai.ledger import Reservation
 
+MICRO = 1_000_000
 R = TypeVar("R", bound=Result)
 M = TypeVar("M", bound=Model)
 
@@ -90,6 +91,10 @@ class Job:
             raw=self.options.get("raw", False),
             options=backend.options(self.operation, self.options.get("options")),
         )
+
+    def provider_options(self, backend: Backend) -> object:
+        """What the caller gave for this backend's provider, as given; `None`: nothing."""
+        return (self.options.get("options") or {}).get(backend.provider)
 
     def failed(self, backend: Backend, error: CloudAIError, *, unsent: bool = False) -> None:
         """Notes a failure, or raises it when no other backend may cure it. `unsent`: the input did not fit here."""
@@ -234,6 +239,7 @@ def steps(job: Job, request: M, *, skip: str | None = None) -> Iterator[Step[M]]
         left = 1 if alone else sum(job.engine.lane(one, job.operation).open_now for one in candidates[index + 1 :]) + 1
         try:
             made, notices = prepare(job, chosen, request)
+            _affordable(job, plan, chosen, request)
             if not alone and not lane.breaker.enter():
                 raise _left_alone(lane)
         except CloudAIError as error:
@@ -251,6 +257,18 @@ def steps(job: Job, request: M, *, skip: str | None = None) -> Iterator[Step[M]]
         job.turns.append(mine)
         one = len(made.requests) == 1 and not made.notices
         yield Step(chosen=chosen, request=made.requests[0], notices=notices, turn=mine, parts=None if one else made)
+
+
+def _affordable(job: Job, plan: Plan, chosen: Candidate, request: Model) -> None:
+    """Raises `BudgetExceeded` where the call may cost more than its route allows, or nobody knows what."""
+    most = plan.route.max_cost if plan.route is not None else None
+    if most is None:
+        return
+    bound = job.engine.bound(chosen, job.operation, request, job.provider_options(chosen.backend))
+    if bound.amount is None:
+        raise BudgetExceeded(f"not sent: max_cost is {most} USD, and what it costs is not known: {bound.reason}")
+    if bound.amount > most * MICRO:
+        raise BudgetExceeded(f"not sent: it may cost {bound.amount / MICRO:.6f} USD, and max_cost is {most} USD")
 
 
 def _left_alone(lane: Lane) -> ServiceError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 KEPT = 200
@@ -32,4 +33,4 @@ class Latencies:
         if not self._sorted or self._count - self._sorted_at >= FRESH:
             self._sorted_at = self._count
             self._sorted = sorted(self._seconds.copy())
-        return self._sorted[min(len(self._sorted) - 1, int(share * len(self._sorted)))]
+        return self._sorted[max(0, math.ceil(share * len(self._sorted)) - 1)]

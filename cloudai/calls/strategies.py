@@ -60,9 +60,22 @@ def _score(weight: float, draw: float) -> float:
 
 
 def _cheapest(route: Route, candidates: Sequence[Candidate], job: Job, request: Model) -> Sequence[Candidate]:
-    """By what this request may cost; a price that is not known comes last. The order of the route settles ties."""
-    costs = job.engine.prices(job.operation, request, candidates)
+    """By what this request may cost at this month's tier; unknown comes last. The route's order settles ties."""
+    costs = {chosen.backend.name: _cost(chosen, job, request) for chosen in candidates}
     return sorted(candidates, key=lambda chosen: costs[chosen.backend.name])
+
+
+def _cost(chosen: Candidate, job: Job, request: Model) -> float:
+    """Micro-USD; infinite where a price is not known."""
+    from cloudai_pricing.callcost import tier_ratio
+
+    bound = job.engine.bound(chosen, job.operation, request).amount
+    if not bound:
+        return math.inf if bound is None else 0.0
+    backend = chosen.backend
+    used = job.engine.month.used(backend.name)
+    ratio = tier_ratio(provider=backend.provider, operation=job.operation, region=backend.region, used=used)
+    return math.inf if ratio is None else float(bound * ratio)
 
 
 def _fastest(route: Route, candidates: Sequence[Candidate], job: Job, request: Model) -> Sequence[Candidate]:

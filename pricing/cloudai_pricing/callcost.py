@@ -6,6 +6,7 @@ of a request are applied. An unknown price is `amount=None` with the reason; it 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -16,7 +17,7 @@ from cloudai_pricing.exact import ONE, PRICE_PLACES, ZERO, cut
 from cloudai_pricing.operations import operations
 from cloudai_pricing.regions import GLOBAL, region_of
 from cloudai_pricing.selection import Catalog, Unpriced, Wanted, select
-from cloudai_pricing.tiers import billed_of
+from cloudai_pricing.tiers import billed_of, next_price
 from cloudai_pricing.units import UNITS, convertible, factor
 
 
@@ -116,6 +117,34 @@ def unit_price(
                 confidence=price.confidence,
             )
     return None
+
+
+def tier_ratio(*, provider: str, operation: str, region: str | None, used: Mapping[str, Decimal]) -> Decimal | None:
+    """What the next unit costs, over what the first one did; `used`: units of each operation so far this month.
+
+    Operations of one tier pool count together. None: no price is known, or none above that volume.
+    """
+    mine = _plain(provider, operation, region)
+    if mine is None:
+        return None
+    total = ZERO
+    for name, quantity in used.items():
+        other = _plain(provider, name, region)
+        if other is not None and other.counter == mine.counter:
+            total += quantity * factor(operations()[name].unit)
+    now, _ = next_price(mine, total)
+    if now is None:
+        return None
+    return now / mine.first_price if mine.first_price else ONE
+
+
+def _plain(provider: str, operation: str, region: str | None) -> Price | None:
+    """The entry that a call without features is billed by."""
+    known = operations().get(operation)
+    if known is None or known.free:
+        return None
+    charges = _rate(provider, operation, region, known.unit, (), None).charges
+    return charges[0][0] if charges else None
 
 
 def _rate(
