@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from cloudai.driver import Call
 from cloudai.errors import Fault
-from cloudai.http import AsyncTransport, OutOfTime
+from cloudai.http import AsyncTransport, OutOfTime, WireReply, WireRequest
 from cloudai.types import speech as s
 from cloudai.types import translation as t
 from cloudai.types import vision as v
@@ -26,7 +26,7 @@ from cloudai_gcp import (
 )
 from cloudai_gcp.auth import Auth
 from cloudai_gcp.driver import speech_options, vision_model
-from cloudai_gcp.errors import GoogleError, fault_of
+from cloudai_gcp.errors import GoogleError, fault_of, note_host
 from cloudai_gcp.sending import answer_of, limits_of, request_of, target_of, unavailable
 from cloudai_gcp.settings import GcpSettings
 from cloudai_gcp.wire import Answer, Plan, Target, Wire
@@ -196,7 +196,7 @@ class AsyncGcpDriver:
 
     async def _put(self, uri: str, audio: Media, ends: float) -> None:
         request = staging.upload(uri, audio, await self._headers(), self.settings.endpoint_url)
-        staging.stored(await self._transport.send(request, timeout=_left(ends)), self._auth)
+        staging.stored(await self._exchange(request, ends), self._auth, request.url)
 
     async def _unstage(self, job: s.JobRef) -> None:
         if (uri := staging.staged(job)) is not None:
@@ -220,11 +220,14 @@ class AsyncGcpDriver:
 
     async def _send(self, wire: Wire, ends: float) -> Answer:
         request = request_of(wire, await self._headers(), self.settings.endpoint_url)
-        return answer_of(await self._transport.send(request, timeout=_left(ends)), self._auth)
+        return answer_of(await self._exchange(request, ends), self._auth, request.url)
 
-
-def _left(ends: float) -> float:
-    left = ends - time.monotonic()
-    if left <= 0:
-        raise OutOfTime
-    return left
+    async def _exchange(self, request: WireRequest, ends: float) -> WireReply:
+        left = ends - time.monotonic()
+        if left <= 0:
+            raise OutOfTime
+        try:
+            return await self._transport.send(request, timeout=left)
+        except Exception as error:
+            note_host(error, request.url)
+            raise

@@ -28,7 +28,7 @@ from cloudai.driver import (
     Voices,
 )
 from cloudai.errors import Fault
-from cloudai.http import OutOfTime, Transport
+from cloudai.http import OutOfTime, Transport, WireReply, WireRequest
 from cloudai.types import speech as s
 from cloudai.types import translation as t
 from cloudai.types import vision as v
@@ -44,7 +44,7 @@ from cloudai_gcp import (
     staging,
 )
 from cloudai_gcp.auth import Auth
-from cloudai_gcp.errors import GoogleError, fault_of
+from cloudai_gcp.errors import GoogleError, fault_of, note_host
 from cloudai_gcp.sending import answer_of, limits_of, request_of, target_of, unavailable
 from cloudai_gcp.settings import GcpSettings, TranscribeOptions, VisionOptions
 from cloudai_gcp.wire import Answer, Plan, Target, Wire
@@ -236,7 +236,7 @@ class GcpDriver(
 
     def _put(self, uri: str, audio: Media, ends: float) -> None:
         request = staging.upload(uri, audio, self._auth.headers(), self.settings.endpoint_url)
-        staging.stored(self._transport.send(request, timeout=_left(ends)), self._auth)
+        staging.stored(self._exchange(request, ends), self._auth, request.url)
 
     def _unstage(self, job: s.JobRef) -> None:
         if (uri := staging.staged(job)) is not None:
@@ -257,14 +257,17 @@ class GcpDriver(
 
     def _send(self, wire: Wire, ends: float) -> Answer:
         request = request_of(wire, self._auth.headers(), self.settings.endpoint_url)
-        return answer_of(self._transport.send(request, timeout=_left(ends)), self._auth)
+        return answer_of(self._exchange(request, ends), self._auth, request.url)
 
-
-def _left(ends: float) -> float:
-    left = ends - time.monotonic()
-    if left <= 0:
-        raise OutOfTime
-    return left
+    def _exchange(self, request: WireRequest, ends: float) -> WireReply:
+        left = ends - time.monotonic()
+        if left <= 0:
+            raise OutOfTime
+        try:
+            return self._transport.send(request, timeout=left)
+        except Exception as error:
+            note_host(error, request.url)
+            raise
 
 
 def vision_model(call: Call) -> str | None:

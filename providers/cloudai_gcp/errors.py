@@ -10,6 +10,8 @@ https://github.com/googleapis/googleapis/blob/master/google/api/error_reason.pro
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
+from urllib.parse import urlsplit
 
 from cloudai.errors import ErrorCode, Fault
 from cloudai.http import WireReply, retry_after, transport_fault
@@ -92,6 +94,25 @@ LEGACY: Mapping[str, ErrorCode] = {
 }
 """`error.errors[].reason` of Translation v2: https://cloud.google.com/apis/design/errors#http_mapping (legacy form)."""
 
+REMEDIES: Mapping[str, str] = {
+    "SERVICE_DISABLED": "enable it for the project: gcloud services enable {service}",
+    "BILLING_DISABLED": "enable billing for the project in the console",
+    "API_KEY_INVALID": "check api_key of the backend",
+    "API_KEY_SERVICE_BLOCKED": "allow {service} in the key's API restrictions",
+    "IAM_PERMISSION_DENIED": "grant the identity {permission}",
+    "USER_PROJECT_DENIED": "grant the identity serviceusage.services.use on quota_project, or leave quota_project out",
+    "ACCESS_TOKEN_SCOPE_INSUFFICIENT": "the credentials need the scope https://www.googleapis.com/auth/cloud-platform",
+    "LOCATION_POLICY_VIOLATED": "set a location that the organization's policy allows",
+}
+"""`ErrorInfo.reason` -> what to do; `{service}` and `{permission}` are its metadata."""
+REMEDY_OF: Mapping[ErrorCode, str] = {
+    ErrorCode.UNAUTHENTICATED: "run `gcloud auth application-default login`, or check credentials_file or api_key",
+    ErrorCode.PERMISSION_DENIED: "check the identity's roles, and that the service is enabled for the project",
+    ErrorCode.QUOTA_EXHAUSTED: "ask for more under Quotas in the console, or route to another backend",
+    ErrorCode.RATE_LIMITED: "send less at once, or ask for more under Quotas in the console",
+}
+"""Where the reason says nothing."""
+
 _DAILY = ("PerDay", "/d/")
 """How a quota over a day is named in `quota_limit`, `quota_unit` and `quotaId`: waiting a moment does not cure it."""
 
@@ -110,18 +131,19 @@ class GoogleError(Exception):
         """`ErrorInfo.reason`, or `error.status`."""
 
 
-def error_of(reply: WireReply, secrets: Collection[str] = ()) -> GoogleError:
+def error_of(reply: WireReply, secrets: Collection[str] = (), *, host: str = "Google") -> GoogleError:
     """The error that a reply with a status of 300 or more is. `secrets` are taken out of its message."""
     wait, request_id = retry_after(reply.headers), reply.headers.get("x-request-id")
     try:
         error = JsonNode.parse(reply.body).at("error")
         if not isinstance(error.value, dict):
             raise Malformed("no error object")
-        return _described(error, reply.status, wait, request_id, secrets)
+        return _described(error, reply.status, wait, request_id, secrets, host)
     except Malformed:
         code = HTTP.get(reply.status, ErrorCode.INTERNAL)
         kind = reply.headers.get("content-type", "no content type").partition(";")[0]
-        text = f"HTTP {reply.status} without Google's error form ({_clean(kind, secrets)}); is endpoint_url right?"
+        text = f"{host}: HTTP {reply.status} without Google's error form ({_clean(kind, secrets)})\n"
+        text += REMEDY_OF.get(code, "is endpoint_url right, or a proxy between?")
         return GoogleError(Fault(code=code, message=text, retry_after=wait, request_id=request_id), status=reply.status)
 
 
@@ -136,7 +158,7 @@ def error_of_status(status: JsonNode, secrets: Collection[str] = (), *, final: b
 
 
 def _described(
-    error: JsonNode, http: int, wait: float | None, request_id: str | None, secrets: Collection[str]
+    error: JsonNode, http: int, wait: float | None, request_id: str | None, secrets: Collection[str], host: str
 ) -> GoogleError:
     status = error.text("status")
     first = STATUS.get(status) or HTTP.get(http, ErrorCode.INTERNAL)
@@ -145,7 +167,8 @@ def _described(
     code, reason, asked, id_in_details = _read(error, first)
     fault = Fault(
         code=code,
-        message=f"{_clean(error.text('message') or f'HTTP {http}', secrets)} ({reason or status or http})",
+        message=f"{host}: {_clean(error.text('message') or f'HTTP {http}', secrets)} ({reason or status or http})"
+        + _remedy(error, code, reason, secrets),
         retry_after=asked if asked is not None else wait,
         request_id=id_in_details or request_id,
     )
@@ -173,6 +196,16 @@ def _read(error: JsonNode, code: ErrorCode) -> tuple[ErrorCode, str, float | Non
     return code, reason, wait, request_id
 
 
+def _remedy(error: JsonNode, code: ErrorCode, reason: str, secrets: Collection[str]) -> str:
+    """A second line: what to do. Empty where Google's own words have to do."""
+    said = {"service": "the service", "permission": "the permission"}
+    for detail in error.items("details"):
+        known = dict(detail.at("metadata").members()) if detail.at("metadata") else {}
+        said |= {name: _clean(str(known[name].value), secrets) for name in said if name in known}
+    text = REMEDIES.get(reason) or REMEDY_OF.get(code)
+    return f"\n{text.format(**said)}" if text else ""
+
+
 def _clean(message: str, secrets: Collection[str]) -> str:
     for secret in secrets:
         if secret:
@@ -187,7 +220,22 @@ def fault_of(error: Exception) -> Fault | None:
         return error.fault
     if isinstance(error, Malformed):
         return Fault(code=ErrorCode.INTERNAL, message=f"the answer is not what Google describes: {error}")
-    return _auth_fault(error) or transport_fault(error)
+    return _auth_fault(error) or _placed(transport_fault(error), error)
+
+
+_ASKED = "asked: "
+
+
+def note_host(error: Exception, url: str) -> None:
+    """Which host did not answer: the libraries' exceptions don't say, or say too much."""
+    error.add_note(f"{_ASKED}{urlsplit(url).netloc.rpartition('@')[2]}")
+
+
+def _placed(fault: Fault | None, error: Exception) -> Fault | None:
+    host = next((note for note in getattr(error, "__notes__", ()) if note.startswith(_ASKED)), None)
+    if fault is None or host is None:
+        return fault
+    return replace(fault, message=f"{host.removeprefix(_ASKED)}: {fault.message}")
 
 
 def _auth_fault(error: Exception) -> Fault | None:

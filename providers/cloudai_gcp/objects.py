@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from cloudai.errors import InvalidInput, ServiceError, TooLarge
 from cloudai.http import ReplyTooLarge, Transport, WireRequest
@@ -43,7 +43,7 @@ def fetch(uri: str, *, max_bytes: int, timeout: float, auth: Auth, transport: Tr
         request = object_request(uri, auth.headers(), endpoint)
         reply = transport.send(request, timeout=timeout, max_bytes=max_bytes)
         if reply.status != 200:
-            raise error_of(reply, auth.secrets)
+            raise error_of(reply, auth.secrets, host=urlsplit(request.url).netloc)
     except ReplyTooLarge as error:
         raise TooLarge(f"the object has more than {max_bytes:,} bytes, the bound on inputs (max_bytes)") from error
     except Exception as error:

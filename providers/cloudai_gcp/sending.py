@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from cloudai.errors import ErrorCode, Fault
 from cloudai.http import WireReply, WireRequest
@@ -69,14 +69,15 @@ def request_of(wire: Wire, headers: Mapping[str, str], endpoint: str | None) -> 
     )
 
 
-def answer_of(reply: WireReply, auth: Auth) -> Answer:
+def answer_of(reply: WireReply, auth: Auth, url: str) -> Answer:
     """A reply's JSON. Raises `GoogleError` for an error, and for a 200 that is not Google's."""
     if not 200 <= reply.status < 300:
-        raise error_of(reply, auth.secrets)
+        raise error_of(reply, auth.secrets, host=urlsplit(url).netloc)
     try:
         node = JsonNode.parse(reply.body)
     except Malformed as error:
         kind = reply.headers.get("content-type", "no content type").partition(";")[0]
-        text = f"HTTP {reply.status} with what is no JSON object ({kind}); is endpoint_url right, or a proxy between?"
+        text = f"{urlsplit(url).netloc}: HTTP {reply.status} with what is no JSON object ({kind})\n"
+        text += "is endpoint_url right, or a proxy between?"
         raise GoogleError(Fault(code=ErrorCode.INTERNAL, message=text), status=reply.status) from error
     return Answer(json=node, request_id=reply.headers.get("x-request-id"))

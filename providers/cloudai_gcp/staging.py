@@ -10,7 +10,7 @@ import logging
 import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from cloudai.driver import Call
 from cloudai.errors import InvalidInput
@@ -61,10 +61,10 @@ def removal(uri: str, headers: Mapping[str, str], endpoint: str | None) -> WireR
     return WireRequest(method="DELETE", url=f"{base_of(endpoint)}{path}", headers=headers)
 
 
-def stored(reply: WireReply, auth: Auth) -> None:
+def stored(reply: WireReply, auth: Auth, url: str) -> None:
     """Raises `GoogleError` for an upload that was refused."""
     if not 200 <= reply.status < 300:
-        raise error_of(reply, auth.secrets)
+        raise error_of(reply, auth.secrets, host=urlsplit(url).netloc)
 
 
 def log_left(uri: str, reason: str) -> None:

@@ -18,8 +18,9 @@ from gcp_server import KEY, PROJECT, Broken, Failure, GoogleServer, google
 
 from cloudai.errors import CloudAIError, ErrorCode
 from cloudai.http import WireReply
-from cloudai.testing.samples import picture
+from cloudai.testing.samples import SAMPLES, Sample, picture
 from cloudai_gcp.errors import HTTP, LEGACY, NUMBERS, REASONS, STATUS, error_of
+from cloudai_gcp.provider import GcpProvider
 
 both = pytest.mark.parametrize("kind", ["sync", "async"])
 
@@ -35,6 +36,14 @@ def failed(kind: str, server: GoogleServer, tmp_path: Path, **policy: Any) -> Cl
     return caught.value
 
 
+OWN_SAMPLES = {
+    "speech.synthesize": Sample(
+        service="speech", verb="synthesize", first="Hello.", arguments={"voice": "en-US-Neural2-A"}
+    ),
+    "translation.translate_document": Sample(
+        service="translation", verb="translate_document", first=b"%PDF-1.4\n%%EOF", arguments={"target": "es"}
+    ),
+}
 CASES = [
     (Failure(status=429, code="RESOURCE_EXHAUSTED"), ErrorCode.RATE_LIMITED, True),
     (Failure(status=500, code="INTERNAL"), ErrorCode.INTERNAL, False),
@@ -145,10 +154,96 @@ def test_a_passing_failure_is_cured_by_the_policys_retry(kind: str, tmp_path: Pa
         (Failure(status=503, code="UNAVAILABLE"), None),
     ],
 )  # fmt: skip
-def test_what_google_asks_to_wait_is_told(fault: Failure, wait: float | None, tmp_path: Path) -> None:
+@both
+def test_what_google_asks_to_wait_is_told(kind: str, fault: Failure, wait: float | None, tmp_path: Path) -> None:
     with google(ANSWERS) as server:
         server.faults.append(fault)
-        assert failed("sync", server, tmp_path).retry_after == wait
+        assert failed(kind, server, tmp_path).retry_after == wait
+
+
+@both
+def test_what_google_asks_to_wait_is_waited(kind: str, tmp_path: Path) -> None:
+    busy = Failure(
+        status=429,
+        code="RESOURCE_EXHAUSTED",
+        headers={"Retry-After": "60"},
+        details=(detail("RetryInfo", retryDelay="0.3s"),),
+    )
+    with google(ANSWERS) as server:
+        server.faults.append(busy)
+        made = config(settings(server, tmp_path), max_attempts=2)
+        result = ask(kind, made, "vision", "detect_labels", picture())
+        assert (result.attempts, server.arrived) == (2, 2)
+        assert result.latency >= 0.3
+
+
+OPERATIONS = sorted(set(GcpProvider().implements) & set(SAMPLES))
+
+
+@both
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (Failure(status=429, code="RESOURCE_EXHAUSTED", headers={"Retry-After": "7"}), ErrorCode.RATE_LIMITED),
+        (Broken(kind="truncated"), ErrorCode.INTERNAL),
+        (Broken(kind="reset after headers"), ErrorCode.UNAVAILABLE),
+    ],
+    ids=["429", "truncated", "reset"],
+)
+def test_every_operation_says_what_went_wrong(
+    kind: str, operation: str, fault: Failure | Broken, code: ErrorCode, tmp_path: Path
+) -> None:
+    sample = {**SAMPLES, **OWN_SAMPLES}[operation]
+    first = sample.first() if callable(sample.first) else sample.first
+    with google(ANSWERS) as server:
+        server.faults.append(fault)
+        made = config(settings(server, tmp_path))
+        given = () if first is None else (first,)
+        with pytest.raises(CloudAIError) as caught:
+            ask(kind, made, sample.service, sample.verb, *given, **sample.arguments)
+        error = caught.value
+        assert (error.code, error.operation, server.arrived) == (code, operation, 1)
+        assert server.url.removeprefix("http://") in error.message, "the host is named"
+
+
+@pytest.mark.parametrize(
+    ("fault", "remedy"),
+    [
+        (
+            Failure(status=403, code="PERMISSION_DENIED", details=(
+                detail("ErrorInfo", reason="SERVICE_DISABLED", metadata={"service": "vision.googleapis.com"}),
+            )),
+            "gcloud services enable vision.googleapis.com",
+        ),
+        (
+            Failure(status=403, code="PERMISSION_DENIED", details=(
+                detail("ErrorInfo", reason="IAM_PERMISSION_DENIED", metadata={"permission": "cloudtranslate.x"}),
+            )),
+            "grant the identity cloudtranslate.x",
+        ),
+        (Failure(status=403, code="PERMISSION_DENIED"), "check the identity's roles"),
+        (Failure(status=401, code="UNAUTHENTICATED"), "gcloud auth application-default login"),
+        (Failure(status=429, code="RESOURCE_EXHAUSTED"), "under Quotas in the console"),
+        (Broken(kind="no json"), "endpoint_url"),
+    ],
+)  # fmt: skip
+def test_an_error_says_what_to_do_on_its_second_line(fault: Failure | Broken, remedy: str, tmp_path: Path) -> None:
+    with google(ANSWERS) as server:
+        server.faults.append(fault)
+        lines = failed("sync", server, tmp_path).message.splitlines()
+        assert len(lines) == 2
+        assert lines[0].startswith(server.url.removeprefix("http://"))
+        assert remedy in lines[1]
+
+
+@both
+def test_a_host_that_is_not_there_is_named(kind: str, tmp_path: Path) -> None:
+    with google(ANSWERS) as server:
+        values = settings(server, tmp_path)
+    with pytest.raises(CloudAIError, match=r"127\.0\.0\.1:\d+: no connection") as caught:
+        ask(kind, config(values), "vision", "detect_labels", picture())
+    assert caught.value.code is ErrorCode.UNAVAILABLE
 
 
 def test_the_request_id_of_an_error_is_told(tmp_path: Path) -> None:
