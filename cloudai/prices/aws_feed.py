@@ -22,8 +22,7 @@ from cloudai.prices.reading import Malformed, day, items, number, parse, table, 
 from cloudai.prices.transport import Transport
 from cloudai_pricing.book import Book
 from cloudai_pricing.entries import Tier
-from cloudai_pricing.errors import PlanError
-from cloudai_pricing.regions import GLOBAL, region_of
+from cloudai_pricing.regions import GLOBAL, own_regions
 
 BASE = "https://pricing.us-east-1.amazonaws.com"
 INDEX = "/offers/v1.0/aws/index.json"
@@ -73,7 +72,7 @@ def _service(
         files = {
             region: transport.follow(text(table(entry, region), "currentVersionUrl"), address)
             for region, entry in regions.items()
-            if (region in wanted if wanted is not None else _known(region))
+            if region in (own_regions("aws") if wanted is None else wanted)
         }
     for region, file in files.items():
         document = transport.get(file)
@@ -81,13 +80,6 @@ def _service(
         with transport.reading(file):
             found = offer_file(document, region=region, source=file, as_of=as_of, today=today)
         yield from found
-
-
-def _known(region: str) -> bool:
-    try:
-        return region_of(region, "aws") == region
-    except PlanError:
-        return False
 
 
 # Shapes

@@ -14,8 +14,7 @@ from cloudai.prices.entry import Found, Remark, entry
 from cloudai.prices.feed import FeedPrice
 from cloudai.prices.mapping import Meters
 from cloudai_pricing.entries import Row
-from cloudai_pricing.errors import PlanError
-from cloudai_pricing.regions import GLOBAL, region_of
+from cloudai_pricing.regions import GLOBAL, own_regions
 
 Sku = tuple[str, str, str]
 """Provider, service, SKU."""
@@ -104,12 +103,7 @@ def _wanted(price: FeedPrice, regions: frozenset[str] | None) -> bool:
     """A region that was asked for; else one that the planner knows (government clouds it does not)."""
     if price.region == GLOBAL:
         return True
-    if regions is not None:
-        return price.region in regions
-    try:
-        return region_of(price.region, price.provider) == price.region
-    except PlanError:
-        return False
+    return price.region in (own_regions(price.provider) if regions is None else regions)
 
 
 def _entry(sku: Sku, region: str, group: Sequence[Found], known: Sequence[Row]) -> Row | Remark:

@@ -32,6 +32,11 @@ def neutral_regions() -> tuple[str, ...]:
     return tuple(_tables()[0])
 
 
+def own_regions(provider: str) -> frozenset[str]:
+    """All regions that a provider lists itself; none for a provider that the table lacks."""
+    return _tables()[1].get(provider, frozenset())
+
+
 def region_of(name: str, provider: str, known: Mapping[str, tuple[str, ...]] | None = None) -> str | None:
     """The provider's region for a neutral name or for a region of its own; None: it is another provider's.
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from importlib import resources
 
+import botocore.session
 import pytest
 
 from cloudai.cli import main
 from cloudai_pricing import PlanError
-from cloudai_pricing.regions import area_of, neighbours, neutral_regions, region_of
+from cloudai_pricing.regions import area_of, neighbours, neutral_regions, own_regions, region_of
 
 SHEET = ["vision.read_document=3k pages", "storage=3 TB", "translation.translate=1M characters"]
 
@@ -78,3 +80,35 @@ def test_every_region_in_the_table_is_in_some_part_of_the_world():
 def test_a_mix_of_nothing_priced_is_unknown_and_no_zero(capsys):
     assert main(["estimate", "vision.read_document=3k pages", "--region", "mexico", "--exclude", "gcp"]) == 4
     assert "Least mix: unknown" in capsys.readouterr().out
+
+
+# The table against the providers' own lists
+
+ABSENT = {("ireland", "gcp"), ("uae", "gcp")}
+"""Countries in which a provider has no region."""
+
+
+def test_every_neutral_region_is_one_of_each_provider_where_the_provider_is_there():
+    pairs = {(neutral, provider) for neutral in neutral_regions() for provider in ("aws", "azure", "gcp")}
+    assert {(neutral, provider) for neutral, provider in pairs if region_of(neutral, provider) is None} == ABSENT
+    assert {"us", "eu", "asia"} <= set(neutral_regions())
+
+
+def test_the_regions_of_aws_are_those_of_botocore():
+    session = botocore.session.get_session()
+    named = {
+        region
+        for partition in ("aws", "aws-us-gov")
+        for region in session.get_available_regions("ec2", partition_name=partition)
+    }
+    assert own_regions("aws") == named
+
+
+def test_the_regions_of_google_are_locations_of_its_endpoints():
+    documents = resources.files("googleapiclient").joinpath("discovery_cache", "documents")
+    named = set()
+    for service in ("aiplatform.v1.json", "storage.v1.json", "run.v2.json", "logging.v2.json"):
+        document = json.loads(documents.joinpath(service).read_text(encoding="utf-8"))
+        named |= {endpoint["location"] for endpoint in document.get("endpoints", ())}
+    assert len(named) > 40
+    assert own_regions("gcp") <= named
