@@ -320,7 +320,7 @@ def _report(args: argparse.Namespace, result: Estimate, over: str | None) -> Non
 
         if args.junit:
             _write(junit(result, over), args.junit)
-        summarise(result)
+        summarise(result, over)
 
 
 def _say(text: str) -> None:

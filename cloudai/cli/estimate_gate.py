@@ -32,12 +32,16 @@ def _case(group: str, name: str, wrong: str | None, kind: str) -> str:
     return f"{start}><failure type={quoteattr(kind)}>{escape(wrong)}</failure></testcase>"
 
 
-def summarise(estimate: Estimate) -> None:
-    """Adds the Markdown form to the job's page, where GitHub says there is one. Failing to is no failure."""
+def summarise(estimate: Estimate, over: str | None) -> None:
+    """Adds the Markdown form to the job's page, where GitHub says there is one, below why the budget is not kept.
+
+    Failing to is no failure.
+    """
     path = os.environ.get(SUMMARY)
     if path:
         try:
             with Path(path).open("a", encoding="utf-8") as file:
+                file.write(f"> **{over}**\n\n" if over is not None else "")
                 file.write(to_markdown(estimate))
         except OSError:
             return

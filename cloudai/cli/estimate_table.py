@@ -77,6 +77,8 @@ def _parts(estimate: Estimate, diff: Diff | None, room: int, *, explain: bool) -
     for option in estimate.options:
         for gap in words.gaps(option):
             yield Text.assemble((">= ", "yellow"), f"{option.provider}: {gap}")
+        for reason in words.left_out(option):
+            yield Text(f"not in the mix: {option.provider}: {reason}")
     if diff is not None:
         yield from (Text(line, style=_SIGNS.get(line.strip()[:2], "")) for line in to_lines(diff))
     if explain:

@@ -61,6 +61,14 @@ class Month:
         """Free units used up."""
 
 
+class Next(NamedTuple):
+    """What one more billed unit would cost in a month; at which unit of the base price that changes, and how far on."""
+
+    price: Decimal | None = None
+    at: Decimal | None = None
+    left: Decimal | None = None
+
+
 class Bill:
     """What one plan comes to over all months. Lists have one number per month."""
 
@@ -74,8 +82,7 @@ class Bill:
         """The most billed units of a month, in any case, for which no price is known."""
         self.shared = shared
         """Other lines that count on the same ladder."""
-        self.marginal: Decimal | None = None
-        self.next_at: Decimal | None = None
+        self.next = Next()
         self.ends: tuple[Month, ...] = ()
         """The likely case of each month; one object where nothing changed."""
 
@@ -103,7 +110,7 @@ def bill(plans: Sequence[Plan], months: int, free_tier: FreeTier, *, likely_only
         if not ranged:
             one.low = one.high = one.likely
         one.ends = tuple(likely)
-        one.marginal, one.next_at = _next(by_name[name], likely[-1], months, free_tier)
+        one.next = _next(by_name[name], likely[-1], months, free_tier)
     return bills
 
 
@@ -188,10 +195,9 @@ def _sharers(plan: Plan, plans: Sequence[Plan]) -> frozenset[str]:
     )
 
 
-def _next(plan: Plan, state: Month, month: int, free_tier: FreeTier) -> tuple[Decimal | None, Decimal | None]:
-    """What one more billed unit would cost in a month, and at which unit of the base price that changes."""
+def _next(plan: Plan, state: Month, month: int, free_tier: FreeTier) -> Next:
     base = plan.charges[0].price
-    marginal, next_at = ZERO, None
+    marginal, next_at, left_to_it = ZERO, None, None
     for number, charge in enumerate(plan.charges):
         price = charge.price
         position = state.positions.get(price.counter, ZERO)
@@ -199,9 +205,9 @@ def _next(plan: Plan, state: Month, month: int, free_tier: FreeTier) -> tuple[De
         left = allowance(price, month, free_tier) - state.used.get(price.free_counter, ZERO)
         if left > ZERO:
             each, tier_end = ZERO, cut((position + left) / factor(price.unit))
-        if number == 0:
-            next_at = tier_end
+        if number == 0 and tier_end is not None:
+            next_at, left_to_it = tier_end, tier_end - cut(position / factor(price.unit))
         if each is None:
-            return None, next_at
+            return Next(None, next_at, left_to_it)
         marginal += cut(each * charge.factor * factor(base.unit) / factor(price.unit), PRICE_PLACES)
-    return marginal, next_at
+    return Next(marginal, next_at, left_to_it)

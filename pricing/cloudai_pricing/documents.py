@@ -21,7 +21,7 @@ def to_markdown(estimate: Estimate, *, diff: Diff | None = None, explain: bool =
         parts.append(f"**Least mix: {_md(mix[0])}** ({_md(mix[1])})")
     for heading, columns, lines in _tables(estimate):
         parts += [f"**{_md(heading)}**", md_table(columns, lines, left=1)]
-    if gaps := "\n".join(f"- `>=` {_md(gap)}" for gap in _gaps(estimate)):
+    if gaps := "\n".join(f"- {_md(gap)}" for gap in _gaps(estimate)):
         parts.append(gaps)
     if diff is not None:
         parts.append(diff_words.to_markdown(diff))
@@ -30,7 +30,7 @@ def to_markdown(estimate: Estimate, *, diff: Diff | None = None, explain: bool =
             parts.append(f"#### {_md(f'{option.provider} {option.region}: {line.name}')}")
             if line.slices:
                 parts.append(md_table(_SLICE_HEAD, [_slice(piece) for piece in line.slices], left=1))
-            parts.extend(f"- {_md(note)}" for note in line.notes)
+            parts.append("\n".join(f"- {_md(remark)}" for remark in _remarks(line)))
     assumed = "\n".join(f"- {_md(text)}" for text in estimate.assumptions)
     parts.append(f"<details><summary>Assumed</summary>\n\n{assumed}\n\n</details>")
     return "\n\n".join(parts) + "\n"
@@ -44,14 +44,14 @@ def to_html(estimate: Estimate, *, diff: Diff | None = None) -> str:
         parts.append(f"<p><strong>Least mix: {escape(mix[0])}</strong> ({escape(mix[1])})</p>")
     for heading, columns, lines in _tables(estimate):
         parts += [f"<h2>{escape(heading)}</h2>", _html_table(columns, lines)]
-    parts.append(_html_list([f">= {gap}" for gap in _gaps(estimate)]))
+    parts.append(_html_list(list(_gaps(estimate))))
     if diff is not None:
         parts.append(f"<pre>{escape(chr(10).join(diff_words.to_lines(diff)))}</pre>")
     for option, line in _lines(estimate):
         parts.append(f"<h2>{escape(f'{option.provider} {option.region}: {line.name}')}</h2>")
         if line.slices:
             parts.append(_html_table(_SLICE_HEAD, [_slice(piece) for piece in line.slices]))
-        parts.append(_html_list(line.notes))
+        parts.append(_html_list(_remarks(line)))
     parts += ["<h2>Assumed</h2>", _html_list(estimate.assumptions)]
     return _PAGE.format(title=escape(estimate.name), body="\n".join(part for part in parts if part))
 
@@ -99,7 +99,15 @@ def _mix(estimate: Estimate) -> tuple[str, str] | None:
 
 
 def _gaps(estimate: Estimate) -> Iterator[str]:
-    return (f"{option.provider}: {gap}" for option in estimate.options for gap in words.gaps(option))
+    """What is not known, and what is out of the mix, each with its reason."""
+    for option in estimate.options:
+        yield from (f">= {option.provider}: {gap}" for gap in words.gaps(option))
+        yield from (f"not in the mix: {option.provider}: {reason}" for reason in words.left_out(option))
+
+
+def _remarks(line: LineCost) -> list[str]:
+    """Unit prices, the machines that would do, and the notes."""
+    return [text for text in (words.unit_prices(line), *words.candidates(line), *line.notes) if text]
 
 
 def _lines(estimate: Estimate) -> Iterator[tuple[Option, LineCost]]:

@@ -107,6 +107,10 @@ class LineCost:
     offered: bool = True
     """False: the provider is known not to have the operation (then nothing is unknown about its price)."""
     candidates: tuple[Candidate, ...] = ()
+    lacks: tuple[str, ...] = ()
+    """Features that the line needs and the provider has not: it is no part of the mix there."""
+    to_next_tier: Decimal | None = None
+    """Billed units of a month that are left up to `next_tier_at`, from where the last month ends."""
     crossings: tuple[Crossing, ...] = ()
     """Months in which the price of the next unit changes, by growth or because an allowance ends."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from cloudai_pricing.billing import Bill, FreeTier, bill
 from cloudai_pricing.linecost import free_line, line_cost, unpriced_line
@@ -27,7 +28,11 @@ def option_of(provider: str, region: str, quotes: Sequence[Quote], months: int, 
 
 def bill_lines(quotes: Sequence[Quote], months: int, free_tier: FreeTier) -> tuple[LineCost, ...]:
     bills = bill([quote.plan for quote in quotes if quote.plan is not None], months, free_tier)
-    return tuple(_line(quote, bills.get(quote.line.name), months, free_tier) for quote in quotes)
+    return tuple(_lacking(quote, _line(quote, bills.get(quote.line.name), months, free_tier)) for quote in quotes)
+
+
+def _lacking(quote: Quote, line: LineCost) -> LineCost:
+    return replace(line, lacks=quote.lacks) if quote.lacks else line
 
 
 def _line(quote: Quote, one: Bill | None, months: int, free_tier: FreeTier) -> LineCost:

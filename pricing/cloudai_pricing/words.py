@@ -66,6 +66,26 @@ def tier(piece: Slice) -> str:
     return f"{grouped(piece.start)} to {grouped(piece.end)}"
 
 
+def unit_prices(line: LineCost) -> str:
+    """`$0.0015 per image on average, $0.001 for the next, ...`: effective, marginal, and how far the next tier is."""
+    parts = []
+    if line.effective_unit_price is not None:
+        parts.append(f"{each(line.effective_unit_price)} per {line.billed_unit} on average")
+    if line.marginal_unit_price is not None:
+        parts.append(f"{each(line.marginal_unit_price)} for the next")
+    if line.next_tier_at is not None:
+        left = "" if line.to_next_tier is None else f", {grouped(rounded(line.to_next_tier))} further"
+        parts.append(f"price changes at {grouped(line.next_tier_at)} {plural(line.billed_unit)} a month{left}")
+    return ", ".join(parts)
+
+
+def candidates(line: LineCost) -> list[str]:
+    """The instances that would do, the chosen one ticked."""
+    return [
+        f"{'✓' if one.chosen else ' '} {one.nodes} x {one.sku}: {each(one.hourly)} an hour" for one in line.candidates
+    ]
+
+
 _BY_TIME = ("custom.train", "custom.deploy", "custom.batch_predict", "storage")
 
 
@@ -92,6 +112,13 @@ def gaps(option: Option) -> Iterator[str]:
     for line in option.lines:
         if not line.complete:
             yield f"{line.name}: {'; '.join(line.notes)}"
+
+
+def left_out(option: Option) -> Iterator[str]:
+    """Which priced lines are no part of the mix on a provider, and why."""
+    for line in option.lines:
+        if line.complete and line.lacks:
+            yield f"{line.name}: lacks {', '.join(line.lacks)}, which the line needs"
 
 
 CROSSINGS = ["month", "provider", "line", "billed in the month", "price of the next"]

@@ -49,5 +49,7 @@ def test_a_github_job_gets_the_markdown_on_its_page(tmp_path, capsys, monkeypatc
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(page))
     assert main(["estimate", EXAMPLE, "--format", "json"]) == 0
     assert page.read_text(encoding="utf-8").startswith("before\n### support portal")
+    assert main(["estimate", EXAMPLE, "--budget", "10 USD"]) == 3
+    assert "\n> **over budget: the total is $" in page.read_text(encoding="utf-8")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "no" / "such" / "folder"))
     assert main(["estimate", EXAMPLE, "--format", "json"]) == 0
