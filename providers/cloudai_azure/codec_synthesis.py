@@ -59,6 +59,9 @@ _ROOT = re.compile(r"\s*(?:<\?xml[^>]*\?>)?\s*<speak\b([^>]*)>(.*)</speak>\s*", 
 _FREE_TAGS = re.compile(r"</?(?:speak|voice)\b[^>]*>|<\?xml[^>]*\?>")
 _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af]")
 _SLOWEST, _FASTEST = 0.5, 2.0
+MOST_SECONDS = 599.9
+"""Of audio that nothing was cut off: one answer has ten minutes at most. How long a text is spoken is not known before.
+https://learn.microsoft.com/azure/ai-services/speech-service/speech-services-quotas-and-limits (2026-01-30)."""
 _SPEAK = 'version="1.0" xmlns="http://www.w3.org/2001/10/synthesis" xmlns:mstts="https://www.w3.org/2001/mstts"'
 
 
@@ -83,15 +86,16 @@ def synthesize(
         body=ssml.encode(),
         content_type="application/ssml+xml",
     )
+    duration = _duration(answer.body, output)
     return s.SynthesizeResult(
         audio=answer.body,
         format=request.format,
         sample_rate=rate,
-        duration=_duration(answer.body, request.format, rate),
+        duration=duration,
         voice=voice,
         language=_language_of(voice, language),
         usage=(_usage(ssml, voice, request),),
-        warnings=_notices(request),
+        warnings=_notices(request, duration),
         request_id=answer.request_id,
         model=voice,
     )
@@ -176,14 +180,16 @@ def billed_characters(text: str) -> int:
     return len(text) + len(_HAN.findall(text))
 
 
-def _duration(audio: bytes, form: s.AudioFormat, rate: int | None) -> float | None:
-    """Of uncompressed audio, from its size."""
-    sizes = {s.AudioFormat.PCM: (0, 2), s.AudioFormat.WAV: (44, 2), s.AudioFormat.MULAW: (0, 1)}
-    sizes[s.AudioFormat.ALAW] = (0, 1)
-    if rate is None or form not in sizes:
+def _duration(audio: bytes, output: str) -> float | None:
+    """Seconds, from the size and the name of the format; `None`: compressed by no constant rate."""
+    if (mp3 := re.fullmatch(r"audio-\w+-(\d+)kbitrate-mono-mp3", output)) is not None:
+        return len(audio) * 8 / (int(mp3[1]) * 1_000)
+    found = re.fullmatch(r"(riff|raw)-(\w+)-(8|16)bit-mono-\w+", output)
+    rate = {name: rate for rate, name in _RATES.items()}.get(found[2]) if found is not None else None
+    if found is None or rate is None:
         return None
-    head, width = sizes[form]
-    return max(0, len(audio) - head) / width / rate
+    head = 44 if found[1] == "riff" else 0
+    return max(0, len(audio) - head) * 8 / int(found[3]) / rate
 
 
 def _language_of(voice: str | None, language: str) -> str:
@@ -192,8 +198,10 @@ def _language_of(voice: str | None, language: str) -> str:
     return found or normalise(language)
 
 
-def _notices(request: s.SynthesizeRequest) -> tuple[Notice, ...]:
+def _notices(request: s.SynthesizeRequest, duration: float | None) -> tuple[Notice, ...]:
     notices = list[Notice]()
+    if duration is not None and duration >= MOST_SECONDS:
+        notices.append(Notice(code="truncated", message="Azure ends the audio at ten minutes: give the text in parts"))
     if request.speech_marks:
         notices.append(ignored("speech_marks", "they are events of the Speech SDK, not of the REST call"))
     if not request.ssml and _rate(request) != request.rate:

@@ -147,7 +147,7 @@ def _transport_fault(error: Exception) -> Fault | None:
     host = getattr(error, "host", None) or (request.url.host if request is not None else None)
     if host is None:
         return fault
-    return replace(fault, message=f"{fault.message} {host}: check endpoint_url or region")
+    return replace(fault, message=f"{fault.message} {host}: check the address, endpoint_url or region")
 
 
 def _identity_fault(error: Exception) -> Fault | None:

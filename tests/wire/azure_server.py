@@ -38,7 +38,7 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True)
 class Broken:
-    """Something that is no answer: `reset`, `hang`, `truncated`, `html`, `empty`, `drip`."""
+    """Something that is no answer: `reset`, `cut` (after the headers), `hang`, `truncated`, `html`, `empty`, `drip`."""
 
     kind: str
     seconds: float = 30.0
@@ -139,7 +139,11 @@ def _handler(server: AzureServer) -> type[BaseHTTPRequestHandler]:
         def trouble(self, trouble: Failure | Broken) -> None:
             if isinstance(trouble, Failure):
                 self.send(trouble.status, trouble.body, trouble.headers)
-            elif trouble.kind == "reset":
+            elif trouble.kind in ("reset", "cut"):
+                if trouble.kind == "cut":
+                    self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
+                    self.wfile.flush()
+                    time.sleep(0.1)  # a reset takes what was not read yet with it
                 self.connection.setsockopt(1, 13, b"\x01\x00\x00\x00\x00\x00\x00\x00")  # SO_LINGER 0
                 self.close_connection = True
                 self.connection.close()

@@ -20,7 +20,7 @@ from azure_server import KEY, AzureServer, Broken, Failure
 import cloudai_azure
 from cloudai.errors import CloudAIError, ErrorCode
 from cloudai.http import WireReply
-from cloudai.testing.samples import picture
+from cloudai.testing.samples import picture, tone
 from cloudai_azure.errors import error_of
 
 both = pytest.mark.parametrize("kind", ["sync", "async"])
@@ -106,7 +106,14 @@ def test_every_attempt_is_one_request_and_no_more(kind: str) -> None:
 @both
 @pytest.mark.parametrize(
     ("headers", "seconds"),
-    [({"Retry-After": "0"}, 0), ({"Retry-After": "7"}, 7), ({"retry-after-ms": "1500"}, 1.5), ({}, None)],
+    [
+        ({"Retry-After": "0"}, 0),
+        ({"Retry-After": "7"}, 7),
+        ({"retry-after-ms": "1500"}, 1.5),
+        ({"x-ms-retry-after-ms": "250", "Retry-After": "1"}, 0.25),
+        ({"retry-after-ms": "soon"}, None),
+        ({}, None),
+    ],
 )
 def test_retry_after_is_told(kind: str, headers: dict[str, str], seconds: float | None) -> None:
     with azure() as server:
@@ -128,6 +135,7 @@ def test_after_the_wait_that_azure_asks_for_the_answer_comes(kind: str) -> None:
     ("broken", "codes"),
     [
         (Broken(kind="reset"), {ErrorCode.UNAVAILABLE}),
+        (Broken(kind="cut"), {ErrorCode.UNAVAILABLE}),
         (Broken(kind="hang", seconds=3), {ErrorCode.DEADLINE_EXCEEDED}),
         (Broken(kind="drip", seconds=3), {ErrorCode.DEADLINE_EXCEEDED}),
         (Broken(kind="truncated"), {ErrorCode.INTERNAL}),
@@ -142,6 +150,93 @@ def test_what_is_no_answer(kind: str, broken: Broken, codes: set[ErrorCode]) -> 
         caught = failed(kind, server, timeout=1.0, deadline=2.0)
         assert len(server.requests) == 1
     assert caught.code in codes
+
+
+# --- what to do about it -----------------------------------------------------------------------------
+
+REFUSED = {"statusCode": 401, "message": "Access denied due to invalid subscription key or wrong API endpoint."}
+NOWHERE = {"error": {"code": "404", "message": "Resource not found"}}
+ASKED: list[tuple[str, str, tuple[Any, ...], dict[str, Any]]] = [
+    ("vision", "detect_labels", (picture(),), {}),
+    ("vision", "detect_faces", (picture(),), {}),
+    ("vision", "moderate", (picture(),), {}),
+    ("vision", "read_document", (picture(),), {}),
+    ("vision", "detect_logos", (picture(),), {}),
+    ("speech", "transcribe", (tone(),), {"language": "en"}),
+    ("speech", "synthesize", ("Hello",), {}),
+    ("speech", "voices", (), {}),
+    ("translation", "translate", ("Hello",), {"target": "de"}),
+    ("translation", "detect_language", ("Hello",), {}),
+    ("translation", "languages", (), {}),
+    ("translation", "translate_document", (b"Hello\n",), {"target": "de"}),
+]
+SETTINGS = [
+    "vision_endpoint", "face_endpoint", "content_safety_endpoint", "document_endpoint", "vision_endpoint",
+    "speech_endpoint", "tts_endpoint", "tts_endpoint", "translator_endpoint", "translator_endpoint",
+    "translator_endpoint", "document_translation_endpoint",
+]  # fmt: skip
+
+
+def told(kind: str, fault: Failure, case: int, **more: Any) -> CloudAIError:
+    service, verb, args, arguments = ASKED[case]
+    with azure() as server:
+        server.troubles.append(fault)
+        with pytest.raises(CloudAIError) as caught:
+            ask(kind, config({**settings(server), **more}), service, verb, *args, **arguments)
+    assert "127.0.0.1" in caught.value.message  # whose address it was
+    assert KEY not in caught.value.message
+    assert caught.value.message.count("\n") == 1
+    return caught.value
+
+
+@both
+@pytest.mark.parametrize("case", range(len(ASKED)), ids=[each[1] for each in ASKED])
+def test_a_refused_key_says_which_setting_to_look_at(kind: str, case: int) -> None:
+    error = told(kind, Failure(status=401, body=REFUSED), case)
+    assert error.code is ErrorCode.UNAUTHENTICATED
+    assert "api_key (or AZURE_AI_KEY)" in error.message
+    assert "region 'eastus'" in error.message
+
+
+@both
+@pytest.mark.parametrize("case", range(len(ASKED)), ids=[each[1] for each in ASKED])
+def test_an_address_with_another_kind_of_resource_says_which_setting_to_look_at(kind: str, case: int) -> None:
+    error = told(kind, Failure(status=404, body=NOWHERE), case)
+    assert error.code is ErrorCode.NOT_FOUND
+    assert f"check {SETTINGS[case]} or endpoint_url" in error.message
+
+
+def test_a_key_that_may_not_is_told_from_one_that_is_wrong() -> None:
+    error = told("sync", Failure(status=403, body={"error": {"code": "403", "message": "Public access is off"}}), 0)
+    assert error.code is ErrorCode.PERMISSION_DENIED
+    assert "network rules" in error.message
+
+
+def test_a_translator_without_a_region_is_told_to_set_it() -> None:
+    error = told("sync", Failure(status=401, body=error_body(401000)), 8, region=None)
+    assert "set region" in error.message
+
+
+def error_body(code: int) -> dict[str, Any]:
+    return {"error": {"code": code, "message": "The request is not authorized."}}
+
+
+def test_a_services_own_not_found_is_no_matter_of_addresses() -> None:
+    with opened() as (client, server):
+        body = {"error": {"code": "ModelNotFound", "message": "no such model"}}
+        server.troubles.append(Failure(status=404, body=body))
+        with pytest.raises(CloudAIError, match="no such model") as caught:
+            client.vision.read_document(picture())
+    assert "endpoint_url" not in caught.value.message
+
+
+@both
+def test_a_host_that_is_not_there_is_named(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "*")
+    made = config({"region": "eastus", "api_key": KEY, "vision_endpoint": "https://no-such-host.invalid"})
+    with pytest.raises(CloudAIError, match=r"no-such-host\.invalid: check .*endpoint_url") as caught:
+        ask(kind, made, "vision", "detect_labels", picture())
+    assert caught.value.code is ErrorCode.UNAVAILABLE
 
 
 @both

@@ -346,10 +346,13 @@ def test_what_azure_does_not_have_is_refused_with_what_it_has() -> None:
         assert server.requests == []
 
 
-def test_uncompressed_audio_tells_its_length() -> None:
+def test_audio_of_a_constant_rate_tells_its_length() -> None:
+    """24,000 bytes, and a header of 44 in a WAV file."""
     with opened() as (client, _):
         assert client.speech.synthesize("Hi").duration == 0.5
-        assert client.speech.synthesize("Hi", format="mp3").duration is None
+        assert client.speech.synthesize("Hi", format="mp3").duration == 1.2  # 160 kbit/s
+        assert client.speech.synthesize("Hi", format="mulaw").duration == 3.0
+        assert client.speech.synthesize("Hi", format="ogg_opus").duration is None
 
 
 # --- addresses ---------------------------------------------------------------------------------------
