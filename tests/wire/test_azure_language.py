@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,9 @@ from azure_answers import azure, settings
 from azure_client import ask, config, opened
 from test_azure_cost import listed
 
+from cloudai.driver import Call
 from cloudai.errors import CloudAIError, ErrorCode, TooLarge
+from cloudai.types.translation import DetectLanguageRequest
 
 both = pytest.mark.parametrize("kind", ["sync", "async"])
 
@@ -42,8 +45,18 @@ def test_its_limits_on_both_sides() -> None:
         client.translation.detect_language("x" * 5_120)
         with pytest.raises(TooLarge, match="5,120"):
             client.translation.detect_language("x" * 5_121)
-        client.translation.detect_language(["en"] * 1_001)
-        assert [len(request.json["analysisInput"]["documents"]) for request in server.requests] == [1, 1_000, 1]
+        assert len(server.requests) == 1
+
+
+def test_a_list_goes_in_as_many_requests_as_the_service_wants() -> None:
+    """The client groups by Translator's hundred, which is declared; the driver by the service's own thousand."""
+    with opened(language_detection="language") as (client, server):
+        assert len(client.translation.detect_language(["en"] * 201).detections) == 201
+        driver: Any = client.driver("z")
+        found = driver.detect_language(DetectLanguageRequest(texts=("en",) * 1_001), Call(timeout=10))
+        assert len(found.detections) == 1_001
+        sizes = [len(request.json["analysisInput"]["documents"]) for request in server.requests]
+        assert sizes == [100, 100, 1, 1_000, 1]
 
 
 def test_an_error_inside_a_200_is_an_error() -> None:
