@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from aws_answers import aws
 from aws_client import opened
+from aws_pages import pdf
 from aws_server import StrictServer
 
 from cloudai import Client
@@ -45,6 +48,11 @@ CALLS: dict[str, tuple[Callable[[Client], Result], str]] = {
     "dense text is a page": (lambda c: c.vision.read_text(picture(), dense=True), "0.0015"),
     "a page of text": (lambda c: c.vision.read_document(picture()), "0.0015"),
     "tables instead of text": (lambda c: c.vision.read_document(picture(), features=["tables"]), "0.015"),
+    "layout is free with tables": (
+        lambda c: c.vision.read_document(picture(), features=["tables", "layout"]),
+        "0.015",
+    ),
+    "three pages of a job": (lambda c: c.vision.read_document(pdf(3)), "0.0045"),
     "tables and forms": (lambda c: c.vision.read_document(picture(), features=["forms", "tables"]), "0.065"),
     "with questions it is a price of its own": (
         lambda c: c.vision.read_document(picture(), features=["forms", "tables"], queries=["Total?"]),
@@ -79,6 +87,11 @@ CALLS: dict[str, tuple[Callable[[Client], Result], str]] = {
     ),
     "languages are free": (lambda c: c.translation.languages(), "0"),
 }
+OFFICE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"
+WORD = (
+    '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
+    f'<Override PartName="/word/document.xml" ContentType="{OFFICE}"/></Types>'
+)
 ADAPTER = "arn:aws:rekognition:us-east-1:123456789012:project/p/version/v/1700000000000"
 
 
@@ -91,8 +104,13 @@ def test_a_call_costs_what_aws_bills(client: Client, name: str) -> None:
 
 
 def test_a_price_that_nobody_knows_is_none(client: Client) -> None:
-    """No price of tables with layout was read; nor how many characters a Word file has."""
-    assert client.vision.read_document(picture(), features=["tables", "layout"]).cost is None
+    """How many characters a Word file has is not known here."""
+    content = {"[Content_Types].xml": WORD, "word/document.xml": "<w:document/>"}
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        for name, text in content.items():
+            file.writestr(name, text)
+    assert client.translation.translate_document(buffer.getvalue(), source="en", target="es").cost is None
 
 
 def test_a_region_without_prices_is_none(server: StrictServer) -> None:

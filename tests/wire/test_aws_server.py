@@ -8,28 +8,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config as BotoConfig
 from botocore.exceptions import ClientError
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 import aws_answers
 import aws_model
-from aws_answers import Jobs, aws, transcribing
+from aws_answers import aws
 from aws_client import opened
-from aws_server import ACCESS_KEY, REGION, SECRET_KEY, StrictServer
+from aws_exchanges import exchanged, plain
 
-from cloudai.testing.samples import picture, tone
-
-
-def plain(server: StrictServer, service: str, **more: Any) -> Any:
-    """boto3's own client, which checks nothing itself."""
-    session = boto3.Session(ACCESS_KEY, more.pop("secret", SECRET_KEY), region_name=REGION)
-    config = BotoConfig(retries={"total_max_attempts": 1}, parameter_validation=False, s3={"addressing_style": "path"})
-    return session.client(service, endpoint_url=server.url, config=config)
-
+from cloudai.testing.samples import picture
 
 # --- single mutations ----------------------------------------------------------------------------
 
@@ -85,45 +75,6 @@ def mutated(value: Any, path: Path_, new: Any) -> Any:
     else:
         place[path[-1]] = new
     return whole
-
-
-def exchanged() -> list[tuple[str, str, Any, Any]]:
-    """Service, operation, request and answer of everything that the driver asks."""
-    kept: list[tuple[str, str, Any, Any]] = []
-    with aws() as server:
-        transcribing(server, Jobs(server))
-        for name, answer in list(server.answers.items()):
-            server.answers[name] = lambda params, name=name, answer=answer: _kept(kept, name, params, answer(params))
-        with opened(server) as client:
-            client.vision.detect_labels(picture(), max_results=5, min_confidence=0.5, options=LABEL_OPTIONS)
-            client.vision.detect_faces(picture(), attributes=True)
-            client.vision.read_text(picture(), min_confidence=0.5)
-            client.vision.moderate(picture(), min_confidence=0.5)
-            client.vision.read_document(picture())
-            client.vision.read_document(picture(), features=["tables", "forms"], queries=["Total?"])
-            client.speech.synthesize("Hello, world.", language="en-US", speech_marks=True)
-            client.speech.voices()
-            client.speech.transcribe(tone(), language="en-US", diarization=True, alternatives=3)
-            client.speech.transcribe(tone(), languages=["en-US", "de-DE"], options={"aws": {"redact_pii": ["NAME"]}})
-            client.translation.translate("Hi", source="en", target="es", formality="formal", glossary="g")
-            client.translation.translate_document(b"Hi", source="en", target="es")
-            client.translation.detect_language("Hi")
-            client.translation.detect_language(["Hi", "there"])
-            client.translation.languages()
-    return kept
-
-
-LABEL_OPTIONS = {"aws": {"include": ["Car"], "exclude": ["Wheel"]}}
-SERVICE_OF = {
-    name: service
-    for service in ("rekognition", "textract", "transcribe", "translate", "comprehend", "polly")
-    for name in aws_model.service(service).operation_names
-}
-
-
-def _kept(kept: list[tuple[str, str, Any, Any]], name: str, params: Any, answer: Any) -> Any:
-    kept.append((SERVICE_OF[name], name, params, answer))
-    return answer
 
 
 def test_single_mutations_of_requests_and_answers_are_caught() -> None:
@@ -211,34 +162,7 @@ def test_a_violation_fails_the_test_that_made_it() -> None:
         broken()
 
 
-# --- our transport against botocore's own --------------------------------------------------------
-
-CHANGING = {"Authorization", "X-Amz-Date", "amz-sdk-invocation-id", "User-Agent", "Content-Length", "Accept-Encoding"}
-
-
-def test_our_transport_sends_what_botocores_own_sends() -> None:
-    """The same call by a bare boto3 client and by the driver's: method, path, headers and body are equal."""
-    calls: list[tuple[str, str, dict[str, Any]]] = [
-        ("rekognition", "detect_labels", {"Image": {"Bytes": b"picture"}}),
-        ("translate", "translate_text", {"Text": "é", "SourceLanguageCode": "fr", "TargetLanguageCode": "en"}),
-        ("polly", "describe_voices", {"IncludeAdditionalLanguageCodes": True}),
-        ("polly", "synthesize_speech", {"VoiceId": "Joanna", "OutputFormat": "mp3", "Text": "Hi"}),
-        ("s3", "put_object", {"Bucket": "bucket", "Key": "a b/\u00fc+.wav", "Body": b"sound" * 1000}),
-        ("s3", "get_object", {"Bucket": "bucket", "Key": "a b/\u00fc+.wav"}),
-        ("s3", "delete_object", {"Bucket": "bucket", "Key": "a b/\u00fc+.wav"}),
-    ]
-    with aws() as server, opened(server) as client:
-        ours = client.driver("aws").client
-        for service, method, params in calls:
-            getattr(plain(server, service), method)(**params)
-            getattr(ours(service), method)(**params)
-            theirs, mine = server.received[-2:]
-            assert (mine.operation, mine.params) == (theirs.operation, theirs.params)
-            kept = [
-                {name.lower(): value for name, value in each.headers.items() if name not in CHANGING}
-                for each in (theirs, mine)
-            ]
-            assert kept[0] == kept[1], method
+# --- our transport --------------------------------------------------------------------------------
 
 
 def test_a_body_that_comes_in_parts_is_whole() -> None:
