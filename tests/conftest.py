@@ -21,13 +21,23 @@ def _own_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyte
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """A GPU test is deselected, not skipped, where ONNX Runtime has no CUDA: it can't be run there."""
+    """A GPU test is deselected, not skipped, where ONNX Runtime has no CUDA: it can't be run there.
+
+    The long forms of tests are run when they are asked for.
+    """
     import onnxruntime
 
-    left_out = [item for item in items if item.get_closest_marker("gpu")]
-    if left_out and "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        _leave_out("gpu", config, items)
+    if "long" not in config.option.markexpr:
+        _leave_out("long", config, items)
+
+
+def _leave_out(marker: str, config: pytest.Config, items: list[pytest.Item]) -> None:
+    left_out = [item for item in items if item.get_closest_marker(marker)]
+    if left_out:
         config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if not item.get_closest_marker("gpu")]
+        items[:] = [item for item in items if not item.get_closest_marker(marker)]
 
 
 PROGRAMS = {

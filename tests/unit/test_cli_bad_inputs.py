@@ -107,7 +107,7 @@ def test_wrong_input_is_one_message(
         "[backends.a]\nprovider = 'fake'\n[routes]\n'vision.*' = 'b'",
         "[routes]\n'visoin.*' = 'local'",
         "[policy]\ntimeout = 20",
-        "[budget]\nmonthly = '500 USD'",
+        "[budget]\nmonthly = '500 EUR'",
         "\x00",
     ],
 )
