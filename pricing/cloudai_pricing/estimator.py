@@ -18,7 +18,7 @@ from cloudai_pricing.options import option_of
 from cloudai_pricing.overlay import Overlay
 from cloudai_pricing.placement import MixRules, mix_of
 from cloudai_pricing.places import check_names, places
-from cloudai_pricing.quotes import Quote, quote_lines
+from cloudai_pricing.quotes import Quote, check_features, quote_lines
 from cloudai_pricing.selection import Capabilities, Catalog, Charge, catalog_of
 from cloudai_pricing.workload import Workload
 
@@ -69,6 +69,7 @@ def _estimate(
     drawing: tuple[int, int],
 ) -> Estimate:
     check_names((*providers, *rules.only, *rules.exclude), catalog.regions())
+    check_features(workload, catalog)
     chosen = places(workload, catalog, providers, region)
     quotes = {name: quote_lines(workload, catalog, name, where, months) for name, where in chosen}
     options = tuple(option_of(name, where[""] or "", quotes[name], months, free_tier) for name, where in chosen)

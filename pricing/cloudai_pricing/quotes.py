@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from cloudai_pricing.billing import Plan, Volumes
+from cloudai_pricing.errors import PlanError, nearest
 from cloudai_pricing.model import Candidate
 from cloudai_pricing.operations import billable
 from cloudai_pricing.places import Regions
@@ -30,6 +31,41 @@ def quote_lines(workload: Workload, catalog: Catalog, provider: str, where: Regi
         _quote(catalog, provider, line, where[line.name], tuple(line.in_month(at) for at in range(1, months + 1)))
         for line in workload.lines
     ]
+
+
+def check_features(workload: Workload, catalog: Catalog) -> None:
+    """Raises `PlanError` for a feature that no price and no declaration names: a slip of the pen, and no unknown price.
+
+    Without capability data any name may be one.
+    """
+    if catalog.capabilities is None:
+        return
+    for line in workload.lines:
+        if line.operation.startswith("other."):
+            continue
+        for key, names in (("features", line.features), ("needs", line.needs)):
+            for name in names:
+                _check_feature(catalog, line, key, name)
+
+
+def _check_feature(catalog: Catalog, line: Line, key: str, name: str) -> None:
+    operation = line.operation
+    prices = [
+        price
+        for provider in catalog.providers(operation)
+        for layer in catalog.layers(operation, provider)
+        for price in layer
+    ]
+    known = {feature for price in prices for feature in (*price.features, *price.includes)}
+    if name in known:
+        return
+    assert catalog.capabilities is not None
+    for features in catalog.capabilities.values():
+        known |= {feature for feature in features.get(operation, {}) if feature}
+    if name not in known:
+        raise PlanError(f"no provider has a feature {name!r} of {operation}", fix=nearest(name, known)).about(
+            "line", line.name, key
+        )
 
 
 def is_priced(quote: Quote) -> bool:

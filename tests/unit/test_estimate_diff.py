@@ -6,6 +6,7 @@ import json
 from decimal import Decimal
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from cloudai.cli import main
@@ -72,6 +73,15 @@ def test_effects_add_up_exactly(capsys, old, arguments):
         for line in option["lines"]:
             assert_adds_up(line)
     assert_adds_up(found["mix"])
+
+
+def test_the_document_with_a_diff_keeps_to_the_schema(capsys, old):
+    assert main(["estimate", "--schema"]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    main(["estimate", EXAMPLE, "--diff", old, "--provider", "gcp", "--free-tier", "none", "--format", "json"])
+    found = json.loads(capsys.readouterr().out)
+    jsonschema.validate(found, schema)
+    assert found["diff"]["options"]
 
 
 def test_nothing_changed_says_so(capsys, old):
