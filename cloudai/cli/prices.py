@@ -90,7 +90,8 @@ def _configure_refresh(commands: argparse._SubParsersAction[argparse.ArgumentPar
     completes_files(mapping)
     refresh.add_argument("--google-api-key", metavar="KEY", help="default: $GOOGLE_API_KEY, which no one else sees")
     refresh.add_argument("--api", choices=("bulk", "query"), default="bulk",
-                         help="AWS: offer files without credentials (default), or the query API by boto3")  # fmt: skip
+                         help="AWS: offer files without credentials (default), or the query API by boto3,"
+                         " which alone has EC2")  # fmt: skip
     for provider, name in (("aws", "AWS"), ("azure", "AZURE"), ("gcp", "GCP")):
         refresh.add_argument(f"--{provider}-url", metavar="URL",
                              help=f"another address of the feed (default: $CLOUDAI_{name}_PRICES_URL)")  # fmt: skip

@@ -76,7 +76,9 @@ def _request(args: argparse.Namespace) -> Request:
         raise InvalidInput("Google's catalog needs an API key: set GOOGLE_API_KEY\n"
                            "See: https://cloud.google.com/billing/v1/how-tos/catalog-api")  # fmt: skip
     if "aws" in providers and args.api == "query" and not _has("boto3"):
-        raise MissingDependency("AWS's query API is asked by boto3, which is not here", install="pip install boto3")
+        raise MissingDependency(
+            "AWS's query API is asked by boto3, which is not here", install="pip install 'cloudai[aws]'"
+        )
     given = {name: getattr(args, f"{name}_url") or os.environ.get(f"CLOUDAI_{name.upper()}_PRICES_URL")
              for name in ("aws", "azure", "gcp")}  # fmt: skip
     return Request(

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from cloudai.errors import ErrorCode, ServiceError
+from cloudai.errors import ErrorCode, InvalidInput, ServiceError
 from cloudai.prices.feed import FeedPrice, Request, Step
 from cloudai.prices.mapping import Group, Meters
 from cloudai.prices.reading import Malformed, day, items, number, parse, table, text
@@ -37,18 +37,21 @@ def read(request: Request, meters: Meters, today: str, step: Step) -> Iterator[F
     if request.aws_api == "query":
         yield from _query(request, meters, today, step)
         return
+    in_bulk = [group for group in meters.groups if not group.attributes]
+    if not in_bulk:
+        raise InvalidInput("this service is too large to be read in bulk: ask for it with --api query")
     with Transport(request.bases.get("aws", BASE), provider="aws", sleep=request.sleep) as transport:
         address = transport.url(INDEX)
         index = transport.get(address)
         step()
         with transport.reading(address):
             as_of = min(today, day(table(index, "the index"), "publicationDate"))
-        for code in dict.fromkeys(product for group in meters.groups for product in group.products):
+        for code in dict.fromkeys(product for group in in_bulk for product in group.products):
             with transport.reading(address):
                 offers = table(table(index, "the index").get("offers"), "offers")
                 offer = table(offers.get(code), f"offer {code!r}")
                 regions = transport.follow(text(offer, "currentRegionIndexUrl"), address)
-            wanted = _regions(request, meters.groups, code)
+            wanted = _regions(request, in_bulk, code)
             yield from _service(transport, regions, wanted, as_of=as_of, today=today, step=step)
 
 
@@ -98,11 +101,16 @@ def offer_file(document: object, *, region: str, source: str, as_of: str, today:
     return found
 
 
-def element(listed: str, *, source: str, today: str) -> list[FeedPrice]:
-    """The prices of one `PriceList` element of GetProducts, which is JSON in a text. Raises `Malformed`."""
+def element(listed: str, *, source: str, today: str, having: Mapping[str, str] | None = None) -> list[FeedPrice]:
+    """The prices of one `PriceList` element of GetProducts, which is JSON in a text; of a product with attributes.
+
+    Raises `Malformed`.
+    """
     row = table(parse(listed), "an element of PriceList")
     product = table(row.get("product"), "product")
     attributes = table(product.get("attributes", {}), "attributes")
+    if any(attributes.get(name) != value for name, value in (having or {}).items()):
+        return []
     terms = table(table(row.get("terms"), "terms").get("OnDemand", {}), "OnDemand")
     code, sku, region = text(row, "serviceCode"), text(product, "sku"), text(attributes, "regionCode", "")
     return _prices(code, sku, attributes, terms, region=region, as_of=today, source=source, today=today)
@@ -182,21 +190,31 @@ def _query(request: Request, meters: Meters, today: str, step: Step) -> Iterator
     client = boto3.client("pricing", region_name=QUERY_REGION, endpoint_url=base)
     source = base or f"https://api.pricing.{QUERY_REGION}.amazonaws.com"
     try:
-        for code in dict.fromkeys(product for group in meters.groups for product in group.products):
-            for page in _pages(client, code, request.regions):
+        for code, attributes in _asked(meters.groups):
+            wanted = _regions(request, meters.groups, code)
+            for page in _pages(client, code, wanted, attributes):
                 step()
                 for listed in items(table(page, "the answer").get("PriceList"), "PriceList"):
-                    yield from element(str(listed), source=source, today=today)
+                    yield from element(str(listed), source=source, today=today, having=attributes)
     except (exceptions.BotoCoreError, exceptions.ClientError) as error:
         raise ServiceError(f"AWS Price List: {error}", code=ErrorCode.UNAVAILABLE, provider="aws") from error
     except Malformed as error:
         raise ServiceError(f"{source}: the feed is malformed: {error}", code=ErrorCode.INTERNAL) from error
 
 
-def _pages(client: Any, code: str, regions: frozenset[str] | None) -> Iterator[object]:
+def _asked(groups: Iterable[Group]) -> list[tuple[str, Mapping[str, str]]]:
+    """Service codes with the attributes to ask for, each once."""
+    asked: list[tuple[str, Mapping[str, str]]] = []
+    for group in groups:
+        asked += [(code, group.attributes) for code in group.products if (code, group.attributes) not in asked]
+    return asked
+
+
+def _pages(client: Any, code: str, regions: frozenset[str] | None, attributes: Mapping[str, str]) -> Iterator[object]:
     """The pages of GetProducts for a service, for each region asked for or for all at once."""
     for region in sorted(regions) if regions is not None else [None]:
-        filters = [] if region is None else [{"Type": "TERM_MATCH", "Field": "regionCode", "Value": region}]
+        fields = {**attributes, **({} if region is None else {"regionCode": region})}
+        filters = [{"Type": "TERM_MATCH", "Field": name, "Value": value} for name, value in fields.items()]
         pages = client.get_paginator("get_products").paginate(
             ServiceCode=code, FormatVersion="aws_v1", Filters=filters, PaginationConfig={"PageSize": 100}
         )

@@ -7,7 +7,7 @@ several operations); a product may have had several names.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -17,7 +17,7 @@ from cloudai_pricing.tomlfile import TomlError, TomlFile
 
 SHIPPED = Path(__file__).with_name("mapping.toml")
 PROVIDERS = ("aws", "azure", "gcp")
-_GROUP_KEYS = ("provider", "product", "service", "seen", "big", "meters")
+_GROUP_KEYS = ("provider", "product", "service", "seen", "big", "attributes", "meters")
 _METER_KEYS = ("meter", "unit", "size", "skus")
 INSTANCE = "{instance}"
 """In a meter and a SKU: any name of a machine, the same in both."""
@@ -43,6 +43,8 @@ class Group:
     """Meter name in small letters -> what it is."""
     big: bool = False
     """Its documents have many MiB each: read only where the book has prices, unless a region is asked for."""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """AWS: only products that have these, which only the query API is asked for."""
 
     def targets(self, meter: str) -> tuple[Target, ...]:
         """What a meter is; nothing: not mapped."""
@@ -121,7 +123,15 @@ def _group(file: TomlFile, number: int, table: object) -> Group:
         )
     products = tuple(_texts(row, "product", file, place))
     big = row.get("big") is True
-    return Group(provider=provider, products=products, service=service, meters=meters, big=big)
+    attributes = _attributes(row, file, place)
+    return Group(provider=provider, products=products, service=service, meters=meters, big=big, attributes=attributes)
+
+
+def _attributes(row: Mapping[str, object], file: TomlFile, place: tuple[str | int, ...]) -> Mapping[str, str]:
+    table = row.get("attributes", {})
+    if not isinstance(table, Mapping) or not all(isinstance(value, str) for value in table.values()):
+        raise _wrong(file, (*place, "attributes"), "attributes is not a table of texts", 'Write { tenancy = "Shared" }')
+    return table
 
 
 def _size(meter: Mapping[str, object], file: TomlFile, place: tuple[str | int, ...]) -> Decimal:

@@ -36,6 +36,8 @@ from price_servers import (
 )
 
 TODAY = "2026-11-25"
+IN_BULK = dict.fromkeys(code for group in load().of("aws") for code in group.products if not group.attributes)
+"""The services whose offer files are read."""
 
 
 def read(request: Request, previous: Iterable[Row] = ()) -> Outcome:
@@ -53,8 +55,7 @@ def read_google(services: dict[str, list[Json]], *, page: int = 2) -> Outcome:
 
 
 def read_aws(offers: dict[str, dict[str, Json]], regions: frozenset[str] | None = None) -> Outcome:
-    known = dict.fromkeys(["AmazonRekognition", "AmazonTextract", "transcribe", "translate", "AmazonPolly"])
-    with serving(aws({**{code: {} for code in known}, "AmazonSageMaker": {}, **offers})) as feed:
+    with serving(aws({**{code: {} for code in IN_BULK}, **offers})) as feed:
         return read(Request(providers=("aws",), bases={"aws": feed.url}, regions=regions))
 
 
@@ -202,6 +203,12 @@ def test_google_prices_are_units_and_nanos_and_a_free_first_tier_is_the_allowanc
     assert (price.free.quantity, price.free.kind) == (Decimal(2_000_000), "always")
 
 
+def test_google_storage_is_one_sku_per_region() -> None:
+    sku = google_sku("01C0-1EAA-23AD", "Standard Storage Hong Kong", {"0": ("0", 24_000_000)}, unit="GiBy.mo")
+    outcome = read_google({"Cloud Storage": [sku | {"serviceRegions": ["asia-east2"]}]})
+    assert tiers(entry(outcome, "standard", "asia-east2")) == [(None, "0.024")]
+
+
 def test_whole_units_and_nanos_add_up() -> None:
     sku = google_sku("A247-37D7-C094", "custom", {"0": ("1", 500_000_000)})
     outcome = read_google({"Cloud Text-to-Speech API": [sku]})
@@ -231,6 +238,17 @@ def test_the_api_key_goes_in_a_header_and_into_no_address() -> None:
 
 def test_the_api_key_is_in_no_repr() -> None:
     assert "secret" not in repr(Request(providers=("gcp",), google_api_key="secret"))
+
+
+def test_azure_storage_is_per_month_and_operations_per_ten_thousand() -> None:
+    rows = [
+        azure_item("Blob Storage", "Hot LRS Data Stored", 0.021, unit="1 GB/Month", skuName="Hot LRS"),
+        azure_item("Blob Storage", "Hot LRS Data Stored", 0.0202, unit="1 GB/Month", skuName="Hot LRS", tier=51200),
+        azure_item("Blob Storage", "Hot LRS Write Operations", 0.051, unit="10K", region="westus"),
+    ]
+    outcome = read_azure(rows, services=("Blob",))
+    assert tiers(entry(outcome, "hot lrs", "eastus")) == [("51200", "0.021"), (None, "0.0202")]
+    assert tiers(entry(outcome, "hot lrs write operations", "westus")) == [(None, "0.0000051")]
 
 
 # AWS
@@ -284,12 +302,54 @@ def test_the_name_of_a_machine_is_the_same_in_the_feed_and_in_the_book() -> None
     assert [price.meter for price in outcome.unmapped] == ["Host:ml.made.up"]
 
 
+def test_storage_is_read_by_its_usage_types_and_requests_one_by_one() -> None:
+    usage = {
+        "EUC1-TimedStorage-ByteHrs": aws_term("S", {"0": "0.0246", "51200": "0.0235"}, unit="GB-Mo"),
+        "EUC1-Requests-Tier1": aws_term("P", {"0": "0.0000055"}, unit="Requests"),
+        "EUC1-TimedStorage-INT-FA-ByteHrs": aws_term("I", {"0": "0.02"}, unit="GB-Mo"),
+    }
+    outcome = read_aws({"AmazonS3": {"eu-central-1": aws_offer("AmazonS3", "eu-central-1", usage)}})
+    assert tiers(entry(outcome, "standard", "eu-central-1")) == [("51200", "0.0246"), (None, "0.0235")]
+    assert tiers(entry(outcome, "PUT, COPY, POST, LIST requests", "eu-central-1")) == [(None, "0.0000055")]
+    assert [price.meter for price in outcome.unmapped] == ["TimedStorage-INT-FA-ByteHrs"]
+
+
+def test_transfer_out_keeps_its_allowance_which_the_feed_has_as_a_meter_of_its_own() -> None:
+    usage = {
+        "EU-DataTransfer-Out-Bytes": aws_term("O", {"0": "0.095", "10240": "0.085"}, unit="GB"),
+        "EU-DataTransfer-Regional-Bytes": aws_term("Z", {"0": "0.011"}, unit="GB"),
+    }
+    everywhere = aws_term("F", {"0": "0", "100": "0.095"}, unit="GB")
+    offers = {
+        "eu-west-1": aws_offer("AWSDataTransfer", "eu-west-1", usage),
+        "us-east-1": aws_offer("AWSDataTransfer", "", {"Global-DataTransfer-Out-Bytes": everywhere}),
+    }
+    del offers["us-east-1"]["products"]["F"]["attributes"]["regionCode"]
+    outcome = read_aws({"AWSDataTransfer": offers}, regions=frozenset({"eu-west-1"}))
+    found = entry(outcome, "Out to the internet", "eu-west-1")
+    assert tiers(found) == [("10240", "0.095"), (None, "0.085")]
+    free = price_of(found).free
+    assert free is not None
+    assert (free.quantity, free.kind) == (100, "always")
+    assert tiers(entry(outcome, "Between zones of a region", "eu-west-1")) == [(None, "0.011")]
+
+
+def test_textract_calls_that_wait_and_jobs_are_one_sku() -> None:
+    term = {"0": "0.0016", "1000000": "0.0007"}
+    usage = {
+        "EU-SyncTextPagesProcessed": aws_term("S", term, unit="Pages"),
+        "EU-AsyncTextPagesProcessed": aws_term("A", term, unit="Pages"),
+    }
+    outcome = read_aws({"AmazonTextract": {"eu-west-1": aws_offer("AmazonTextract", "eu-west-1", usage)}})
+    assert tiers(entry(outcome, "DetectDocumentText", "eu-west-1")) == [("1000000", "0.0016"), (None, "0.0007")]
+    assert outcome.remarks == ()
+
+
 def test_only_the_regions_asked_for_are_fetched() -> None:
     offers = {
         region: aws_offer("AmazonPolly", region, {}) for region in ("us-east-1", "eu-west-1", "us-gov-west-1", "xx-1")
     }
-    known = ["AmazonRekognition", "AmazonTextract", "transcribe", "translate", "AmazonSageMaker"]
-    with serving(aws({**{code: {} for code in known}, "AmazonPolly": offers})) as feed:
+    with serving(aws({**{code: {} for code in IN_BULK}, "AmazonPolly": offers})) as feed:
         read(Request(providers=("aws",), bases={"aws": feed.url}, regions=frozenset({"eu-west-1"})))
         fetched = [one.path.split("/")[-2] for one in feed.asked if "/20260911201432/" in one.path]
     assert fetched == ["eu-west-1"]
@@ -334,6 +394,43 @@ def test_the_query_api_gives_what_the_bulk_files_give(monkeypatch: pytest.Monkey
     assert tiers(entry(outcome, "Neural voices", "us-east-1")) == [(None, "0.000017")]
     assert json.loads(first.body)["Filters"] == [{"Type": "TERM_MATCH", "Field": "regionCode", "Value": "us-east-1"}]
     assert json.loads(second.body)["NextToken"] == "1"
+
+
+def _machine(sku: str, price: str, **attributes: str) -> str:
+    """An element of a machine in us-east-1 as GetProducts lists it."""
+    term = aws_term(sku, {"0": price}, unit="Hrs")
+    offer = aws_offer("AmazonEC2", "us-east-1", {"BoxUsage:g5.xlarge": term})
+    offer["products"][sku]["attributes"] |= {
+        "operatingSystem": "Linux", "tenancy": "Shared", "preInstalledSw": "NA", "capacitystatus": "Used",
+    } | attributes  # fmt: skip
+    return json.dumps({"product": offer["products"][sku], "serviceCode": "AmazonEC2", "terms": {"OnDemand": term}})
+
+
+def test_machines_are_asked_for_with_linux_shared_and_nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDLOOPBACK")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "loopback")
+    listed = [_machine("L", "1.1"), _machine("W", "1.9", operatingSystem="Windows")]
+    with serving(aws_query(listed, page=2)) as feed:
+        request = Request(
+            providers=("aws",),
+            services=("EC2",),
+            bases={"aws": feed.url},
+            aws_api="query",
+            regions=frozenset({"us-east-1"}),
+        )
+        outcome = read(request)
+        (asked,) = feed.asked
+    assert tiers(entry(outcome, "g5.xlarge", "us-east-1")) == [(None, "1.1")]
+    filters = {one["Field"]: one["Value"] for one in json.loads(asked.body)["Filters"]}
+    assert filters == {
+        "operatingSystem": "Linux", "tenancy": "Shared", "preInstalledSw": "NA", "capacitystatus": "Used",
+        "regionCode": "us-east-1",
+    }  # fmt: skip
+
+
+def test_machines_are_not_asked_for_in_bulk_and_the_message_says_how() -> None:
+    with serving(aws({})) as feed, pytest.raises(InvalidInput, match="--api query"):
+        read(Request(providers=("aws",), services=("EC2",), bases={"aws": feed.url}))
 
 
 def test_the_recorded_element_of_aws_itself_is_read() -> None:
