@@ -388,8 +388,12 @@ def _write(address: str, content: bytes) -> None:
 class Translations:
     """Jobs of document translation: not started, running, then `end`; the translation is written at its address."""
 
-    def __init__(self, *, end: str = "Succeeded", error: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, *, end: str = "Succeeded", error: dict[str, Any] | None = None, source: bytes | None = None
+    ) -> None:
         self.end = end
+        self.source = source
+        """What is translated, where it is not read from its address."""
         self.error = error
         self.jobs: dict[str, list[str]] = {}
         self.asked: dict[str, Any] = {}
@@ -409,7 +413,8 @@ class Translations:
         if state == "Succeeded":
             asked = self.asked[job]
             target = asked["targets"][0]
-            _write(target["targetUrl"], f"[{target['language']}] ".encode() + _read(asked["source"]["sourceUrl"]))
+            source = _read(asked["source"]["sourceUrl"]) if self.source is None else self.source
+            _write(target["targetUrl"], f"[{target['language']}] ".encode() + source)
         return Reply(body=self._job(job, state), headers={"Retry-After": "0"})
 
     def documents(self, received: Received) -> dict[str, Any]:

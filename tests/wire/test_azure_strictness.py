@@ -17,10 +17,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import azure_schema
-from azure_answers import Batches, Documents, azure, settings
+from azure_answers import Batches, Documents, Translations, azure, settings
 from azure_client import config, opened
 from azure_routes import ROUTES, Wrong, matched
 from azure_server import KEY, AzureServer, Reply
+from azure_storage import ACCOUNT_KEY, Storage, storing
 
 from cloudai import Client
 from cloudai.errors import CloudAIError
@@ -28,6 +29,8 @@ from cloudai.testing.samples import picture, tone
 
 Place = tuple[Any, ...]
 BLOB = "https://acme.blob.core.windows.net/calls/call.wav?sig=x"
+STORED = "https://acme.blob.core.windows.net/letters/brief.docx?sig=x"
+GLOSSARY = "https://acme.blob.core.windows.net/letters/terms.csv?sig=x"
 
 
 def calls(client: Client) -> list[tuple[str, Any]]:
@@ -59,8 +62,22 @@ def calls(client: Client) -> list[tuple[str, Any]]:
         ("languages", lambda: translation.languages()),
         ("voices", lambda: speech.voices()),
         ("translate-document", lambda: translation.translate_document(b"Good morning.\n", target="de", source="en")),
+        ("batch", lambda: translation.translate_document(
+            STORED, target="de", source="en", glossary=GLOSSARY, options={"azure": {"poll_interval": 0.001}},
+        )),
         ("speak", lambda: speech.synthesize("Hi")),
     ]  # fmt: skip
+
+
+def stored(storage: Storage, version: str) -> dict[str, Any]:
+    """A backend with a place for what Azure reads and writes there."""
+    return {
+        "batches": Batches(),
+        "translations": Translations(source=b"Good morning."),
+        "translator_api_version": version,
+        "staging": storage.url,
+        "staging_account_key": ACCOUNT_KEY,
+    }
 
 
 @cache
@@ -86,7 +103,7 @@ def exchanges() -> tuple[tuple[str, Any], ...]:
         return noted
 
     for version in ("2026-06-06", "3.0"):
-        with opened(batches=Batches(), translator_api_version=version) as (client, server):
+        with storing() as storage, opened(**stored(storage, version)) as (client, server):
             server.handlers = {name: noting(name, answer) for name, answer in server.handlers.items()}
             for _, call in calls(client):
                 call()
@@ -157,7 +174,7 @@ def test_all_that_is_sent_is_allowed() -> None:
     assert {name for name, _ in exchanges()} >= {
         "images.reply", "face.reply", "safety.request", "document.request", "document.reply", "translate.request",
         "translate-3.request", "transcribe.request", "submit.request", "files.reply", "transcript.reply",
-        "image-url.request", "voices.reply",
+        "image-url.request", "voices.reply", "batches.request", "batch.reply",
     }  # fmt: skip
     assert [problem for name, body in exchanges() for problem in azure_schema.problems(name, body)] == []
 
@@ -227,28 +244,38 @@ def test_wrong_requests_are_refused_and_noted(path: str, body: bytes, headers: d
 def test_a_wrong_answer_is_a_typed_error_or_a_whole_result() -> None:
     """Each mutation of each answer that a driver reads: nothing but `CloudAIError`, and never a missing place taken
     for one at the origin."""
-    batches, counted, refused = Batches(), 0, 0
-    with azure(Documents(looks=1), batches, strict=False) as server, Client(config(settings(server))) as client:
+    batches = Batches()
+    translations = Translations(source=b"Good morning.")
+    with storing() as storage, azure(Documents(looks=1), batches, translations, strict=False) as server:
         batches.url = server.url
-        for name, call in calls(client):
-            original = server.handlers[name]
-            body = _answer(server, name, call)
-            schema_name = next(route.gives for route in ROUTES if route.name == name)
-            if body is None or "." not in schema_name:
-                continue
-            schema = azure_schema.schema(schema_name)
-            for kind, place in mutations(schema, body, schema):
-                wrong = mutated(kind, place, body)
-                server.handlers[name] = lambda _, wrong=wrong: wrong
-                counted += 1
-                try:
-                    call()
-                except CloudAIError:
-                    refused += 1
-            server.handlers[name] = original
+        more = {"staging": storage.url, "staging_account_key": ACCOUNT_KEY}
+        with Client(config(settings(server, **more))) as client:
+            counted, refused = _held(server, client)
     print(f"{counted} wrong answers: {refused} refused with a typed error, the others read as they are")
     assert counted > 300
     assert refused > counted / 3
+
+
+def _held(server: AzureServer, client: Client) -> tuple[int, int]:
+    """How many wrong answers were given, and how many of them refused."""
+    counted = refused = 0
+    for name, call in calls(client):
+        original = server.handlers[name]
+        body = _answer(server, name, call)
+        schema_name = next(route.gives for route in ROUTES if route.name == name)
+        if body is None or "." not in schema_name:
+            continue
+        schema = azure_schema.schema(schema_name)
+        for kind, place in mutations(schema, body, schema):
+            wrong = mutated(kind, place, body)
+            server.handlers[name] = lambda _, wrong=wrong: wrong
+            counted += 1
+            try:
+                call()
+            except CloudAIError:
+                refused += 1
+        server.handlers[name] = original
+    return counted, refused
 
 
 def _answer(server: AzureServer, name: str, call: Any) -> Any:
