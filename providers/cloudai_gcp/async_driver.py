@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
 
 from cloudai.driver import Call
 from cloudai.errors import Fault
@@ -26,7 +29,8 @@ from cloudai_gcp import (
 )
 from cloudai_gcp.auth import Auth
 from cloudai_gcp.driver import speech_options, vision_model
-from cloudai_gcp.errors import GoogleError, fault_of, note_host
+from cloudai_gcp.errors import GoogleError, error_of, fault_of, note_host
+from cloudai_gcp.long_documents import LongDocument, is_long
 from cloudai_gcp.sending import answer_of, limits_of, request_of, target_of, unavailable
 from cloudai_gcp.settings import GcpSettings
 from cloudai_gcp.wire import Answer, Plan, Target, Wire
@@ -117,6 +121,9 @@ class AsyncGcpDriver:
 
     async def read_document(self, request: v.ReadDocumentRequest, call: Call) -> v.ReadDocumentResult:
         target = await self._target(with_project=True)
+        if is_long(request, self.settings):
+            document = LongDocument(request=request, target=target, settings=self.settings, call=call)
+            return await self._read_long(document, time.monotonic() + 0.9 * call.timeout)
         return await self._run(codec_document.read_document(request, target, raw=call.raw), call)
 
     async def transcribe(self, request: s.TranscribeRequest, call: Call) -> s.TranscribeResult:
@@ -193,6 +200,48 @@ class AsyncGcpDriver:
     async def _run(self, plan: Plan[R], call: Call) -> R:
         ends = time.monotonic() + call.timeout
         return plan.decode([await self._send(wire, ends) for wire in plan.wires])
+
+    async def _read_long(self, document: LongDocument, ends: float) -> v.ReadDocumentResult:
+        try:
+            return await self._follow(document, ends)
+        except Exception as error:
+            raise document.final(error) from error
+        finally:
+            await asyncio.shield(self._tidy(document))
+
+    async def _follow(self, document: LongDocument, ends: float) -> v.ReadDocumentResult:
+        steps = document.steps()
+        asked = next(steps)
+        while True:
+            try:
+                if isinstance(asked, float | int):
+                    await asyncio.sleep(max(0.0, min(asked, ends - time.monotonic())))
+                    answer = None
+                else:
+                    answer = await self._checked(asked, ends)
+            except Exception as error:  # noqa: BLE001  # the steps raise what they can't go on after
+                asked = steps.throw(error)
+                continue
+            try:
+                asked = steps.send(answer)
+            except StopIteration as end:
+                result: v.ReadDocumentResult = end.value
+                return result
+
+    async def _checked(self, request: WireRequest, ends: float) -> WireReply:
+        request = replace(request, headers={**await self._headers(), **request.headers})
+        reply = await self._exchange(request, ends)
+        if not 200 <= reply.status < 300:
+            raise error_of(reply, self._auth.secrets, host=urlsplit(request.url).netloc)
+        return reply
+
+    async def _tidy(self, document: LongDocument) -> None:
+        cancelling = document.cancelling()
+        if cancelling is not None:
+            with suppress(Exception):
+                await self._checked(cancelling, time.monotonic() + staging.CLEANUP_SECONDS)
+        for uri in document.left:
+            await self._remove(uri)
 
     async def _put(self, uri: str, audio: Media, ends: float) -> None:
         request = staging.upload(uri, audio, await self._headers(), self.settings.endpoint_url)

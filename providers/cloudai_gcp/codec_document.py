@@ -48,7 +48,12 @@ LAYOUT: Final = Parser(
     variant="layout-parser",
 )
 PAGES: Final = 15
+BYTES: Final = 40 << 20
 """Of one request: https://cloud.google.com/document-ai/limits"""
+BATCH_PAGES: Final = 500
+BATCH_BYTES: Final = 1 << 30
+FORM_PAGES: Final = 100
+"""Of a batch, and of one of the Form Parser's."""
 _NAME = re.compile(r"projects/[^/]+/locations/(?P<location>[^/]+)/processors/[^/]+(?:/processorVersions/[^/]+)?")
 
 
@@ -56,24 +61,30 @@ def read_document(request: v.ReadDocumentRequest, target: Target, *, raw: bool =
     parser = parser_for(request, target)
     name, location = processor(target, parser)
     body: dict[str, object] = {"skipHumanReview": True, "imagelessMode": True, **_source(request)}
-    options = _options(request, parser)
+    options = process_options(request, parser)
     if options:
         body["processOptions"] = options
-    notices = _ignored(request, parser)
 
     def decode(answer: Answer) -> v.ReadDocumentResult:
-        made = _by_layout(answer.json) if parser is LAYOUT else _by_pages(answer.json)
-        return made.model_copy(
-            update={
-                "usage": (usage_of(request, parser, pages=len(made.pages)),),
-                "warnings": notices,
-                "request_id": answer.request_id,
-                "model": name.rpartition("processors/")[2],
-                "raw": answer.json.value if raw else None,
-            }
-        )
+        made = read_answer(answer.json, request, parser, name, raw=raw)
+        return made.model_copy(update={"request_id": answer.request_id})
 
     return one(Wire(service=f"{location}-documentai", path=f"/v1/{name}:process", body=body), decode)
+
+
+def read_answer(
+    node: JsonNode, request: v.ReadDocumentRequest, parser: Parser, name: str, *, raw: bool
+) -> v.ReadDocumentResult:
+    """`document` of an answer, or of the file that a batch has written."""
+    made = _by_layout(node) if parser is LAYOUT else _by_pages(node)
+    return made.model_copy(
+        update={
+            "usage": (usage_of(request, parser, pages=len(made.pages)),),
+            "warnings": _ignored(request, parser),
+            "model": name.rpartition("processors/")[2],
+            "raw": node.value if raw else None,
+        }
+    )
 
 
 def _by_pages(node: JsonNode) -> v.ReadDocumentResult:
@@ -153,12 +164,13 @@ _TYPES: Final = {
 """By the name, only for an object that was not fetched: https://cloud.google.com/document-ai/docs/file-types"""
 
 
-def _options(request: v.ReadDocumentRequest, parser: Parser) -> dict[str, object]:
+def process_options(request: v.ReadDocumentRequest, parser: Parser, *, most: int = PAGES) -> dict[str, object]:
+    """`ProcessOptions`; `most` pages may be chosen. Raises `TooLarge`."""
     options: dict[str, object] = {}
     if request.pages is not None:
         chosen = page_numbers(request.pages)
-        if len(chosen) > PAGES:
-            raise TooLarge(f"{len(chosen)} pages were asked for; Document AI takes {PAGES} in a request")
+        if len(chosen) > most:
+            raise TooLarge(f"{len(chosen)} pages were asked for; Document AI takes {most} in a request")
         options["individualPageSelector"] = {"pages": chosen}
     if request.languages and parser is not LAYOUT:
         options["ocrConfig"] = {"hints": {"languageHints": list(request.languages)}}

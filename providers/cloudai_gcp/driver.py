@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
 
 from cloudai.driver import (
     Analyze,
@@ -44,7 +47,8 @@ from cloudai_gcp import (
     staging,
 )
 from cloudai_gcp.auth import Auth
-from cloudai_gcp.errors import GoogleError, fault_of, note_host
+from cloudai_gcp.errors import GoogleError, error_of, fault_of, note_host
+from cloudai_gcp.long_documents import LongDocument, is_long
 from cloudai_gcp.sending import answer_of, limits_of, request_of, target_of, unavailable
 from cloudai_gcp.settings import GcpSettings, TranscribeOptions, VisionOptions
 from cloudai_gcp.wire import Answer, Plan, Target, Wire
@@ -156,6 +160,9 @@ class GcpDriver(
 
     def read_document(self, request: v.ReadDocumentRequest, call: Call) -> v.ReadDocumentResult:
         target = self._target(with_project=True)
+        if is_long(request, self.settings):
+            document = LongDocument(request=request, target=target, settings=self.settings, call=call)
+            return self._read_long(document, time.monotonic() + 0.9 * call.timeout)
         return self._run(codec_document.read_document(request, target, raw=call.raw), call)
 
     def transcribe(self, request: s.TranscribeRequest, call: Call) -> s.TranscribeResult:
@@ -233,6 +240,49 @@ class GcpDriver(
     def _run(self, plan: Plan[R], call: Call) -> R:
         ends = time.monotonic() + call.timeout
         return plan.decode([self._send(wire, ends) for wire in plan.wires])
+
+    def _read_long(self, document: LongDocument, ends: float) -> v.ReadDocumentResult:
+        """Whatever it left in the bucket is deleted; a batch that nobody waits for any more is cancelled."""
+        try:
+            return self._follow(document, ends)
+        except Exception as error:
+            raise document.final(error) from error
+        finally:
+            self._tidy(document)
+
+    def _follow(self, document: LongDocument, ends: float) -> v.ReadDocumentResult:
+        steps = document.steps()
+        asked = next(steps)
+        while True:
+            try:
+                if isinstance(asked, float | int):
+                    time.sleep(max(0.0, min(asked, ends - time.monotonic())))
+                    answer = None
+                else:
+                    answer = self._checked(asked, ends)
+            except Exception as error:  # noqa: BLE001  # the steps raise what they can't go on after
+                asked = steps.throw(error)
+                continue
+            try:
+                asked = steps.send(answer)
+            except StopIteration as end:
+                result: v.ReadDocumentResult = end.value
+                return result
+
+    def _checked(self, request: WireRequest, ends: float) -> WireReply:
+        request = replace(request, headers={**self._auth.headers(), **request.headers})
+        reply = self._exchange(request, ends)
+        if not 200 <= reply.status < 300:
+            raise error_of(reply, self._auth.secrets, host=urlsplit(request.url).netloc)
+        return reply
+
+    def _tidy(self, document: LongDocument) -> None:
+        cancelling = document.cancelling()
+        if cancelling is not None:
+            with suppress(Exception):
+                self._checked(cancelling, time.monotonic() + staging.CLEANUP_SECONDS)
+        for uri in document.left:
+            self._remove(uri)
 
     def _put(self, uri: str, audio: Media, ends: float) -> None:
         request = staging.upload(uri, audio, self._auth.headers(), self.settings.endpoint_url)

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from cloudai.errors import ErrorCode, Fault
 from cloudai.http import WireReply, WireRequest
 from cloudai.wirejson import JsonNode, Malformed, dump
+from cloudai_gcp.codec_document import BATCH_BYTES, BATCH_PAGES
 from cloudai_gcp.codec_translation import TEXTS_V2
 from cloudai_gcp.errors import GoogleError, error_of
 from cloudai_gcp.wire import Answer, Target, Wire
@@ -37,9 +38,14 @@ def unavailable(settings: GcpSettings) -> Mapping[str, str]:
 
 
 def limits_of(settings: GcpSettings, operation: str, declared: Limits) -> Limits:
-    """Version 2 of Translation, where a key is all there is, takes fewer texts to translate and more to detect."""
-    by_key = settings.api_key is not None and operation in ("translation.translate", "translation.detect_language")
-    return replace(declared, max_batch=TEXTS_V2) if by_key else declared
+    """With a key, version 2 of Translation takes fewer texts to translate and more to detect; with a bucket, long
+    documents go through it."""
+    if settings.api_key is not None:
+        by_key = operation in ("translation.translate", "translation.detect_language")
+        return replace(declared, max_batch=TEXTS_V2) if by_key else declared
+    if settings.staging_bucket is not None and operation == "vision.read_document":
+        return replace(declared, max_bytes=BATCH_BYTES, max_pages=BATCH_PAGES)
+    return declared
 
 
 def target_of(settings: GcpSettings, auth: Auth, project: str) -> Target:

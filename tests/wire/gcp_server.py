@@ -321,6 +321,8 @@ class _Talk(BaseHTTPRequestHandler):
             return self._error(fault) if isinstance(fault, Failure) else self._break(fault)
         if self.command == "POST":
             return self._insert(path, query, content)
+        if self.command == "GET" and path.endswith("/o"):
+            return self._list(path, query)
         bucket, _, name = path.removeprefix("/storage/v1/b/").partition("/o/")
         if "/" in name or query != ("alt=media" if self.command == "GET" else ""):
             google.wrong(f"an object is asked for as {self.command} {path}?{query}")
@@ -332,6 +334,17 @@ class _Talk(BaseHTTPRequestHandler):
             return self._send(204, b"")
         return self._send(200, google.objects[uri], kind="application/octet-stream")
 
+    def _list(self, path: str, query: str) -> None:
+        """https://cloud.google.com/storage/docs/json_api/v1/objects/list"""
+        google, asked = self.server.google, dict(parse_qsl(query))
+        bucket = path.removeprefix("/storage/v1/b/").removesuffix("/o")
+        if set(asked) != {"prefix"} or not asked["prefix"] or "/" in bucket:
+            google.wrong(f"objects are listed as {path}?{query}")
+        found = [uri.removeprefix(f"gs://{bucket}/") for uri in google.objects if uri.startswith(f"gs://{bucket}/")]
+        items = [{"kind": "storage#object", "name": name} for name in found if name.startswith(asked.get("prefix", ""))]
+        made = {"kind": "storage#objects", **({"items": items} if items else {})}
+        return self._send(200, json.dumps(made).encode())
+
     def _insert(self, path: str, query: str, content: bytes) -> None:
         """The simple upload of objects.insert: `mediaUpload.protocols.simple` of its discovery document."""
         google, asked = self.server.google, dict(parse_qsl(query))
@@ -340,8 +353,8 @@ class _Talk(BaseHTTPRequestHandler):
         if match is None or set(asked) != {"uploadType", "name"} or asked["uploadType"] != "media" or not content:
             google.wrong(f"an object is put as {path}?{query}")
             return self._error(Failure())
-        if not kind.startswith("audio/"):
-            google.wrong(f"audio is put as {kind}")
+        if not kind.startswith(("audio/", "application/pdf", "image/")):
+            google.wrong(f"an object is put as {kind}")
         google.objects[f"gs://{match[1]}/{asked['name']}"] = content
         made = {"kind": "storage#object", "bucket": match[1], "name": asked["name"], "size": str(len(content))}
         return self._send(200, json.dumps(made).encode())
