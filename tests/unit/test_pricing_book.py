@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -195,6 +196,20 @@ def test_deleting_a_price_in_use_never_lowers_a_total_silently(provider, sku, re
     missing = [line for line in after.lines if not line.complete]
     assert missing
     assert all(line.cost is None and line.notes for line in missing)
+
+
+def test_spot_training_on_vertex_is_the_spot_machine_and_the_fee_on_the_list_price():
+    """The fee of 15% is what training costs above the machine; nothing else makes a spot price of training."""
+    rows = Book.shipped().rows()
+    machines = {(row["instance"], row["region"], bool(row.get("spot"))): row for row in rows
+                if row["service"] == "Compute Engine" and row.get("instance") and "commitment" not in row}  # fmt: skip
+    spots = [row for row in rows if row["service"] == "Vertex AI training" and row.get("spot")]
+    assert spots
+    for row in spots:
+        listed, spot = (
+            Decimal(machines[row["instance"], row["region"], at]["tiers"][0]["price"]) for at in (False, True)
+        )
+        assert abs(Decimal(row["tiers"][0]["price"]) - spot - listed * Decimal("0.15")) < Decimal("0.000001")
 
 
 def test_every_shipped_price_can_be_selected_without_ambiguity():
