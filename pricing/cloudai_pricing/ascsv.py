@@ -18,7 +18,8 @@ _COLUMNS = (
     "provider", "region", "line", "operation", "complete", "sku", "service", "price_region", "from", "to", "quantity",
     "unit", "unit_price", "cost", "currency", "source", "as_of", "confidence", "overridden", "notes",
 )  # fmt: skip
-_PUBLISHERS = {"aws": "AWS", "gcp": "Google Cloud", "azure": "Microsoft"}
+PUBLISHERS = {"aws": "AWS", "gcp": "Google Cloud", "azure": "Microsoft"}
+"""As FOCUS names the providers."""
 
 
 def to_csv(estimate: Estimate) -> str:
@@ -90,9 +91,9 @@ def to_focus(estimate: Estimate) -> str:
     rows: list[dict[str, str]] = []
     for provider, region, line in _answer(estimate):
         shared = period | {
-            "ProviderName": _PUBLISHERS.get(provider, provider),
-            "PublisherName": _PUBLISHERS.get(provider, provider),
-            "InvoiceIssuerName": _PUBLISHERS.get(provider, provider),
+            "ProviderName": PUBLISHERS.get(provider, provider),
+            "PublisherName": PUBLISHERS.get(provider, provider),
+            "InvoiceIssuerName": PUBLISHERS.get(provider, provider),
             "RegionId": region,
             "ChargeDescription": line.name,
             "x_Line": line.name,
