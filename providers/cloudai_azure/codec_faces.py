@@ -4,11 +4,14 @@ Wire: https://learn.microsoft.com/rest/api/face/face-detection-operations/detect
 
 - Left and right in its landmarks are the *viewer's*: in replies to upright photographs `pupilLeft.x` is less than
   `pupilRight.x`. Ours are the person's, so they change places.
-- Pose has our signs for two angles, seen in such replies: roll 9.8 with the eyes falling to the right of the image
-  (clockwise), yaw -30.9 with the nose to the left of the eyes' middle (the person's right). For pitch nothing was found
-  that says which way it goes; it is passed on as it is.
-- The reply does not say the picture's size. Its pixels are taken for those of the picture as it is seen, turned by its
-  EXIF orientation (unverified).
+- Pose has our signs. Roll and yaw were seen in such replies: roll 9.8 with the eyes falling to the right of the image
+  (clockwise, as the documentation's own sample turns the rectangle by it), yaw -30.9 with the nose to the left of the
+  eyes' middle (the person's right). The angles follow the right-hand rule: with these two, pitch is positive for a face
+  that looks up. No picture was there to see that on.
+- The reply does not say the picture's size. Pictures with an EXIF orientation are turned upright before faces are
+  looked for, and rectangle, landmarks and pose are those of the upright picture.
+
+Both: https://learn.microsoft.com/azure/ai-services/computer-vision/concept-face-detection (2026-01-30).
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -10,15 +11,17 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from azure_answers import TRANSCRIPT
+from azure_answers import TRANSCRIPT, brands
 from azure_client import opened
 
 from cloudai.errors import InvalidInput
 from cloudai.languages import normalise
 from cloudai.testing.samples import picture, tone
+from cloudai.types.media import Media, MediaKind
 from cloudai.types.vision import ModerationCategory
 from cloudai.wirejson import JsonNode, Malformed
 from cloudai_azure import codec_batch, codec_faces, codec_safety, codec_vision
@@ -120,6 +123,23 @@ def test_pose_keeps_the_signs_seen_in_replies() -> None:
     (face,) = codec_faces.faces_of(answer, Frame(width=10, height=10))
     assert face.pose is not None
     assert (face.pose.roll, face.pose.yaw, face.pose.pitch) == (9.8, -30.9, -6.6)
+
+
+@pytest.mark.parametrize(("orientation", "size"), [(1, (480, 160)), (3, (480, 160)), (6, (160, 480)), (8, (160, 480))])
+def test_faces_are_places_of_the_upright_picture(orientation: int, size: tuple[int, int]) -> None:
+    """Face turns a picture by its EXIF orientation before it looks; what is stored is 480 x 160."""
+    buffer = io.BytesIO()
+    image = Image.new("RGB", (480, 160))
+    exif = image.getexif()
+    exif[0x0112] = orientation
+    image.save(buffer, "JPEG", exif=exif)
+    rectangle = {"left": 16, "top": 8, "width": 80, "height": 80}
+    with opened() as (client, server):
+        server.handlers["face"] = lambda _: [{"faceRectangle": rectangle}]
+        (face,) = client.vision.detect_faces(buffer.getvalue()).faces
+    width, height = size
+    assert (face.box.x, face.box.y) == pytest.approx((16 / width, 8 / height))
+    assert (face.box.w, face.box.h) == pytest.approx((80 / width, 80 / height))
 
 
 def test_the_largest_face_comes_first_and_attributes_have_values() -> None:
@@ -338,3 +358,44 @@ def test_a_document_of_a_kind_that_is_not_translated_is_refused_before_sending()
         with pytest.raises(InvalidInput, match="docx"):
             client.translation.translate_document(picture(), target="de")
         assert server.requests == []
+
+
+# --- nothing found, and what is sent -----------------------------------------------------------------
+
+
+def test_nothing_found_is_an_empty_result() -> None:
+    nothing = {
+        "modelVersion": "2023-10-01",
+        "metadata": {"width": 480, "height": 160},
+        "tagsResult": {"values": []},
+        "objectsResult": {"values": []},
+        "readResult": {"blocks": []},
+    }
+    silence = {"durationMilliseconds": 1000, "combinedPhrases": [], "phrases": []}
+    with opened() as (client, server):
+        server.handlers |= {"images": lambda _: nothing, "face": lambda _: [], "transcribe": lambda _: silence}
+        server.handlers |= {"brands": lambda received: {**brands(received), "brands": []}}
+        assert client.vision.detect_labels(picture()).labels == ()
+        assert client.vision.detect_objects(picture()).objects == ()
+        assert client.vision.read_text(picture()).text == ""
+        assert client.vision.detect_faces(picture()).faces == ()
+        assert client.vision.detect_logos(picture()).logos == ()
+        heard = client.speech.transcribe(tone(), language="en")
+    assert (heard.text, heard.segments, heard.duration) == ("", (), 1.0)
+    assert heard.usage[0].quantity == 1  # silence is billed all the same
+
+
+@pytest.mark.parametrize(
+    ("head", "kind", "ending"),
+    [
+        (b"RIFF", "audio/wav", "wav"), (b"fLaC", "audio/flac", "flac"), (b"OggS", "audio/ogg", "ogg"),
+        (b"ID3\x04", "audio/mpeg", "mp3"), (b"#!AMR\n", "audio/amr", "amr"),
+    ],
+)  # fmt: skip
+def test_a_recording_is_declared_as_what_it_is(head: bytes, kind: str, ending: str) -> None:
+    """By its first bytes, never by a name."""
+    audio = Media(kind=MediaKind.AUDIO, data=tone() if head == b"RIFF" else head, content_type=kind, name="call.bin")
+    with opened() as (client, server):
+        client.speech.transcribe(audio, language="en")
+        body = server.requests[0].body
+    assert f'name="audio"; filename="audio.{ending}"\r\nContent-Type: {kind}\r\n'.encode() in body

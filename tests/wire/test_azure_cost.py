@@ -14,7 +14,9 @@ import cloudai_pricing
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from azure_answers import Batches, Translations
 from azure_client import opened
+from azure_storage import ACCOUNT_KEY, storing
 
 from cloudai import Client
 from cloudai.testing.samples import picture, tone
@@ -97,6 +99,29 @@ def test_a_cost_is_the_books(case: tuple[str, str, tuple[Any, ...], dict[str, An
     assert result.cost is not None
     assert result.cost.amount == pytest.approx(expected, rel=Decimal("1e-9"))
     assert sku in {ref.sku for ref in result.price_ref}
+
+
+def test_a_jobs_cost_is_that_of_a_batch() -> None:
+    """41,200,000 ticks; the book rounds a request up to whole seconds."""
+    with opened(batches=Batches()) as (client, _):
+        address = "https://acme.blob.core.windows.net/calls/call.wav?sig=x"
+        result = client.speech.transcribe_job(address, language="en").result(interval=0.01)
+    assert result.usage[0].quantity == Decimal("4.12")
+    assert result.cost is not None
+    expected = listed("speech", "S0 batch transcription", "eastus") * 5 / 3600
+    assert result.cost.amount == pytest.approx(expected, rel=Decimal("1e-9"))
+
+
+def test_a_batch_of_documents_costs_what_the_job_says_it_charged() -> None:
+    with storing() as storage:
+        more = {"staging": storage.url, "staging_account_key": ACCOUNT_KEY}
+        with opened(translations=Translations(source=b"x"), **more) as (client, _):
+            address = "https://acme.blob.core.windows.net/letters/brief.txt?sig=x"
+            options = {"azure": {"poll_interval": 0.01}}
+            result = client.translation.translate_document(address, target="de", options=options)
+    assert result.usage[0].quantity == 21
+    assert result.cost is not None
+    assert result.cost.amount == listed("translator", "S1 document translation", "global") * 21
 
 
 def test_what_the_service_says_it_bills_goes_before_our_count() -> None:
