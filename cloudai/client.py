@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from cloudai.calls.redaction import Redact
+    from cloudai.calls.watching import Watcher
     from cloudai.driver import Driver, Provider
-    from cloudai.ledger import Books
+    from cloudai.ledger import Books, CallRecord
     from cloudai.services.custom import Custom
     from cloudai.services.custom_async import AsyncCustom
     from cloudai.services.speech import Speech
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
     from cloudai.services.vision_async import AsyncVision
     from cloudai.settings import BackendSettings
     from cloudai_pricing import UnitPrice
+
+
+OnCall = Callable[["CallRecord"], None]
+"""A user's function that is given the figures of each call."""
 
 
 class ConfigWarning(UserWarning):
@@ -92,6 +97,7 @@ def open_engine(
     providers: tuple[Provider, ...],
     opener: Opener,
     redact: Redact | None = None,
+    on_call: OnCall | None = None,
 ) -> Engine:
     """Reads the config, opens the backends that routes name, and decides who serves what."""
     from cloudai.calls.media import InputGuard
@@ -127,7 +133,22 @@ def open_engine(
         lanes=Lanes(loaded.policy, rates_of(loaded, opened, verbs)),
         redact=redact,
         books=_books(loaded),
+        watchers=_watchers(loaded, on_call),
     )
+
+
+def _watchers(config: Config, on_call: OnCall | None) -> tuple[Watcher, ...]:
+    """Whoever is told of each call: the user's function, OpenTelemetry."""
+    found: list[Watcher] = []
+    if on_call is not None:
+        from cloudai.calls.watching import Hook
+
+        found.append(Hook(on_call))
+    if config.opentelemetry:
+        from cloudai.calls.telemetry import OpenTelemetry
+
+        found.append(OpenTelemetry())
+    return tuple(found)
 
 
 def _books(config: Config) -> Books | None:
@@ -212,7 +233,8 @@ class Client(_Opened):
 
     `config` is a path, a `Config`, or `None` for the one that `cloudai config show` shows; `backend` sends every
     operation to one backend; `providers` are provider objects given in code (a fake in a test);
-    `redact` is given every text before it leaves and answers the text that may.
+    `redact` is given every text before it leaves and answers the text that may; `on_call` is given the figures
+    (`CallRecord`) of every call that ended, in its thread.
 
     Raises `ConfigError` for a wrong config, `MissingDependency` when a backend needs something installed, and
     `Unsupported` when a route names a backend that can't serve its operation: when it opens, not at the first call.
@@ -225,8 +247,9 @@ class Client(_Opened):
         backend: str | None = None,
         providers: tuple[Provider, ...] = (),
         redact: Redact | None = None,
+        on_call: OnCall | None = None,
     ) -> None:
-        super().__init__(open_engine(config, backend, providers, open_sync, redact))
+        super().__init__(open_engine(config, backend, providers, open_sync, redact, on_call))
         self._run = Runner(self._engine)
 
     @cached_property
@@ -289,8 +312,9 @@ class AsyncClient(_Opened):
         backend: str | None = None,
         providers: tuple[Provider, ...] = (),
         redact: Redact | None = None,
+        on_call: OnCall | None = None,
     ) -> None:
-        super().__init__(open_engine(config, backend, providers, open_async, redact))
+        super().__init__(open_engine(config, backend, providers, open_async, redact, on_call))
         self._run = AsyncRunner(self._engine)
 
     @cached_property

@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 CONFIG_NAME = "cloudai.toml"
-TOP_KEYS = ("backends", "routes", "policy", "rates", "budget", "inputs")
+TOP_KEYS = ("backends", "routes", "policy", "rates", "budget", "telemetry", "inputs")
 DEFAULT_BACKEND = "local"
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -109,6 +109,8 @@ class Config:
     rates: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
     """Backend -> operation pattern -> requests per second sent at most; `None`: the provider's documented quota."""
     budget: BudgetSettings | None = None
+    opentelemetry: bool = False
+    """Spans and metrics of each call: `cloudai.calls.telemetry`."""
     origins: Mapping[str, Origin] = field(default_factory=dict, repr=False)
     """Dotted key -> where its value came from, for `policy.*` and `inputs.*`."""
     warnings: tuple[str, ...] = ()
@@ -177,6 +179,7 @@ def load_config(path: str | os.PathLike[str] | None = None, environ: Mapping[str
             inputs=InputSettings(**inputs),
             rates=_rates(document, backends),
             budget=_budget(document),
+            opentelemetry=_opentelemetry(document),
             origins=policy_origins | input_origins,
             warnings=tuple(_literal_secrets(backends)),
         )
@@ -279,6 +282,14 @@ def _budget(document: Document) -> BudgetSettings | None:
         key: _expanded(value, f"budget.{key}", document.at("budget", key), os.environ) for key, value in table.items()
     }
     return budget_settings(expanded, lambda *keys: document.at("budget", *keys))
+
+
+def _opentelemetry(document: Document) -> bool:
+    document.expect_keys(("telemetry",), ("opentelemetry",))
+    value = document.table("telemetry").get("opentelemetry", False)
+    if not isinstance(value, bool):
+        raise ConfigError(f"{document.at('telemetry', 'opentelemetry')}: opentelemetry is true or false")
+    return value
 
 
 def _rates(document: Document, backends: Mapping[str, BackendConfig]) -> Mapping[str, Mapping[str, float | None]]:

@@ -6,13 +6,11 @@ A hedged call settles each attempt at once, as the loser may end after the call 
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from cloudai.calls.cost import cost_of
-from cloudai.calls.observed import Observed, observed
 from cloudai.errors import CloudAIError, Delivery
-from cloudai.ledger import Attempt, Books, CallRecord, Outcome, Reservation, Used, micro
+from cloudai.ledger import Attempt, Books, CallRecord, Outcome, Reservation, micro
 from cloudai.types.results import Notice, Result
 
 if TYPE_CHECKING:
@@ -67,39 +65,3 @@ def close(books: Books, job: Job, call: CallRecord) -> None:
         with_call = call if number == len(job.unsettled) else None
         books.settle(reservation, outcome=Outcome.ANSWERED, cost=spent, call=with_call)
     job.unsettled.clear()
-
-
-def record(job: Job, result: Result | None, error: CloudAIError | None) -> CallRecord:
-    """What is written down of a call that ended: figures and codes, never payloads."""
-    total = time.perf_counter() - job.started
-    queue = sum(turn.waited for turn in job.turns)
-    upstream = sum(turn.upstream for turn in job.turns)
-    backend = job.turns[-1].lane.backend if job.turns else ""
-    entry = job.engine.backends.get(backend)
-    seen = observed(job.operation, result) if result is not None else Observed()
-    return CallRecord(
-        operation=job.operation,
-        outcome="ok" if error is None else error.code.value,
-        call_id=job.key,
-        backend=result.backend if result is not None else backend,
-        provider=result.provider if result is not None else (entry.provider if entry is not None else ""),
-        region=result.region if result is not None else (entry.region if entry is not None else None),
-        model=result.model if result is not None else None,
-        attempts=job.attempts,
-        latency=_micros(total),
-        queue=_micros(queue),
-        upstream=_micros(upstream),
-        overhead=_micros(max(0.0, total - queue - upstream)),
-        cost=None if result is None or result.cost is None else micro(result.cost.amount),
-        usage=() if result is None else [Used(meter=u.meter, unit=u.unit, quantity=u.quantity) for u in result.usage],
-        cached=result is not None and result.cached,
-        tag=job.options.get("tag"),
-        top_label=seen.label,
-        confidence=seen.confidence,
-        language=seen.language,
-        input_bytes=job.input_bytes,
-    )
-
-
-def _micros(seconds: float) -> int:
-    return round(seconds * 1_000_000)

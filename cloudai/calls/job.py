@@ -6,7 +6,7 @@ import math
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -21,6 +21,7 @@ from cloudai.calls.redaction import redact
 from cloudai.calls.result_cache import key_of
 from cloudai.calls.split import Parts
 from cloudai.calls.strategies import in_order
+from cloudai.calls.watching import log, record
 from cloudai.driver import Call
 from cloudai.errors import BudgetExceeded, CloudAIError, ErrorCode, ServiceError
 from cloudai.operations import TYPES
@@ -92,6 +93,10 @@ class Job:
             options=backend.options(self.operation, self.options.get("options")),
         )
 
+    def elapsed(self) -> float:
+        """Seconds since it began."""
+        return time.perf_counter() - self.started
+
     def provider_options(self, backend: Backend) -> object:
         """What the caller gave for this backend's provider, as given; `None`: nothing."""
         return (self.options.get("options") or {}).get(backend.provider)
@@ -126,7 +131,7 @@ class Job:
             region=backend.region,
             cost=cost,
             price_ref=refs,
-            latency=time.perf_counter() - self.started,
+            latency=self.elapsed(),
             attempts=self.attempts,
             warnings=(*whole.warnings, *step.notices, *step.chosen.notices, *self.failures, *self.said),
         )
@@ -186,7 +191,7 @@ def before(job: Job, request: M, expected: type[R]) -> tuple[M, R | None]:
     kept = job.engine.cache.get(job.cache_key, route.cache, expected)
     if kept is None:
         return request, None
-    return request, kept.filled(latency=time.perf_counter() - job.started, warnings=(*kept.warnings, *job.said))
+    return request, kept.filled(latency=job.elapsed(), warnings=(*kept.warnings, *job.said))
 
 
 def _redacted(job: Job, request: M, names: tuple[str, ...]) -> M:
@@ -212,13 +217,29 @@ def end(job: Job, result: Result | None, error: CloudAIError | None) -> None:
         assert route.cache is not None
         engine.cache.put(job.cache_key, route.cache, result)
     if engine.books is not None:
-        from cloudai.calls.booking import close, record
+        from cloudai.calls.booking import close
 
         close(engine.books, job, record(job, result, error))
     for watcher in engine.watchers:
         watcher.ended(job, result, error)
+    log(job, result, error)
     if job.watched is not None:
         job.watched.close()
+
+
+@contextmanager
+def attempted(job: Job, step: Step[Any]) -> Iterator[None]:
+    """Tells whoever watches how one request went."""
+    begun, failure = time.perf_counter(), None
+    try:
+        yield
+    except BaseException as error:
+        failure = error if isinstance(error, CloudAIError) else cancelled(job.operation)
+        raise
+    finally:
+        seconds = time.perf_counter() - begun
+        for watcher in job.engine.watchers:
+            watcher.attempted(job, step, seconds, failure)
 
 
 def cancelled(operation: str) -> CloudAIError:

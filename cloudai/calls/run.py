@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from cloudai.calls.engine import CallOptions, Engine
 from cloudai.calls.fitting import checked, load_media, may_fetch
 from cloudai.calls.hedging import hedged, hedged_async
-from cloudai.calls.job import Job, Step, before, begin, cancelled, end, steps
+from cloudai.calls.job import Job, Step, attempted, before, begin, cancelled, end, steps
 from cloudai.errors import CloudAIError, ErrorCode
 from cloudai.types.media import Media, MediaLike
 from cloudai.types.results import Model, Result
@@ -79,17 +79,23 @@ class Runner:
         sent = request or step.request
         books = self.engine.books
         if books is None:
-            return self._sent(job, step, timeout, sent)
+            return self._watched(job, step, timeout, sent)
         from cloudai.calls.booking import answered, hold, unanswered
 
         reservation = hold(books, job, step, sent)
         try:
-            answer = self._sent(job, step, timeout, sent)
+            answer = self._watched(job, step, timeout, sent)
         except BaseException as error:
             unanswered(books, reservation, error)
             raise
         answered(books, job, step, reservation, answer)
         return answer
+
+    def _watched(self, job: Job, step: Step[Any], timeout: float, request: Model) -> Any:
+        if not self.engine.watchers:
+            return self._sent(job, step, timeout, request)
+        with attempted(job, step):
+            return self._sent(job, step, timeout, request)
 
     def _sent(self, job: Job, step: Step[Any], timeout: float, request: Model) -> Any:
         call = job.call(step.chosen.backend, timeout)
@@ -164,12 +170,12 @@ class AsyncRunner:
         sent = request or step.request
         books = self.engine.books
         if books is None:
-            return await self._sent(job, step, timeout, sent)
+            return await self._watched(job, step, timeout, sent)
         from cloudai.calls.booking import answered, hold, unanswered
 
         reservation = await self._booked(hold, books, job, step, sent)
         try:
-            answer = await self._sent(job, step, timeout, sent)
+            answer = await self._watched(job, step, timeout, sent)
         except BaseException as error:
             await self._booked(unanswered, books, reservation, error)
             raise
@@ -179,6 +185,12 @@ class AsyncRunner:
     async def _booked(self, task: Callable[..., T], books: Books, *of: Any) -> T:
         """Booking in a file is quicker than a thread; over a network it is not."""
         return await self.in_thread(partial(task, books, *of)) if books.remote else task(books, *of)
+
+    async def _watched(self, job: Job, step: Step[Any], timeout: float, request: Model) -> Any:
+        if not self.engine.watchers:
+            return await self._sent(job, step, timeout, request)
+        with attempted(job, step):
+            return await self._sent(job, step, timeout, request)
 
     async def _sent(self, job: Job, step: Step[Any], timeout: float, request: Model) -> Any:
         import asyncio

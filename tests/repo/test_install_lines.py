@@ -33,7 +33,8 @@ def brought(extra: str) -> set[str]:
     found = set()
     for text in EXTRAS[extra]:
         requirement = Requirement(text)
-        found |= {name for inner in requirement.extras for name in brought(inner)} or {requirement.name}
+        ours = requirement.name == PROJECT["name"]
+        found |= {name for inner in requirement.extras for name in brought(inner)} if ours else {requirement.name}
     return found
 
 
