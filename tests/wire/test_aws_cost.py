@@ -71,6 +71,11 @@ CALLS: dict[str, tuple[Callable[[Client], Result], str]] = {
     "speech marks bill them again": (lambda c: c.speech.synthesize("Hello, world.", speech_marks=True), "0.000416"),
     "voices are free": (lambda c: c.speech.voices(), "0"),
     "12 characters": (lambda c: c.translation.translate("Good morning", source="en", target="de"), "0.00018"),
+    "five characters, though fifteen bytes": (
+        lambda c: c.translation.translate("こんにちは", source="ja", target="en"),
+        "0.000075",
+    ),
+    "an emoji is one": (lambda c: c.translation.translate("😀", source="en", target="de"), "0.000015"),
     "HTML as a document": (
         lambda c: c.translation.translate("<b>Hi</b>", source="en", target="de", format="html"),
         "0.000135",

@@ -25,9 +25,11 @@ from aws_server import Failure, Params, StrictServer
 from cloudai import Client
 from cloudai.errors import CloudAIError, ErrorCode, InvalidInput, TooLarge, Unsupported
 from cloudai.testing.samples import tone
-from cloudai.types.speech import JobRef, JobState, SynthesizeRequest
+from cloudai.types.media import AudioInfo, Media, MediaKind
+from cloudai.types.speech import JobRef, JobState, SynthesizeRequest, TranscribeRequest
 from cloudai_aws.codec_polly import decode_marks, encode_speech
-from cloudai_aws.settings import SynthesizeOptions
+from cloudai_aws.codec_transcribe import encode_job
+from cloudai_aws.settings import SynthesizeOptions, TranscribeOptions
 
 
 @pytest.fixture
@@ -236,6 +238,49 @@ def test_audio_is_staged_transcribed_and_tidied_up(server: StrictServer, client:
     }
     assert (server.objects, jobs.jobs) == ({}, {})
     assert (result.text, result.language, result.duration) == ("Hello world.", "en-US", 1.0)
+
+
+def recorded(rate: int) -> bytes:
+    """A second of silence, as its header says."""
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(bytes(2 * rate))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(("rate", "told"), [(8_000, 8_000), (44_100, 44_100), (48_000, 48_000), (96_000, None)])
+def test_the_rate_is_that_of_the_header_where_transcribe_takes_it(
+    server: StrictServer, client: Client, tmp_path: Path, rate: int, told: int | None
+) -> None:
+    """The name says MP3; the content is looked at."""
+    (tmp_path / "song.mp3").write_bytes(recorded(rate))
+    client.speech.transcribe(tmp_path / "song.mp3", language="en-US")
+    asked = server.params("StartTranscriptionJob")
+    assert (asked["MediaFormat"], asked.get("MediaSampleRateHertz")) == ("wav", told)
+    assert asked["Media"]["MediaFileUri"].endswith(".wav")
+
+
+@pytest.mark.parametrize(
+    ("content_type", "encoding", "expected"),
+    [
+        ("audio/mpeg", "mp3", {"MediaFormat": "mp3"}),
+        ("audio/flac", "flac", {"MediaFormat": "flac", "MediaSampleRateHertz": 16_000}),
+        ("audio/ogg", "opus", {"MediaFormat": "ogg"}),
+        ("audio/webm", "opus", {"MediaFormat": "webm"}),
+        ("audio/mp4", "aac", {"MediaFormat": "mp4"}),
+        ("audio/amr", "amr", {"MediaFormat": "amr"}),
+    ],
+)
+def test_only_a_rate_that_is_sure_is_told(content_type: str, encoding: str, expected: dict[str, Any]) -> None:
+    """Transcribe refuses another than it finds, and the header of Opus says 48,000 Hz whatever was recorded."""
+    info = AudioInfo(duration=1.0, sample_rate=16_000, channels=1, encoding=encoding)
+    audio = Media(kind=MediaKind.AUDIO, data=b"x", content_type=content_type, audio=info)
+    request = TranscribeRequest(audio=audio, language="en-US")
+    params, _ = encode_job(request, TranscribeOptions(), name="n", uri="s3://bucket/key")
+    assert {name: value for name, value in params.items() if name.startswith("MediaF") or "Hertz" in name} == expected
 
 
 def test_strings_are_numbers_and_punctuation_belongs_to_its_word(client: Client) -> None:
