@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import re
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ ACCOUNT, CONTAINER = "loopback", "staging"
 ACCOUNT_KEY = base64.b64encode(b"an account's key of 64 bytes, as storage has them, for loopback!").decode()
 DELEGATED_VALUE = base64.b64encode(b"a delegated key, for a while only").decode()
 STORAGE_TOKEN = "loopback.storage.token"
+RESET, HANG = -1, -2
 _NEWER_LINES = (("2026-04-06", 21), ("2025-07-05", 13))
 """Version, and where it has put two more lines into the text of a delegated signature; the last one first."""
 
@@ -73,7 +75,10 @@ def as_of(version: str, text: str) -> str:
 
 
 class Storage:
-    """Blobs by `CONTAINER/NAME`; `troubles` are statuses that are answered before anything else, by method."""
+    """Blobs by `CONTAINER/NAME`; `troubles` are statuses that are answered before anything else, by method.
+
+    `RESET` is a connection that is closed, `HANG` one that says nothing for a while.
+    """
 
     def __init__(self) -> None:
         self.blobs: dict[str, bytes] = {}
@@ -197,6 +202,11 @@ def _handler(storage: Storage) -> type[BaseHTTPRequestHandler]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             asked = Asked(method=self.command, path=parts.path, query=query, headers=headers, body=body)
             storage.requests.append(asked)
+            if (waiting := storage.troubles.get(asked.method)) and waiting[0] in (RESET, HANG):
+                if waiting.pop(0) == HANG:
+                    time.sleep(3.0)
+                self.close_connection = True
+                return
             try:
                 status, content = storage.answer(asked)
                 ranged = status == 200 and "x-ms-range" in asked.headers  # the official client asks for ranges

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import ssl
 import sys
@@ -25,7 +26,7 @@ from azure_answers import azure, settings
 from azure_client import ask, config
 from azure_server import KEY, TOKEN
 
-from cloudai import Client
+from cloudai import AsyncClient, Client
 from cloudai.errors import CloudAIError, ConfigError, ErrorCode
 from cloudai.testing.samples import picture
 from cloudai_azure.auth import Auth
@@ -45,6 +46,8 @@ class Entra:
     lifetime: int = 3600
     refuses: bool = False
     requests: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    """Before it answers."""
     tokens: dict[str, str] = field(default_factory=dict)
     """By scope, where it is not Azure's AI services'."""
 
@@ -96,6 +99,7 @@ def _handler(state: Entra) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             state.requests.append(self.rfile.read(int(self.headers["content-length"])).decode())
+            time.sleep(state.seconds)
             if state.refuses:
                 text = f"AADSTS7000215: Invalid client secret {SECRET}"
                 self.send({"error": "invalid_client", "error_description": text}, 401)
@@ -135,6 +139,48 @@ def test_many_threads_get_one_token(tmp_path: Path) -> None:
             list(pool.map(lambda _: client.vision.detect_labels(picture()), range(16)))
         assert len(server.requests) == 16
     assert len(login.requests) == 1
+
+
+def test_many_tasks_get_one_token_and_the_loop_goes_on_meanwhile(tmp_path: Path) -> None:
+    async def ask_all(values: dict[str, Any]) -> int:
+        async with AsyncClient(config(values)) as client:
+            ticks = asyncio.create_task(ticking())
+            await asyncio.gather(*(client.vision.detect_labels(picture()) for _ in range(16)))
+            ticks.cancel()
+            return len(beats)
+
+    beats: list[float] = []
+
+    async def ticking() -> None:
+        while True:
+            beats.append(time.monotonic())
+            await asyncio.sleep(0.005)
+
+    with azure() as server, entra(tmp_path) as login:
+        login.seconds = 0.3
+        assert asyncio.run(ask_all(login.values(server))) > 10
+        assert len(server.requests) == 16
+    assert len(login.requests) == 1
+
+
+def test_while_one_thread_renews_the_others_go_on_with_the_token_they_have(tmp_path: Path) -> None:
+    with azure() as server, entra(tmp_path) as login:
+        auth = Auth(AzureSettings.model_validate({"provider": "azure", **login.values(server)}))
+        first = auth.headers()
+        assert auth._token is not None
+        auth._token = auth._token._replace(expires_on=int(time.time()) + 60)
+        auth._credential, login.tokens["https://cognitiveservices.azure.com/.default"] = None, "the.next.token"
+        login.seconds = 1.0
+        with ThreadPoolExecutor(4) as pool:
+            renewing = pool.submit(auth.headers)
+            while len(login.requests) == 1:
+                time.sleep(0.01)
+            others = [pool.submit(auth.headers) for _ in range(3)]
+            assert [other.result(0.5) for other in others] == [first] * 3
+            assert renewing.result()["Authorization"] == "Bearer the.next.token"
+        assert auth.ready() == {"Authorization": "Bearer the.next.token"}
+        assert len(login.requests) == 2
+        auth.close()
 
 
 @both

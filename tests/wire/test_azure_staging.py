@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from azure_answers import Batches, azure, settings
 from azure_client import ask, config
 from azure_server import AzureServer, Broken, Failure
-from azure_storage import ACCOUNT_KEY, Storage, storing
+from azure_storage import ACCOUNT_KEY, HANG, RESET, Storage, storing
 
 from cloudai import AsyncClient, Client
 from cloudai.errors import CloudAIError, ConfigError, ErrorCode, TooLarge, Unsupported
@@ -196,6 +196,17 @@ def test_an_upload_that_fails_says_where_and_submits_nothing(kind: str, status: 
         assert "staging_account_key" in caught.value.message
 
 
+@both
+@pytest.mark.parametrize("trouble", [RESET, HANG], ids=["reset", "hang"])
+def test_an_upload_that_breaks_off_is_over_in_time_and_leaves_nothing(kind: str, trouble: int) -> None:
+    with staged() as stage:
+        stage.storage.troubles["PUT"] = [trouble]
+        with pytest.raises(CloudAIError):
+            stage.transcribe(kind, language="en", policy={"timeout": 1.0, "deadline": 1.0})
+        assert stage.server.requests == []
+        assert stage.storage.methods == ["PUT", "DELETE"]
+
+
 def test_a_blob_that_can_not_be_deleted_is_no_failure_but_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     batches = Batches(reads=True)
     with storing() as storage, azure(batches=batches) as server, caplog.at_level(logging.WARNING):
@@ -224,6 +235,21 @@ def test_a_job_of_a_local_recording_is_found_again_and_its_blob_goes_with_the_re
         with Client(config(stage.values)) as client:
             assert client.speech.job(saved).result(interval=0.01).text == "Hello world."
         assert stage.batches.heard == [tone()]
+
+
+def test_jobs_of_an_event_loop_are_staged_and_tidied_up_the_same_way() -> None:
+    async def both_ways() -> str:
+        async with AsyncClient(config(stage.values)) as client:
+            await (await client.speech.transcribe_job(tone(), language="en")).cancel()
+            assert stage.storage.blobs == {}
+            stage.storage.seen.clear()
+            job = await client.speech.transcribe_job(tone(), language="en")
+            found = await client.speech.job(job.ref.model_dump_json()).result(interval=0.01)
+            return str(found.text)
+
+    with staged() as stage:
+        assert asyncio.run(both_ways()) == "Hello world."
+        assert stage.batches.heard == [tone(), tone()]
 
 
 def test_cancelling_a_job_deletes_its_blob() -> None:
