@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from cloudai_pricing.billing import FreeTier, Month, Plan, allowance
+from cloudai_pricing.entries import Price
 from cloudai_pricing.exact import ZERO
 from cloudai_pricing.model import Crossing
 from cloudai_pricing.selection import Charge
@@ -25,18 +26,22 @@ class _Stand(NamedTuple):
 
 def crossings(plan: Plan, ends: Sequence[Month], free_tier: FreeTier) -> tuple[Crossing, ...]:
     """The crossings of a line by month, of the likely case. `ends`: the counters at the end of each month."""
-    found: list[Crossing] = []
+    if all(end is ends[0] for end in ends):
+        return ()
+    found = [one for charge in plan.charges if not _flat(charge.price) for one in _of(charge, ends, free_tier)]
+    return tuple(sorted(found, key=lambda one: one.month))
+
+
+def _flat(price: Price) -> bool:
+    return price.free is None and len(price.tiers) == 1 and price.tiers[0].up_to is None
+
+
+def _of(charge: Charge, ends: Sequence[Month], free_tier: FreeTier) -> Iterator[Crossing]:
+    after = _stand(charge, ends[0], 1, free_tier)
     for month in range(2, len(ends) + 1):
-        if ends[month - 1] is not ends[month - 2]:
-            found.extend(_of_month(plan, ends, month, free_tier))
-    return tuple(found)
-
-
-def _of_month(plan: Plan, ends: Sequence[Month], month: int, free_tier: FreeTier) -> Iterator[Crossing]:
-    for charge in plan.charges:
-        if charge.price.flat:
+        if ends[month - 1] is ends[month - 2]:
             continue
-        before, after = (_stand(charge, ends[at - 1], at, free_tier) for at in (month - 1, month))
+        before, after = after, _stand(charge, ends[month - 1], month, free_tier)
         if before.allowed != after.allowed:
             yield _allowance(charge, before, after, month)
         elif before.price != after.price:

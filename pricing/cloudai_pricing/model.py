@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cloudai_pricing.exact import ZERO
 
@@ -32,8 +32,7 @@ class Range:
 NOTHING = Range(low=ZERO, likely=ZERO, high=ZERO)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Slice:
+class Slice(NamedTuple):
     """Units billed at one price over all months. `start`, `end`: the tier's bounds (None: no end), in `unit`."""
 
     sku: str
@@ -54,8 +53,7 @@ class Slice:
     free: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Candidate:
+class Candidate(NamedTuple):
     """An instance that satisfies a compute line; `hourly` is for all its nodes."""
 
     sku: str
@@ -64,8 +62,7 @@ class Candidate:
     chosen: bool
 
 
-@dataclass(frozen=True, kw_only=True)
-class Crossing:
+class Crossing(NamedTuple):
     """From `month` on the next unit costs `after`, before it `before` (None: no known price).
 
     `at`: the edge that was passed, billed units a month, upwards where `rising`; None: an allowance began or ended,
