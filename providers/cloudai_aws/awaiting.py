@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from cloudai.errors import RETRYABLE
+from cloudai.errors import RETRYABLE, CloudAIError
 from cloudai_aws.faults import fault_of
 from cloudai_aws.wire import pause, within
 
@@ -32,6 +32,10 @@ def _asked(look: Callable[[], T | None], seconds: float) -> T | None:
     try:
         with within(seconds):
             return look()
+    except CloudAIError as error:
+        if error.retryable:
+            return None
+        raise
     except Exception as error:
         fault = fault_of(error)
         if fault is None or fault.code not in RETRYABLE:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypeVar
 
 from cloudai.driver import Call
 from cloudai.errors import CloudAIError, ErrorCode, ServiceError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cloudai_aws.clients import Clients
     from cloudai_aws.storage import Storage
 
+T = TypeVar("T")
 _LONG = f"Polly speaks more than {codec.SYNC_BILLED:,} characters by way of S3 only"
 
 
@@ -94,23 +95,22 @@ class Speaker:
         key = codec.task_key(task, bucket)
         task_id = task["SynthesisTask"]["TaskId"]
         try:
-            found = awaited(
-                lambda: codec.ended(polly.get_speech_synthesis_task(TaskId=task_id)),
-                ends=ends,
-                poll_seconds=self._poll_seconds,
-            )
-            if found is None:
-                raise ServiceError(
-                    f"Polly has not spoken the text within {call.timeout:g} s (it can't be stopped, and will write "
-                    f"{key}): give a longer timeout",
-                    code=ErrorCode.DEADLINE_EXCEEDED,
-                    retryable=False,
-                )
+            found = self._waited(lambda: codec.ended(polly.get_speech_synthesis_task(TaskId=task_id)), ends, call, key)
             codec.check_task(found)
-            with within(ends - time.monotonic()):
-                return self._storage.read(bucket, key), found
+            return self._waited(lambda: self._storage.read(bucket, key), ends, call, key), found
         finally:
             self._storage.remove(bucket, key)
+
+    def _waited(self, look: Callable[[], T | None], ends: float, call: Call, key: str) -> T:
+        found = awaited(look, ends=ends, poll_seconds=self._poll_seconds)
+        if found is None:
+            raise ServiceError(
+                f"Polly has not spoken the text within {call.timeout:g} s (it can't be stopped, and will write {key}): "
+                "give a longer timeout",
+                code=ErrorCode.DEADLINE_EXCEEDED,
+                retryable=False,
+            )
+        return found
 
     def _begun(self, params: Params, ends: float) -> Reply:
         """A task has no token: one whose answer was lost may run, and is not begun again."""

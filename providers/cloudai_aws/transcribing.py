@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime
 import time
 import uuid
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from cloudai.driver import Call
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cloudai_aws.clients import Clients
 
 
+T = TypeVar("T")
 _FROM_S3 = "Transcribe reads audio from S3"
 
 
@@ -45,7 +46,7 @@ class Transcriber:
         job, notices = self._start(request, call, seconds=ends - time.monotonic())
         try:
             self._await(job, ends, call)
-            result = self._fetched(job, call, seconds=ends - time.monotonic())
+            result = self._waited(lambda: self._fetched(job, call, seconds=ends - time.monotonic()), ends, call)
         finally:
             quietly_delete_job(self._clients, job.id)
             self._unstage(job)
@@ -144,7 +145,12 @@ class Transcriber:
 
     def _await(self, job: JobRef, ends: float, call: Call) -> None:
         """Looks until the job has ended."""
-        found = awaited(lambda: self._ended(job), ends=ends, poll_seconds=self._settings.poll_seconds)
+        found = self._waited(lambda: self._ended(job), ends, call)
+        if found.state is JobState.FAILED:
+            raise ServiceError(f"Transcribe: {found.message or 'the job failed'}", code=ErrorCode.INVALID_INPUT)
+
+    def _waited(self, look: Callable[[], T | None], ends: float, call: Call) -> T:
+        found = awaited(look, ends=ends, poll_seconds=self._settings.poll_seconds)
         if found is None:
             raise ServiceError(
                 f"the job has not ended within {call.timeout:g} s and was deleted: give a longer timeout, "
@@ -152,8 +158,7 @@ class Transcriber:
                 code=ErrorCode.DEADLINE_EXCEEDED,
                 retryable=False,
             )
-        if found.state is JobState.FAILED:
-            raise ServiceError(f"Transcribe: {found.message or 'the job failed'}", code=ErrorCode.INVALID_INPUT)
+        return found
 
     def _ended(self, job: JobRef) -> JobStatus | None:
         found = codec.decode_status(self._get(job))

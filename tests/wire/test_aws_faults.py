@@ -301,6 +301,50 @@ def test_a_look_that_is_throttled_is_followed_by_the_next(server: StrictServer) 
     assert left(server, jobs) == (0, 0)
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Failure(code="InternalError", status=500),
+        Failure(code="SlowDown", status=503),
+        Broken(kind="reset"),
+        Broken(kind="reset-after-headers"),
+        Broken(kind="html"),
+    ],
+    ids=str,
+)
+def test_a_transcript_that_does_not_come_for_the_moment_is_asked_for_again(
+    server: StrictServer, fault: Failure | Broken
+) -> None:
+    """Not transcribed again: that would be billed twice. Before it: the upload, the start, three looks and one more."""
+    jobs = transcribing(server, Jobs(server))
+    server.next_faults.extend([*[None] * 6, fault])
+    with Client(config(server)) as client:
+        result = client.speech.transcribe(tone(), language="en-US")
+    assert (result.text, result.attempts) == ("Hello world.", 1)
+    assert server.operations().count("StartTranscriptionJob") == 1
+    assert left(server, jobs) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        (Failure(code="AccessDenied", status=403), ErrorCode.PERMISSION_DENIED),
+        (Broken(kind="truncated"), ErrorCode.INTERNAL),
+        (Broken(kind="html-200"), ErrorCode.INTERNAL),
+        (Broken(kind="hang", seconds=20.0), ErrorCode.DEADLINE_EXCEEDED),
+        (Broken(kind="drip", seconds=20.0), ErrorCode.DEADLINE_EXCEEDED),
+    ],
+    ids=str,
+)
+def test_a_transcript_that_does_not_come_at_all_leaves_nothing(
+    server: StrictServer, fault: Failure | Broken, expected: ErrorCode
+) -> None:
+    jobs = transcribing(server, Jobs(server))
+    server.next_faults.extend([*[None] * 6, fault])
+    assert transcribing_fails(server, timeout=1.0).code is expected
+    assert left(server, jobs) == (0, 0)
+
+
 def test_a_start_that_is_refused_leaves_no_staged_audio(server: StrictServer) -> None:
     jobs = transcribing(server, Jobs(server))
     server.answers["StartTranscriptionJob"] = lambda _: Failure(code="LimitExceededException")

@@ -198,3 +198,13 @@ def test_a_look_that_fails_for_the_moment_is_followed_by_the_next(
     server.next_faults.extend([None, fault, None])
     assert spoken(server).duration == 1.0
     assert len(tasks.tasks) == 1
+
+
+@pytest.mark.parametrize("fault", [Failure(code="SlowDown", status=503), Broken(kind="reset")], ids=str)
+def test_an_object_that_does_not_come_for_the_moment_is_asked_for_again(
+    server: StrictServer, tasks: SpeechTasks, fault: Failure | Broken
+) -> None:
+    server.next_faults.extend([*[None] * 4, fault])
+    assert spoken(server).duration == 1.0
+    assert server.operations().count("GetObject") == 1
+    assert (len(tasks.tasks), server.objects) == (1, {})
