@@ -32,6 +32,8 @@ _OWN: Mapping[str, str] = {
     "source": "own price",
     "confidence": "own",
 }
+_EVERY = frozenset({"vision.*", "speech.*", "translation.*", "custom.*", "other.*"})
+"""All operations of a service, in overlays."""
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 
@@ -137,13 +139,15 @@ def _names(key: str, value: object) -> object:
 
 
 def _operations(key: str, value: object) -> object:
-    names = cast("list[str]", _names(key, value))
-    if not names:
+    written = cast("list[object]", value) if isinstance(value, list) else []
+    every = [str(name) for name in written if name in _EVERY]
+    names = cast("list[str]", _names(key, [name for name in written if name not in every] if every else value))
+    if not names and not every:
         raise PlanError("operations is empty", fix='Write it like operations = ["vision.detect_labels"]')
     for name in names:
         if name not in billable() and not name.startswith("other."):
             raise PlanError(f"unknown operation {name!r}", fix=nearest(name, billable()))
-    return names
+    return [*names, *every]
 
 
 def _table(key: str, value: object, needed: Sequence[str], known: Sequence[str]) -> Mapping[str, object]:
@@ -236,6 +240,9 @@ def _check_whole(row: Row) -> None:
     rounding = row.get("rounding")
     if isinstance(rounding, Mapping) and not convertible(str(rounding.get("unit", row["unit"])), str(row["unit"])):
         raise PlanError(f"rounding is in {rounding['unit']}, the price per {row['unit']}", fix="Use units that convert")
+    every = [name for name in cast("Sequence[str]", row["operations"]) if name in _EVERY]
+    if every and not row["own"]:
+        raise PlanError(f"{every[0]!r} is for overlays", fix="Name each operation", path=("operations",))
     if "tiers" not in row and "commitment" not in row:
         raise PlanError("a price has neither tiers nor a commitment", fix='Write tiers = [{ price = "0.001" }]')
     if "tiers" in row and "commitment" in row:

@@ -38,6 +38,13 @@ class Overlay(NamedTuple):
         kept = tuple(price for price in self.prices if newest.get(price.key) is price)
         return Overlay(name=self.name, prices=kept, discounts=self.discounts)
 
+    def of(self, operation: str, provider: str) -> tuple[Price, ...]:
+        """A provider's own prices that name an operation; else those for all of its service (`other.*`)."""
+        mine = [price for price in self.prices if price.provider == provider]
+        every = f"{operation.partition('.')[0]}.*"
+        named = tuple(price for price in mine if operation in price.operations)
+        return named or tuple(price for price in mine if every in price.operations)
+
     def discount(self, price: Price) -> Decimal:
         """The factor on a book price: the discount of its service, else that of all services of its provider."""
         for service in (price.service, "*"):

@@ -73,14 +73,14 @@ class Catalog(NamedTuple):
 
     def layers(self, operation: str, provider: str, *regions: str) -> tuple[tuple[Price, ...], tuple[Price, ...]]:
         """A provider's own prices of an operation, then the book's; of these regions only, where any are named."""
-        own = (p for p in self.overlay.prices if p.provider == provider and operation in p.operations)
+        own = self.overlay.of(operation, provider) if self.overlay.prices else ()
         here = tuple(price for price in own if not regions or price.region in regions)
         return here, self.book.prices(operation, provider, *regions)
 
     def providers(self, operation: str) -> frozenset[str]:
         """Who prices an operation anywhere."""
-        own = (price.provider for price in self.overlay.prices if operation in price.operations)
-        return self.book.providers_of(operation).union(own)
+        own = {price.provider for price in self.overlay.prices}
+        return self.book.providers_of(operation).union(one for one in own if self.overlay.of(operation, one))
 
     def regions(self) -> dict[str, tuple[str, ...]]:
         """Provider -> all regions that its prices name."""

@@ -132,6 +132,23 @@ SHAPES: dict[str, tuple[str, str, str]] = {
         '[[line]]\noperation = "storage"\nvolume = "3 TB"\n[[line]]\noperation = "egress"\nvolume = "0.5 TiB"\n',
         "82.16",
     ),
+    "one rate for all that is not named": (
+        price("other.*", "unit", 'tiers = [{ price = "2" }]')
+        + price("other.special", "unit", 'tiers = [{ price = "3" }]'),
+        (
+            '[[line]]\nname = "a"\noperation = "other.special"\nvolume = "10 units"\n'
+            '[[line]]\nname = "b"\noperation = "other.plain"\nvolume = "10 units"\n'
+        ),
+        "50",
+    ),
+    "one rate for all that looks at a picture": (
+        price("vision.*", "image", 'tiers = [{ price = "0.5" }]'),
+        (
+            '[[line]]\nname = "a"\noperation = "vision.detect_labels"\nvolume = "10 images"\n'
+            '[[line]]\nname = "b"\noperation = "vision.moderate"\nvolume = "10 images"\n'
+        ),
+        "10",
+    ),
     "a machine by name": (
         price("custom.deploy", "instance-hour", 'instance = "big.8x"\ntiers = [{ price = "1.515" }]'),
         '[[line]]\noperation = "custom.deploy"\ninstance = "big.8x"\nhours = "160 hours/month"\n',
