@@ -140,7 +140,7 @@ def _names(key: str, value: object) -> object:
 
 def _operations(key: str, value: object) -> object:
     written = cast("list[object]", value) if isinstance(value, list) else []
-    every = [str(name) for name in written if name in _EVERY]
+    every = [name for name in written if isinstance(name, str) and name in _EVERY]
     names = cast("list[str]", _names(key, [name for name in written if name not in every] if every else value))
     if not names and not every:
         raise PlanError("operations is empty", fix='Write it like operations = ["vision.detect_labels"]')

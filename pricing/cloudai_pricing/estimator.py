@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from cloudai_pricing import assumptions
 from cloudai_pricing.billing import FreeTier
 from cloudai_pricing.book import Book
+from cloudai_pricing.errors import PlanError
 from cloudai_pricing.exact import exactly
 from cloudai_pricing.model import Estimate, Mix, Option
 from cloudai_pricing.options import option_of
@@ -71,6 +72,9 @@ def _estimate(
     check_names((*providers, *rules.only, *rules.exclude), catalog.regions())
     check_features(workload, catalog)
     chosen = places(workload, catalog, providers, region)
+    if not any(rules.allows(name) for name, _ in chosen):
+        asked = ", ".join(name for name, _ in chosen)
+        raise PlanError(f"only and exclude leave the mix none of {asked}", fix="Drop one of them")
     quotes = {name: quote_lines(workload, catalog, name, where, months) for name, where in chosen}
     options = tuple(option_of(name, where[""] or "", quotes[name], months, free_tier) for name, where in chosen)
     mix, exact = mix_of(workload, quotes, {one.provider: one.lines for one in options}, months, free_tier, rules)

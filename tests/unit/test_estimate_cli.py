@@ -343,6 +343,8 @@ def test_explain_shows_every_source(capsys):
         (["vision.detect_labels=nan images"], "not a quantity"),
         (["vision.detect_labels=1e400 images"], "unit"),
         (["vision.detect_labels=3M images", "--provider", "azur"], "Did you mean 'azure'?"),
+        (["vision.detect_labels=3M images", "--only", "aws", "--exclude", "aws"], "leave the mix none of aws"),
+        (["vision.detect_labels=3M images", "--provider", "aws", "--only", "gcp"], "leave the mix none of aws"),
         (["vision.detect_labels=3M images", "--region", "us-esat-1"], "Did you mean 'us-east-1'?"),
         (["vision.detect_labels=3M images", "--region", "us-east-1", "--provider", "gcp"], "not a region of gcp"),
         (["vision.detect_labels=3M images", "--months", "0"], "from 1 to 120"),
