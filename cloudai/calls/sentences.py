@@ -10,10 +10,12 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING, Final
 
-from cloudai.calls.limits import check_text
+from cloudai.calls.limits import check_text, utf8_size
 from cloudai.errors import TooLarge
 
 if TYPE_CHECKING:
@@ -52,12 +54,39 @@ class Piece:
     """White space at the very end."""
 
 
-def pieces(text: str, *, limits: TextLimits, whose: str) -> Sequence[Piece]:
-    """The fewest pieces that a cut at the surest border gives, each within the limits.
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """`TextLimits` of a piece."""
 
-    Raises `TooLarge` naming a sentence that is over them by itself.
+    max_characters: int | None
+    max_text_bytes: int | None
+    source: str | None
+
+
+def pieces(text: str, *, limits: TextLimits, whose: str) -> Sequence[Piece]:
+    """As few pieces as cuts at the surest borders give, each within the limits.
+
+    They are made of about one size where that takes no more of them: of a last piece of two words an engine would tell
+    the language wrong. Raises `TooLarge` naming a sentence that is over the limits by itself.
     """
     borders = _borders(text)
+    found = _cut(text, borders, limits, whose)
+    share = 1.2 / len(found)
+    room = _Room(
+        _less(limits.max_characters, len(text) * share), _less(limits.max_text_bytes, utf8_size(text) * share), None
+    )
+    with suppress(TooLarge):
+        even = _cut(text, borders, room, whose)
+        if len(even) == len(found):
+            return even
+    return found
+
+
+def _less(limit: int | None, wanted: float) -> int | None:
+    return None if limit is None else min(limit, ceil(wanted))
+
+
+def _cut(text: str, borders: Sequence[Sequence[int]], limits: TextLimits, whose: str) -> Sequence[Piece]:
     found: list[Piece] = []
     at, end = 0, len(text.rstrip())
     while at < end:

@@ -128,6 +128,11 @@ def test_a_likely_end_is_taken_where_there_is_no_sure_one() -> None:
     assert sent(translate("I saw Prof. Smith came", max_characters=12, max_batch=1))[0] == ("I saw Prof.",)
 
 
+def test_the_pieces_are_of_about_one_size() -> None:
+    made = translate("The quick brown fox jumped. " * 11, max_characters=279, max_batch=1)
+    assert [len(text) for (text,) in sent(made)] == [167, 139]
+
+
 def test_bytes_are_counted_as_utf_8() -> None:
     assert sent(translate("ää. öä! Uu.", max_text_bytes=11, max_batch=1)) == [("ää. öä!",), ("Uu.",)]
     assert sent(translate("ää. öä! Uu.", max_text_bytes=12, max_batch=1)) == [("ää. öä!",), ("Uu.",)]
