@@ -77,6 +77,10 @@ _SPEECH: Mapping[str, str] = {
     "he-IL": "iw-IL",
     "nb": "no-NO",
     "nb-NO": "no-NO",
+    "pa": "pa-Guru-IN",
+    "pa-IN": "pa-Guru-IN",
+    "pa-Guru": "pa-Guru-IN",
+    "pa-Guru-IN": "pa-Guru-IN",
 }
 """Ours -> Speech-to-Text's. https://cloud.google.com/speech-to-text/v2/docs/speech-to-text-supported-languages."""
 
@@ -119,12 +123,12 @@ def to_vision(tag: str) -> str:
 
 
 def _with_region(tag: str) -> str:
+    """`sr-Latn` -> `sr-RS`, `de` -> `de-DE`: the likely region, and no script."""
     from langcodes import Language
 
-    if "-" in tag:
-        return tag
-    region = Language.get(tag).maximize().territory
-    return f"{tag}-{region}" if region else tag
+    found = Language.get(tag)
+    region = found.territory or found.maximize().territory
+    return f"{found.language}-{region}" if found.language and region else tag
 
 
 def from_google(code: str) -> str | None:
