@@ -3,8 +3,9 @@
 An idle engine starts at once (in the event loop's next turn, so that requests of one turn meet). `max_delay` adds a
 wait for those who want fuller batches; a 1 ms timer of that kind is what takes a peer's median from 0.5 to 1.9 ms.
 
-Short runs (under a millisecond) stay on the event loop's thread: handing them to another one and back costs as much CPU
-as they do. Longer ones go to the model's own threads, so that health checks and other models are answered meanwhile.
+Short runs on the CPU (under a millisecond) stay on the event loop's thread: handing them to another one and back costs
+as much as they do. Longer ones go to the model's own threads, so that health checks and other models are answered
+meanwhile. What counts is the thread's CPU time: a short run that the machine has interrupted is a short run.
 """
 
 from __future__ import annotations
@@ -69,6 +70,8 @@ class Batcher:
         self._engine, self._policy, self._meters = engine, engine.policy, meters
         self._cap = trial.batch
         self._seconds = trial.seconds
+        self._inline = engine.device == "cpu"
+        self._busy = trial.seconds
         self._waiting: deque[Item] = deque()
         self._running = 0
         self._planned = False
@@ -157,22 +160,23 @@ class Batcher:
 
     def _begin(self, group: list[Item]) -> None:
         self._running += 1
-        if self._seconds < SHORT:
+        if self._inline and self._busy < SHORT:
             self._end(group, *self._run(group))
             return
         task = self._loop.run_in_executor(self._threads, self._run, group)
         task.add_done_callback(lambda done: self._end_later(group, done))
 
-    def _end_later(self, group: list[Item], done: asyncio.Future[tuple[list[Outcome], float]]) -> None:
+    def _end_later(self, group: list[Item], done: asyncio.Future[tuple[list[Outcome], float, float]]) -> None:
         self._end(group, *done.result())
         if self._waiting and not self._planned:
             self._start()
         elif not self._waiting and not self._running:
             self._idle.set()
 
-    def _end(self, group: list[Item], outcomes: list[Outcome], seconds: float) -> None:
+    def _end(self, group: list[Item], outcomes: list[Outcome], seconds: float, busy: float) -> None:
         self._running -= 1
-        self._seconds = max(seconds, self._seconds * 0.9 + seconds * 0.1)
+        self._seconds += 0.1 * (seconds - self._seconds)
+        self._busy = max(busy, self._busy + 0.1 * (busy - self._busy))
         self._meters.run.observe(seconds)
         self._meters.rows.observe(sum(item.rows or 1 for item in group))
         for item, outcome in zip(group, outcomes, strict=True):
@@ -183,13 +187,13 @@ class Batcher:
             else:
                 item.future.set_result(outcome)
 
-    def _run(self, group: list[Item]) -> tuple[list[Outcome], float]:
+    def _run(self, group: list[Item]) -> tuple[list[Outcome], float, float]:
         """On any thread. One request's failure is not its neighbours': they are then run alone."""
-        start = time.perf_counter()
+        start, started = time.perf_counter(), time.thread_time()
         outcomes = self._run_joined(group) if len(group) > 1 else None
         if outcomes is None:
             outcomes = [self._run_alone(item) for item in group]
-        return outcomes, time.perf_counter() - start
+        return outcomes, time.perf_counter() - start, time.thread_time() - started
 
     def _run_alone(self, item: Item) -> Outcome:
         try:

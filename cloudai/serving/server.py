@@ -31,7 +31,15 @@ log = logging.getLogger("cloudai.serve")
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's, whose signals are ours."""
+    """uvicorn's, whose signals are ours, and which says when it listens."""
+
+    def __init__(self, config: uvicorn.Config, opened: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._opened = opened
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._opened()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -60,12 +68,11 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 async def serve(settings: ServeSettings, source: ModelSource, *, opened: Callable[[str], None]) -> None:
     """The same within a running event loop."""
     async with application(settings, source) as app:
-        server = _Server(_config(app, settings))
-        listener = _listener(settings)
-        address = "http://{}:{}".format(*_host_and_port(listener.getsockname()))
-        with listener, _stopping(server, app, settings):
-            opened(address)
-            await server.serve(sockets=[listener])
+        with _listener(settings) as listener:
+            address = "http://{}:{}".format(*_host_and_port(listener.getsockname()))
+            server = _Server(_config(app, settings), lambda: opened(address))
+            with _stopping(server, app, settings):
+                await server.serve(sockets=[listener])
 
 
 @contextlib.asynccontextmanager

@@ -1,0 +1,417 @@
+"""`cloudai serve` beside a bare Starlette and ONNX Runtime app, MLServer, KServe and LitServe.
+
+    python tests/bench/bench_serve.py [--peers FOLDER] [--seconds S] [PART ...]
+
+Parts: `small` (CPU per request, p50, p99), `batching`, `binary`, `start`, `overload`, `memory`; all by default.
+FOLDER holds a virtual environment per peer: `mlserver`, `kserve`, `litserve`, each with `onnxruntime` beside it.
+Servers run on core 0, the clients on core 1, one ONNX Runtime thread each; CPU is the server's own processes' time, so
+that what else the machine does is not in it. Rounds go through the servers in turn. It asserts nothing.
+
+FIGURES
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import cast
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import serve_nets
+import serve_peers
+
+SERVER_CORE, CLIENT_CORE = 0, min(1, (os.cpu_count() or 1) - 1)
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+# --- servers ---------------------------------------------------------------------------------------
+
+
+@dataclass(kw_only=True)
+class Server:
+    """A running server."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    port: int
+    started: float
+    """Seconds until it was ready."""
+
+    def cpu(self) -> float:
+        """Seconds of user and system time of it and all its descendants."""
+        ticks = sum(_ticks(pid) for pid in _tree(self.process.pid))
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def memory(self) -> float:
+        """Resident MB of the process itself."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+
+def _tree(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    found = [pid]
+    with contextlib.suppress(OSError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            children = thread / "children"
+            for child in children.read_text().split():
+                found += _tree(int(child))
+    return found
+
+
+def _ticks(pid: int) -> int:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return int(fields[11]) + int(fields[12])
+
+
+@contextlib.contextmanager
+def running(name: str, command: Sequence[str], port: int, ready: str, folder: Path) -> Iterator[Server]:
+    """Pinned to the servers' core, until the block ends."""
+    log = (folder / f"{name}.log").open("wb")
+    start = time.perf_counter()
+    process = subprocess.Popen(
+        ["taskset", "-c", str(SERVER_CORE), *command],
+        stdout=log,
+        stderr=log,
+        cwd=folder,
+        env={**os.environ, **ONE_THREAD},
+        start_new_session=True,
+    )
+    try:
+        _wait(f"http://127.0.0.1:{port}{ready}", process, folder / f"{name}.log")
+        yield Server(name=name, process=process, port=port, started=time.perf_counter() - start)
+    finally:
+        log.close()
+        for pid in reversed(_tree(process.pid)):
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            for pid in _tree(process.pid):
+                with contextlib.suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
+            process.wait()
+
+
+def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    while process.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except OSError:
+            time.sleep(0.005)
+    raise SystemExit(f"{url} did not start:\n{log.read_text()[-3000:]}")
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def ours(
+    folder: Path, models: Path, *arguments: str, name: str = "cloudai"
+) -> contextlib.AbstractContextManager[Server]:
+    port = free_port()
+    command = [sys.executable, "-m", "cloudai", "serve", str(models), "--port", str(port), "--threads", "1", *arguments]
+    return running(name, command, port, "/v2/health/ready", folder)
+
+
+# --- clients ---------------------------------------------------------------------------------------
+
+
+@dataclass(kw_only=True)
+class Load:
+    """What clients saw."""
+
+    seconds: list[float] = field(default_factory=list)
+    """Of each answer of 200."""
+    refused: int = 0
+    wall: float = 0.0
+    cpu: float = 0.0
+    """Of the server."""
+
+    @property
+    def rate(self) -> float:
+        return len(self.seconds) / self.wall
+
+    @property
+    def cpu_each(self) -> float:
+        """Microseconds."""
+        return self.cpu / max(1, len(self.seconds) + self.refused) * 1e6
+
+    def quantile(self, share: float) -> float:
+        """Milliseconds."""
+        return sorted(self.seconds)[int(share * (len(self.seconds) - 1))] * 1e3 if self.seconds else float("nan")
+
+
+class Client(asyncio.Protocol):
+    """One connection that asks again as soon as it has its answer; as little work as can be."""
+
+    def __init__(self, request: bytes, load: Load, until: Callable[[], bool], pause: float = 0.0) -> None:
+        self._request, self._load, self._until, self._pause = request, load, until, pause
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._left, self._buffer, self._good = -1, b"", True
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by class
+        self._send()
+
+    def _send(self) -> None:
+        self._begun = time.perf_counter()
+        self._transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        if self._left < 0:
+            self._buffer += data
+            end = self._buffer.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            head = self._buffer[:end].lower()
+            self._good = head[9:12] == b"200"
+            length = int(head.split(b"\r\ncontent-length:")[1].split(b"\r\n")[0])
+            self._left, self._buffer = length - (len(self._buffer) - end - 4), b""
+        else:
+            self._left -= len(data)
+        if self._left == 0:
+            self._left = -1
+            self._answered()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.done.done():
+            self.done.set_exception(error or ConnectionError("the server closed the connection"))
+
+    def _answered(self) -> None:
+        if self._good:
+            self._load.seconds.append(time.perf_counter() - self._begun)
+        else:
+            self._load.refused += 1
+        if self._until():
+            self.done.set_result(None)
+            self._transport.close()
+        elif self._pause and not self._good:
+            asyncio.get_running_loop().call_later(self._pause, self._send)
+        else:
+            self._send()
+
+
+def post(path: str, body: bytes, **headers: str) -> bytes:
+    lines = [f"POST {path} HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def as_json(x: np.ndarray) -> bytes:
+    given = {"name": "x", "datatype": "FP32", "shape": list(x.shape), "data": x.reshape(-1).tolist()}
+    return json.dumps({"inputs": [given]}).encode()
+
+
+def as_bytes(path: str, x: np.ndarray) -> bytes:
+    given = {"name": "x", "datatype": "FP32", "shape": list(x.shape), "parameters": {"binary_data_size": x.nbytes}}
+    head = json.dumps({"inputs": [given], "parameters": {"binary_data_output": True}}).encode()
+    return post(path, head + x.tobytes(), Inference_Header_Content_Length=str(len(head)))
+
+
+def load(
+    server: Server, request: bytes, *, clients: int, seconds: float = 0.0, requests: int = 0, pause: float = 0.0
+) -> Load:
+    """For so long, or so many."""
+    import uvloop
+
+    found = Load()
+
+    async def all_of_them() -> None:
+        loop = asyncio.get_running_loop()
+        end = time.perf_counter() + seconds if seconds else float("inf")
+        most = requests or sys.maxsize
+
+        def over() -> bool:
+            return time.perf_counter() >= end or len(found.seconds) + found.refused >= most - clients + 1
+
+        before, begun = server.cpu(), time.perf_counter()
+        made = [
+            await loop.create_connection(lambda: Client(request, found, over, pause), "127.0.0.1", server.port)
+            for _ in range(clients)
+        ]
+        await asyncio.gather(*(client.done for _, client in made))
+        found.wall, found.cpu = time.perf_counter() - begun, server.cpu() - before
+
+    os.sched_setaffinity(0, {CLIENT_CORE})
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(all_of_them())
+    return found
+
+
+# --- parts -----------------------------------------------------------------------------------------
+
+
+def small(folder: Path, models: Path, peers: Path | None, seconds: float) -> None:
+    """One row in JSON to a small perceptron, all servers in turn."""
+    body = as_json(np.random.default_rng(0).random((1, 64), np.float32))
+    with contextlib.ExitStack() as stack:
+        servers: list[tuple[Server, bytes]] = []
+        path = "/v2/models/small/infer"
+        servers.append(
+            (stack.enter_context(ours(folder, models / "small")), post(path, body, Content_Type="application/json"))
+        )
+        for peer in serve_peers.PEERS:
+            python = (
+                sys.executable if peer.name.startswith("bare") else str((peers or Path()) / peer.name / "bin/python")
+            )
+            if not Path(python).exists() or (peers is None and not peer.name.startswith("bare")):
+                print(f"{peer.name}: no environment")
+                continue
+            port = free_port()
+            command = peer.command(python, folder, models / "small" / "model.onnx", port)
+            server = stack.enter_context(running(peer.name, command, port, peer.ready, folder))
+            servers.append((server, post(peer.path, peer.body(body), Content_Type="application/json")))
+        single: dict[str, list[float]] = {}
+        busy: dict[str, list[Load]] = {}
+        for turn in range(6):
+            for server, request in servers:
+                one = load(server, request, clients=1, seconds=seconds / 4)
+                many = load(server, request, clients=32, seconds=seconds / 2)
+                if turn:  # the first is to warm up
+                    single.setdefault(server.name, []).append(one.quantile(0.5))
+                    busy.setdefault(server.name, []).append(many)
+    print(f"{'small, JSON':14} {'p50 at 1':>10} {'CPU at 32':>11} {'rate':>9} {'p50':>8} {'p99':>8}")
+    for name, loads in busy.items():
+        cpu, rate = median(one.cpu_each for one in loads), median(one.rate for one in loads)
+        p50, p99 = median(one.quantile(0.5) for one in loads), median(one.quantile(0.99) for one in loads)
+        print(f"{name:14} {median(single[name]):7.3f} ms {cpu:8.0f} us {rate:7.0f}/s {p50:5.1f} ms {p99:5.1f} ms")
+    for name in busy:
+        if name != "cloudai":
+            cpus = [one.cpu_each / other.cpu_each for one, other in zip(busy["cloudai"], busy[name], strict=True)]
+            p50s = [one / other for one, other in zip(single["cloudai"], single[name], strict=True)]
+            print(
+                f"  cloudai / {name}: CPU x{median(cpus):.2f} ({min(cpus):.2f}-{max(cpus):.2f}), p50 x{median(p50s):.2f}"
+            )
+
+
+def batching(folder: Path, models: Path, peers: Path | None, seconds: float) -> None:
+    """Requests per second of 32 clients, joined and one by one."""
+    for name, shape in (("small", (1, 64)), ("wide", (1, 64)), ("resnet", (1, 3, 224, 224))):
+        alone = folder / f"alone-{name}"
+        shutil.copytree(models / name, alone)
+        (alone / "model.toml").write_text('task = "tensors"\n[serving]\nmax_batch = 1\n')
+        x = np.random.default_rng(0).random(shape, np.float32)
+        with ours(folder, models / name, name="joined") as joined, ours(folder, alone, name="alone") as single:
+            gains, rates = [], []
+            for turn in range(6):
+                pair = [(joined, name), (single, alone.name)]
+                found = {}
+                for server, model in pair if turn % 2 else reversed(pair):
+                    request = as_bytes(f"/v2/models/{model}/infer", x)
+                    found[model] = load(server, request, clients=32, seconds=seconds * (2 if name == "resnet" else 1))
+                if turn:
+                    gains.append(found[name].rate / found[alone.name].rate)
+                    rates.append(found[name].rate)
+        spread = f"{min(gains):.2f}-{max(gains):.2f}"
+        print(f"batching, {name}: x{median(gains):.2f} ({spread}), {median(rates):.0f}/s")
+
+
+def binary(folder: Path, models: Path, peers: Path | None, seconds: float) -> None:
+    """A tensor of 600 kB to the network of ResNet-18's size, and the same call in this process, in turns."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(models / "resnet" / "model.onnx", options)
+    x = np.random.default_rng(0).random((1, 3, 224, 224), np.float32)
+    with ours(folder, models / "resnet") as server:
+        request = as_bytes("/v2/models/resnet/infer", x)
+        pairs = []
+        for _ in range(60):
+            os.sched_setaffinity(0, {SERVER_CORE})
+            start = time.perf_counter()
+            session.run(None, {"x": x})
+            inside = time.perf_counter() - start
+            pairs.append((inside, load(server, request, clients=1, requests=2).quantile(0) / 1e3))
+    ratio = median(over / inside for inside, over in pairs[10:])
+    inside, over = (median(pair[at] for pair in pairs[10:]) * 1e3 for at in (0, 1))
+    print(
+        f"binary, {x.nbytes:,} bytes: in process {inside:.1f} ms, served {over:.1f} ms, x{ratio:.3f} (of medians x{over / inside:.3f})"
+    )
+
+
+def start(folder: Path, models: Path, peers: Path | None, seconds: float) -> None:
+    """From the command to the first answer of readiness."""
+    times = []
+    for _ in range(9):
+        with ours(folder, models / "small") as server:
+            times.append((server.started, server.cpu()))
+    walls, cpus = zip(*times, strict=True)
+    print(f"start: {median(walls):.2f} s ({min(walls):.2f}-{max(walls):.2f}), CPU {median(cpus):.2f} s")
+
+
+def overload(folder: Path, models: Path, peers: Path | None, seconds: float) -> None:
+    """256 clients for a model whose queue takes 64; who is refused comes again after 50 ms."""
+    crowded = folder / "crowded"
+    shutil.copytree(models / "wide", crowded)
+    (crowded / "model.toml").write_text('task = "tensors"\n[serving]\nmax_queue = 64\n')
+    x = np.random.default_rng(0).random((1, 64), np.float32)
+    with ours(folder, crowded) as server:
+        request = as_bytes("/v2/models/crowded/infer", x)
+        for clients in (32, 256):
+            load(server, request, clients=clients, seconds=1)
+            found = load(server, request, clients=clients, seconds=4 * seconds, pause=0.05)
+            share = found.refused / (found.refused + len(found.seconds))
+            print(
+                f"overload, {clients} clients: {found.rate:.0f}/s answered, p50 {found.quantile(0.5):.1f} ms, "
+                f"p99 {found.quantile(0.99):.1f} ms; {share:.0%} refused at once"
+            )
+
+
+def memory(folder: Path, models: Path, peers: Path | None, seconds: float) -> None:
+    """Resident memory over 200,000 requests."""
+    x = np.random.default_rng(0).random((1, 64), np.float32)
+    with ours(folder, models / "small") as server:
+        request = post("/v2/models/small/infer", as_json(x))
+        seen = [server.memory()]
+        for _ in range(10):
+            load(server, request, clients=32, requests=20_000)
+            seen.append(server.memory())
+    print("memory, MB at each 20,000 requests:", " ".join(f"{value:.1f}" for value in seen))
+
+
+PARTS = {part.__name__: part for part in (small, batching, binary, start, overload, memory)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("parts", nargs="*", metavar="PART")
+    parser.add_argument("--peers", type=Path)
+    parser.add_argument("--seconds", type=float, default=2.0)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        models = folder / "models"
+        serve_nets.write(models)
+        for part in args.parts or PARTS:
+            PARTS[part](folder, models, args.peers, args.seconds)
+
+
+if __name__ == "__main__":
+    main()
