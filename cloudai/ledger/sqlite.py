@@ -12,6 +12,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +24,10 @@ LOCK_WAIT = 5.0
 """Seconds to wait for another process's transaction, which takes well under a millisecond."""
 _FIRST_PAUSE = 0.00005
 _LONGEST_PAUSE = 0.005
+_CHECKPOINT_EVERY = 500
+"""Transactions after which the log is copied into the file, in a thread of its own: that waits for the disk."""
+_CHECKPOINT_PAGES = 16_384
+"""64 MB of log, which are only reached when that thread can't keep up: then a transaction waits for the disk."""
 _APPLICATION = 0x636C6169
 """`clai`: what the file says it is."""
 _abandoned: list[sqlite3.Connection] = []
@@ -48,16 +53,22 @@ class SqliteStore(SqlStore):
         self._connection: sqlite3.Connection | None = None
         self._process = os.getpid()
         self._closed = False
+        self._done = 0
+        self._checkpointer: threading.Thread | None = None
 
     def transaction(self, work: Callable[[Execute], T]) -> T:
         if self._process != os.getpid():
             self._forked()
         with self._lock:
             try:
-                return self._transaction(work)
+                done = self._transaction(work)
             except (sqlite3.Error, OSError) as error:
                 self._drop()
                 raise LedgerFailure(f"{self.path}: {_reason(error)}") from error
+            self._done += 1
+            if self._done % _CHECKPOINT_EVERY == 0:
+                self._checkpoint_soon()
+            return done
 
     def _transaction(self, work: Callable[[Execute], T]) -> T:
         connection = self._connection or self._open()
@@ -87,6 +98,16 @@ class SqliteStore(SqlStore):
             else:
                 return
 
+    def _checkpoint_soon(self) -> None:
+        if self._checkpointer is None or not self._checkpointer.is_alive():
+            self._checkpointer = threading.Thread(target=self._checkpoint, name="cloudai-ledger", daemon=True)
+            self._checkpointer.start()
+
+    def _checkpoint(self) -> None:
+        """Holds up no writer. What fails is done by the next one, or by the transaction that finds the log too long."""
+        with suppress(sqlite3.Error), closing(sqlite3.connect(self.path, timeout=0.0)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
     def insert(self, execute: Execute, statement: str, values: Sequence[Value]) -> int:
         cursor = execute(statement, values)
         assert isinstance(cursor, sqlite3.Cursor)
@@ -101,6 +122,7 @@ class SqliteStore(SqlStore):
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
             self._tables(connection)
             connection.execute("PRAGMA busy_timeout = 0")
         except BaseException:
@@ -127,6 +149,7 @@ class SqliteStore(SqlStore):
         if self._connection is not None:
             _abandoned.append(self._connection)
         self._connection, self._lock, self._process = None, threading.Lock(), os.getpid()
+        self._checkpointer = None
 
     def _drop(self) -> None:
         """The next transaction opens the file again: it may have been repaired."""
@@ -139,6 +162,8 @@ class SqliteStore(SqlStore):
             self._closed = True
             if self._process == os.getpid():
                 self._drop()
+        if self._checkpointer is not None and self._process == os.getpid():
+            self._checkpointer.join()
 
 
 def _reason(error: Exception) -> str:
