@@ -26,7 +26,7 @@ def explained(option: Option) -> Iterator[RenderableType]:
         yield _indented(f"{what} ({prices})" if prices else what, 2)
         if line.slices:
             rows = [_row(piece) for piece in line.slices]
-            yield Padding(rows_table(_HEAD, rows, left=(0,), flexible=0), (0, 0, 0, 4), expand=False)
+            yield Padding(rows_table(_HEAD, rows, left=(0,), flexible=(0,)), (0, 0, 0, 4), expand=False)
         for candidate in words.candidates(line):
             yield _indented(candidate, 4)
         for source in dict.fromkeys(f"{one.source} ({one.as_of}, {one.confidence})" for one in line.slices):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from cloudai_pricing.asjson import to_json
 from cloudai_pricing.errors import PlanError
 from cloudai_pricing.model import Estimate
@@ -31,9 +33,19 @@ def sweep_text(form: str, base: Estimate, sweep: Sweep, *, to_file: bool) -> str
 def _table(sweep: Sweep, *, to_file: bool) -> str:
     from rich.text import Text
 
-    from cloudai.cli.estimate_table import printed, rows_table
+    from cloudai.cli.estimate_table import indented, printed, rows_table
 
     head, rows = table(sweep)
-    last = len(head) - 1
-    shown = rows_table(head, rows, left=(last,), flexible=last)
-    return printed(lambda _: [Text(title(sweep), style="bold"), shown], to_file=to_file)
+    keys = tuple(range(len(sweep.keys)))
+    shown = rows_table(head[:-1], [row[:-1] for row in rows], left=keys, flexible=keys)
+    mixes = [Text("The mix", style="bold"), *(indented(text) for text in _mixes(sweep, rows))]
+    return printed(lambda _: [Text(title(sweep), style="bold"), shown, *mixes], to_file=to_file)
+
+
+def _mixes(sweep: Sweep, rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Where each line goes, from the step on at which that changes."""
+    last = ""
+    for step, row in zip(sweep.steps, rows, strict=True):
+        if row[-1] != last:
+            yield f"from {', '.join(step.values)}: {row[-1]}"
+        last = row[-1]

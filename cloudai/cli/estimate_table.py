@@ -68,12 +68,12 @@ def _parts(estimate: Estimate, diff: Diff | None, room: int, *, explain: bool) -
     yield from _main(estimate, room)
     if estimate.mix is not None and len(estimate.options) > 1:
         yield Text.assemble(("Least mix: ", "bold"), words.mix_total(estimate.mix), _span(estimate.mix.total))
-        yield _indented(words.placed(estimate))
+        yield indented(words.placed(estimate))
     if estimate.risk is not None:
         yield from _risk(estimate.risk)
     if crossed := words.crossing_rows(estimate):
         yield Text("Where the price changes", style="bold")
-        yield rows_table(words.CROSSINGS, crossed, left=(1, 2), flexible=2)
+        yield rows_table(words.CROSSINGS, crossed, left=(1, 2), flexible=(2,))
     for option in estimate.options:
         for gap in words.gaps(option):
             yield Text.assemble((">= ", "yellow"), f"{option.provider}: {gap}")
@@ -88,10 +88,11 @@ def _parts(estimate: Estimate, diff: Diff | None, room: int, *, explain: bool) -
             yield from explained(option)
     yield Text("Assumed", style="bold")
     for text in estimate.assumptions:
-        yield _indented(text)
+        yield indented(text)
 
 
-def _indented(text: str) -> RenderableType:
+def indented(text: str) -> RenderableType:
+    """A dim text below a heading, each of its lines set in."""
     from rich.padding import Padding
 
     return Padding(Text(text, style="dim"), (0, 0, 0, 2), expand=False)
@@ -112,22 +113,24 @@ def _risk(risk: Risk) -> Iterator[RenderableType]:
 
     yield Text(risk_words.title(risk), style="bold")
     last = len(risk_words.HEAD) - 1
-    yield rows_table(risk_words.HEAD, risk_words.rows(risk), left=(0, last), flexible=last)
+    yield rows_table(risk_words.HEAD, risk_words.rows(risk), left=(0, last), flexible=(last,))
     if moved := risk_words.tornado(risk):
         yield Text(risk_words.tornado_title(risk), style="bold")
-        yield rows_table(risk_words.TORNADO, moved, left=(0,), flexible=0)
+        yield rows_table(risk_words.TORNADO, moved, left=(0,), flexible=(0,))
 
 
-def rows_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, left: tuple[int, ...], flexible: int) -> Table:
-    """Plain rows; only the `flexible` column is wrapped."""
+def rows_table(
+    head: Sequence[str], rows: Sequence[Sequence[str]], *, left: tuple[int, ...], flexible: tuple[int, ...]
+) -> Table:
+    """Plain rows; only the `flexible` columns are wrapped."""
     table = _empty()
     for number, name in enumerate(head):
         table.add_column(
             name,
             justify="left" if number in left else "right",
-            no_wrap=number != flexible,
+            no_wrap=number not in flexible,
             overflow="fold",
-            min_width=None if number == flexible else max(cell_len(row[number]) for row in [head, *rows]),
+            min_width=None if number in flexible else max(cell_len(row[number]) for row in [head, *rows]),
         )
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))

@@ -49,7 +49,7 @@ class Sweep:
 
 
 def parse_vary(text: str) -> Vary:
-    """`LINE.key=LOW..HIGH UNIT:STEPS`. Between whole ends the values are whole. Raises `PlanError`."""
+    """`LINE.key=LOW..HIGH UNIT:STEPS`. Between whole ends the values are whole, but not percents. Raises `PlanError`."""
     match = _FORM.fullmatch(text)
     if match is None:
         raise PlanError(f"--vary {text!r} is not LINE.key=LOW..HIGH:STEPS", fix=_EXAMPLE)
@@ -60,7 +60,7 @@ def parse_vary(text: str) -> Vary:
     with exactly():
         first, last, unit = _ends(text, low, high)
         values = [first + (last - first) * at / (count - 1) for at in range(count)]
-        whole = first == first.to_integral_value() and last == last.to_integral_value()
+        whole = all(end == end.to_integral_value() for end in (first, last)) and not unit.startswith("%")
         numbers = [value.to_integral_value() if whole else cut(value) for value in values]
     return Vary(key=key, values=tuple(f"{plain(number)}{unit}" for number in dict.fromkeys(numbers)))
 

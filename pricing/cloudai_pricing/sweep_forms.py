@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 from cloudai_pricing import words
 from cloudai_pricing.ascsv import csv_text
 from cloudai_pricing.asjson import range_data
 from cloudai_pricing.documents import md_table
-from cloudai_pricing.exact import plain
+from cloudai_pricing.exact import grouped, plain
 from cloudai_pricing.model import Estimate, Option
 from cloudai_pricing.sweep import Step, Sweep
 
@@ -46,14 +47,22 @@ def _cells(option: Option | None) -> list[str]:
 
 
 def table(sweep: Sweep) -> tuple[list[str], list[list[str]]]:
-    """Head and rows for people: the cheapest whole total ticked."""
+    """Head and rows for people: the unit of the varied keys in the head, the cheapest whole total ticked."""
     providers = _providers(sweep)
-    return [*sweep.keys, *providers, "least mix", "mix"], [_row(step, providers) for step in sweep.steps]
+    units = [_unit({step.values[at] for step in sweep.steps}) for at in range(len(sweep.keys))]
+    keys = [f"{key}, {unit}" if unit else key for key, unit in zip(sweep.keys, units, strict=True)]
+    return [*keys, *providers, "least mix", "mix"], [_row(step, providers, units) for step in sweep.steps]
 
 
-def _row(step: Step, providers: Sequence[str]) -> list[str]:
+def _unit(values: set[str]) -> str:
+    """What follows the number in all values: `images/month`."""
+    units = {value.lstrip("0123456789.").strip() for value in values}
+    return units.pop() if len(units) == 1 else ""
+
+
+def _row(step: Step, providers: Sequence[str], units: Sequence[str]) -> list[str]:
     best = words.cheapest_option(step.estimate)
-    cells = list(step.values)
+    cells = [_number(value, unit) for value, unit in zip(step.values, units, strict=True)]
     for name in providers:
         option = _option(step.estimate, name)
         total = words.UNKNOWN if option is None else words.sum_of(option.total, option)
@@ -62,6 +71,12 @@ def _row(step: Step, providers: Sequence[str]) -> list[str]:
     if mix is None:
         return [*cells, words.UNKNOWN, ""]
     return [*cells, words.mix_total(mix), words.placed(step.estimate)]
+
+
+def _number(value: str, unit: str) -> str:
+    """`1,000,000` of `1000000 images/month`, whose unit stands in the head."""
+    number = value.removesuffix(unit).strip()
+    return grouped(Decimal(number)) if number.replace(".", "", 1).isdigit() else value
 
 
 def to_markdown(sweep: Sweep) -> str:

@@ -62,16 +62,27 @@ def test_two_keys_are_varied_in_all_pairs(capsys):
     assert all(row["mix"] for row in rows)
 
 
-def test_a_table_and_markdown_have_a_row_per_step(capsys):
-    shown = run(capsys, EXAMPLE, *VARY)
-    assert shown.count("images/month") == 3
+@pytest.mark.parametrize("form", ["table", "markdown"])
+def test_a_table_and_markdown_have_a_row_per_step(capsys, form):
+    shown = run(capsys, EXAMPLE, *VARY, "--format", form)
+    assert "product photos.volume, images/month" in shown
+    for volume in ("1,000,000", "5,000,000", "9,000,000"):
+        assert shown.count(volume) == 1
     assert shown.count("✓") == 3
-    assert run(capsys, EXAMPLE, *VARY, "--format", "markdown").count("images/month") == 3
+
+
+def test_the_mix_of_a_sweep_is_told_where_it_changes(capsys):
+    arguments = ["vision.detect_labels=1M images", "--only", "aws", "--only", "azure"]
+    shown = run(capsys, *arguments, "--vary", "line.volume=1k..20M images:5")
+    assert (
+        "from 1000 images: vision.detect_labels on aws\n  from 5000750 images: vision.detect_labels on azure" in shown
+    )
 
 
 def test_values_between_whole_ends_are_whole():
     assert parse_vary("a.volume=1k..2k images:4").values == ("1000 images", "1333 images", "1667 images", "2000 images")
     assert parse_vary("a.growth=0.5%..2%/month:4").values == ("0.5%/month", "1%/month", "1.5%/month", "2%/month")
+    assert parse_vary("a.growth=0%..5%/month:3").values == ("0%/month", "2.5%/month", "5%/month")
     assert parse_vary("months=1..3:9").values == ("1", "2", "3")
 
 
