@@ -49,7 +49,7 @@ class Sweep:
 
 
 def parse_vary(text: str) -> Vary:
-    """`LINE.key=LOW..HIGH UNIT:STEPS`. Between whole ends the values are whole, but not percents. Raises `PlanError`."""
+    """`LINE.key=LOW..HIGH UNIT:STEPS`. Between whole ends values are whole, percents excepted. Raises `PlanError`."""
     match = _FORM.fullmatch(text)
     if match is None:
         raise PlanError(f"--vary {text!r} is not LINE.key=LOW..HIGH:STEPS", fix=_EXAMPLE)
