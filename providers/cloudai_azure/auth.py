@@ -11,7 +11,9 @@ import threading
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl, quote
 
+from cloudai.errors import MissingDependency
 from cloudai_azure.storage import SCOPE as STORAGE
 from cloudai_azure.wire import KEY_HEADER
 
@@ -107,7 +109,9 @@ class Auths:
         self.services = Auth(settings)
         self.storage = Auth(settings, scope=STORAGE)
         given = (settings.staging_account_key, settings.staging_sas_token)
-        self._given = tuple(each.get_secret_value() for each in given if each)
+        whole = [each.get_secret_value() for each in given if each]
+        signatures = [value for each in whole for name, value in parse_qsl(each.lstrip("?")) if name == "sig"]
+        self._given = (*whole, *signatures, *(quote(each, safe="") for each in signatures))
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -136,8 +140,15 @@ def key_of(settings: AzureSettings) -> str | None:
 
 
 def credential(settings: AzureSettings) -> TokenCredential:
-    """azure-identity's credential of a backend. Its own retries are off: ours are the only ones."""
-    from azure.identity import ClientSecretCredential, DefaultAzureCredential
+    """azure-identity's credential of a backend. Its own retries are off: ours are the only ones.
+
+    Raises `MissingDependency` where it is not installed: with a key it is needed for stored objects alone.
+    """
+    try:
+        from azure.identity import ClientSecretCredential, DefaultAzureCredential
+    except ModuleNotFoundError as error:
+        text = "a token of Microsoft Entra ID needs the package azure-identity"
+        raise MissingDependency(text, install="pip install 'cloudai[azure]'", provider="azure") from error
 
     shared: dict[str, Any] = {"retry_total": 0}
     if settings.authority is not None:

@@ -46,7 +46,7 @@ def transcribe(
     job = yield from submit(request, options, staging, backend="", key=key)
     try:
         yield from until(lambda: _look(job), ended=_ended, every=options.poll_interval)
-        return (yield from _transcript(job, raw)).model_copy(update={"warnings": notices(request)})
+        return (yield from _transcript(job, raw))
     finally:
         yield from _taken_back(job.id)
         yield from staging.remove(_staged(job))
@@ -77,6 +77,8 @@ def submit(
         "language": request.language or "",
         "custom": options.model is not None,
         "profanity": request.profanity or "",
+        "phrases": bool(request.phrases),
+        "grammar": request.grammar is not None,
         "staged": blob or "",
     }
     details = tuple((name, str(value)) for name, value in asked.items() if value)
@@ -222,8 +224,9 @@ def _transcript(job: s.JobRef, raw: bool) -> Flow[s.TranscribeResult]:
         if file.text("kind") == "Transcription":
             url = needed_text(needed(file, "links"), "contentUrl")
             answer = yield Wire(service="speech", method="GET", path="", url=url)
-            found = transcript_of(answer.json, dict(job.details))
-            return found.model_copy(update={"request_id": files.request_id, "raw": answer.raw(raw)})
+            asked = dict(job.details)
+            update = {"request_id": files.request_id, "raw": answer.raw(raw), "warnings": notices(asked)}
+            return transcript_of(answer.json, asked).model_copy(update=update)
     raise Malformed("$.values holds no transcript")
 
 
@@ -310,11 +313,11 @@ def _times(node: JsonNode) -> tuple[float, float]:
     )
 
 
-def notices(request: s.TranscribeRequest) -> tuple[Notice, ...]:
-    """What a batch does not take."""
+def notices(asked: dict[str, str]) -> tuple[Notice, ...]:
+    """What was asked for and a batch does not take."""
     found = list[Notice]()
-    if request.phrases:
+    if "phrases" in asked:
         found.append(ignored("phrases", "a batch takes no list of phrases; fast transcription does"))
-    if request.grammar is not None:
+    if "grammar" in asked:
         found.append(ignored("grammar", "the service takes none"))
     return tuple(found)

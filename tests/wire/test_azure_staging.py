@@ -70,13 +70,14 @@ def staged(*, end: str = "Succeeded", **more: Any) -> Iterator[Stage]:
 @both
 def test_a_recording_beyond_fast_transcription_goes_as_a_batch_and_leaves_nothing(kind: str) -> None:
     with staged() as stage:
-        result = stage.transcribe(kind, language="en", diarization=True)
+        result = stage.transcribe(kind, language="en", diarization=True, phrases=["Contoso"])
         assert stage.batches.heard == [LONG]  # Azure has read it from the address that it was given
         assert stage.server.operations == ["submit", "status", "status", "status", "files", "transcript"]
         assert stage.storage.methods == ["PUT", "GET", "DELETE"]
         assert next(iter(stage.storage.types.values())) == "audio/wav"
     assert result.text == "Hello world."
     assert result.usage[0].variant == "batch"
+    assert ["phrases" in notice.message for notice in result.warnings] == [True]
 
 
 def test_a_short_recording_is_not_staged() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,10 +25,14 @@ from test_azure_auth import Entra, entra
 
 from cloudai import AsyncClient, Client
 from cloudai.config import BackendConfig, Config, Policy, Route
-from cloudai.errors import CloudAIError, ErrorCode, TooLarge
+from cloudai.errors import CloudAIError, ErrorCode, MissingDependency, TooLarge
+from cloudai.http import WireReply
 from cloudai.testing import FakeBackend
 from cloudai.testing.samples import picture, tone
 from cloudai_azure import storage as ours
+from cloudai_azure.auth import Auths
+from cloudai_azure.errors import error_of
+from cloudai_azure.settings import AzureSettings
 from cloudai_azure.wire import Answer
 
 both = pytest.mark.parametrize("kind", ["sync", "async"])
@@ -203,6 +208,22 @@ def test_a_containers_own_signature_is_used_as_it_is() -> None:
             assert "own" not in repr(client.driver("z")) + repr(vars(client.driver("z"))["_settings"])
         assert batches.heard == [tone()]
         assert storage.blobs == {}
+
+
+def test_a_signature_that_storage_echoes_is_in_no_message() -> None:
+    values = {"region": "eastus", "staging": "https://a.blob.core.windows.net/c", "api_key": "k"}
+    made = AzureSettings.model_validate({"provider": "azure", **values, "staging_sas_token": "sv=1&sig=own%2Bsecret"})
+    body = json.dumps({"error": {"code": "x", "message": "sv=1&sig=own%2Bsecret, own%2Bsecret or own+secret?"}})
+    message = str(error_of(WireReply(status=403, body=body.encode()), Auths(made).secrets))
+    assert "own" not in message
+
+
+def test_without_azure_identity_the_install_line_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "azure.identity", None)
+    with storing() as storage:
+        values = {"region": "eastus", "api_key": "k", "blob_endpoint": storage.account_url}
+        with pytest.raises(MissingDependency, match=r"pip install 'cloudai\[azure\]'"):
+            read("sync", routed(values), stored(storage))
 
 
 # --- objects that are stored -------------------------------------------------------------------------
