@@ -81,9 +81,10 @@ def parts(operation: str, request: M, declared: Declared, *, whose: str) -> Part
     splitter = _SPLITTERS.get(operation)
     if splitter is None:
         return Parts(requests=(request,))
-    texts = _texts(operation, request)
+    texts, limits = _texts(operation, request), declared.limits
+    if len(texts) == 1 and _short(texts[0], limits):
+        return Parts(requests=(request,))
     sizes = [_Size.of(text) for text in texts]
-    limits = declared.limits
     if _one_request(sizes, limits):
         return Parts(requests=(request,))
     found: Parts[M] = splitter(request, sizes, limits, whose)
@@ -95,6 +96,13 @@ def _texts(operation: str, request: Model) -> tuple[str, ...]:
     assert name is not None  # only operations with texts have a splitter
     given: str | tuple[str, ...] = getattr(request, name)
     return (given,) if isinstance(given, str) else given
+
+
+def _short(text: str, limits: Limits) -> bool:
+    """What most calls are: one text within the limits."""
+    size = utf8_size(text)
+    most, bytes_at_most = limits.max_characters, limits.max_text_bytes
+    return (most is None or len(text) <= most) and (bytes_at_most is None or size <= bytes_at_most)
 
 
 @dataclass(frozen=True, slots=True)
