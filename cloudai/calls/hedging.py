@@ -1,13 +1,16 @@
 """`strategy = "hedged"`: a second request when the first takes longer than is usual; whoever answers first wins.
 
-Usual is the 95th percentile of the last answers, but no more than three medians: where stragglers are about as many as
-that percentile leaves over, it lies now among them and now among the others.
+Usual is the 95th percentile of the last answers, held between 2 and 2.5 medians: where stragglers are about as many as
+that percentile leaves over, it lies now among them and now among the others, and of these hardly one is worth a hedge.
 
 The second goes to the route's next backend, or to the same one when it is alone there. It is sent only
 
 - for operations that create nothing, once there are answers enough to know what is usual;
 - while the share of hedged calls is within `BUDGET`, so that a slow day does not double the load;
 - never after a failure: that is a retry's or a fallback's business, and in a full outage there is nobody to ask.
+
+The time that a loser had taken until then counts as an answer's: without the slow ones, what is usual would sink until
+everybody is hedged.
 
 An async loser is cancelled, which closes its connection. A thread can't be: the sync client leaves it to its own
 time-out, and what it may cost stays booked.
@@ -16,7 +19,8 @@ time-out, and what it may cost stays booked.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from cloudai.errors import CloudAIError
@@ -26,7 +30,7 @@ if TYPE_CHECKING:
     from cloudai.calls.run import AsyncRunner, Runner
 
 USUAL: Final = 0.95
-MEDIANS: Final = 3.0
+MEDIANS: Final = (2.0, 2.5)
 BUDGET: Final = 0.05
 """Hedges per call, over many calls."""
 SAVED: Final = 50.0
@@ -64,7 +68,10 @@ def _delay(job: Job, step: Step[Any]) -> float | None:
     job.engine.hedges.earn()
     latencies = step.turn.lane.latencies
     median, usual = latencies.quantile(0.5), latencies.quantile(USUAL)
-    return None if median is None or usual is None else min(usual, MEDIANS * median)
+    if median is None or usual is None:
+        return None
+    least, most = MEDIANS
+    return min(max(usual, least * median), most * median)
 
 
 def _second(job: Job, step: Step[Any], planned: Iterator[Step[Any]]) -> Step[Any] | None:
@@ -79,6 +86,12 @@ def _second(job: Job, step: Step[Any], planned: Iterator[Step[Any]]) -> Step[Any
     return step.again()
 
 
+def _slow(first: Step[Any], losers: Iterable[Step[Any]], begun: float) -> None:
+    """The first request has lost: it takes at least as long as it has taken."""
+    if any(loser is first for loser in losers):
+        first.turn.lane.latencies.add(time.perf_counter() - begun)
+
+
 def hedged(runner: Runner, job: Job, step: Step[Any], planned: Iterator[Step[Any]]) -> tuple[Step[Any], list[Any]]:
     """Whose answers came first, and them. Raises what the last of them to fail raised."""
     from concurrent.futures import FIRST_COMPLETED, wait
@@ -86,7 +99,7 @@ def hedged(runner: Runner, job: Job, step: Step[Any], planned: Iterator[Step[Any
     delay = _delay(job, step)
     if delay is None:
         return step, runner.answers(job, step)
-    threads = job.engine.threads
+    threads, begun = job.engine.threads, time.perf_counter()
     pending = {threads.submit(runner.answers, job, step): step}
     if not wait(pending, timeout=delay).done and (second := _second(job, step, planned)) is not None:
         pending[threads.submit(runner.answers, job, second)] = second
@@ -94,11 +107,14 @@ def hedged(runner: Runner, job: Job, step: Step[Any], planned: Iterator[Step[Any
         for future in wait(pending, return_when=FIRST_COMPLETED).done:
             winner = pending.pop(future)
             try:
-                return winner, future.result()
+                answers = future.result()
             except CloudAIError as error:
                 if not pending:
                     raise
                 job.failed(winner.chosen.backend, error)
+            else:
+                _slow(step, pending.values(), begun)
+                return winner, answers
     raise AssertionError("one of them has answered or failed")
 
 
@@ -111,6 +127,7 @@ async def hedged_async(
     delay = _delay(job, step)
     if delay is None:
         return step, await runner.answers(job, step)
+    begun = time.perf_counter()
     pending = {asyncio.create_task(runner.answers(job, step)): step}
     try:
         done, _ = await asyncio.wait(pending, timeout=delay)
@@ -121,11 +138,14 @@ async def hedged_async(
             for task in done:
                 winner = pending.pop(task)
                 try:
-                    return winner, task.result()
+                    answers = task.result()
                 except CloudAIError as error:
                     if not pending:
                         raise
                     job.failed(winner.chosen.backend, error)
+                else:
+                    _slow(step, pending.values(), begun)
+                    return winner, answers
     finally:
         for task in pending:
             task.cancel()
