@@ -6,6 +6,8 @@ Exit codes: 0 fine; 1 an operation failed; 2 wrong input or config; 3 over budge
 
 from __future__ import annotations
 
+import argparse
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -40,12 +42,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     _print_anything()
-    arguments = expand_alias(arguments or ["--help"])
-    chosen = chosen_command(arguments)
-    parser = root_parser(chosen, list_installed=chosen is None and "--version" not in arguments)
-    args = parser.parse_args(arguments)
+    args = _parsed(expand_alias(arguments or ["--help"]))
     status: int = args.run(args)
     return status
+
+
+def _parsed(arguments: list[str]) -> argparse.Namespace:
+    """The arguments, the command's module imported. Importing makes no garbage: looking for it is put off."""
+    looking = gc.isenabled()
+    gc.disable()
+    try:
+        chosen = chosen_command(arguments)
+        parser = root_parser(chosen, list_installed=chosen is None and "--version" not in arguments)
+        parsed: argparse.Namespace = parser.parse_args(arguments)
+        return parsed
+    finally:
+        if looking:
+            gc.enable()
 
 
 def _print_anything() -> None:

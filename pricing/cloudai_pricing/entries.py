@@ -109,7 +109,7 @@ class Price:
             return (self.provider, "", f"free/{self.free.pool}")
         return self.counter
 
-    @property
+    @cached_property
     def flat(self) -> bool:
         """Every unit costs the same, whatever went before it."""
         return len(self.tiers) == 1 and self.tiers[0].up_to is None and self.free is None and self.commitment is None

@@ -40,6 +40,10 @@ def climb(
     begin, paid, end = position, position + free, position + quantity
     if size != ONE:
         begin, paid, end = cut(begin / size), cut(paid / size), cut(end / size)
+    if price.flat and not free:
+        if end > begin:
+            yield Piece(start=ZERO, end=None, quantity=end - begin, price=price.tiers[0].price)
+        return
     if paid > begin:
         allowance = price.free.quantity if price.free else paid
         yield Piece(start=ZERO, end=allowance, quantity=paid - begin, price=ZERO, free=True)
