@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -64,20 +65,33 @@ class PostgresStore(SqlStore):
                 raise LedgerFailure(f"{without_credentials(self._url)}: {reason}") from None
 
     def _transaction(self, work: Callable[[Execute], T]) -> T:
-        connection = self._live()
-        with connection.transaction():
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+        with ExitStack() as stack:
+            connection = self._begun(stack)
 
             def execute(statement: str, values: Sequence[Value]) -> Cursor:
                 return connection.execute(_translated(statement), values)
 
             return work(execute)
 
-    def _live(self) -> psycopg.Connection[Any]:
-        """The connection; a new one when the server closed it while it was idle."""
-        if self._connection is None or self._connection.closed or self._connection.broken:
-            self._connection = self._open()
-        return self._connection
+    def _begun(self, stack: ExitStack) -> psycopg.Connection[Any]:
+        """A connection that holds the lock, in a transaction. One that was lost while it was idle is made again:
+        nothing was asked of it yet."""
+        if self._connection is not None:
+            try:
+                return self._locked(stack, self._connection)
+            except self._psycopg.OperationalError:
+                if not self._connection.broken:
+                    raise
+                self._drop()
+        self._connection = self._open()
+        return self._locked(stack, self._connection)
+
+    def _locked(self, stack: ExitStack, connection: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
+        with ExitStack() as mine:
+            mine.enter_context(connection.transaction())
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+            stack.push(mine.pop_all())
+        return connection
 
     def _open(self) -> psycopg.Connection[Any]:
         if self._closed:
