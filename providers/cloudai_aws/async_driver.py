@@ -1,6 +1,7 @@
 """The driver for asyncio. boto3 has no async: each call has a thread, of as many as the backend has connections.
 
-The loop's own executor has one for each core and four more, whatever the backend could take.
+The loop's own executor has one for each core and four more, whatever the backend could take. What may wait for a job
+has as many threads again, so that nothing else waits behind it.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ A = TypeVar("A")
 
 
 def _threaded(
-    method: Callable[[AwsDriver, Q, Call], A],
+    method: Callable[[AwsDriver, Q, Call], A], *, waits: bool = False
 ) -> Callable[[AsyncAwsDriver, Q, Call], Awaitable[A]]:
     """The same method, in a thread of the driver's."""
 
     async def ask(self: AsyncAwsDriver, request: Q, call: Call) -> A:
-        return await self.run(method, request, call)
+        return await self.run(method, request, call, waits=waits)
 
     return ask
 
@@ -45,6 +46,7 @@ class AsyncAwsDriver:
     def __init__(self, settings: AwsSettings, *, backend: str) -> None:
         self._driver = AwsDriver(settings, backend=backend)
         self._threads = ThreadPoolExecutor(settings.connections, thread_name_prefix=f"cloudai-{backend}")
+        self._waiting = ThreadPoolExecutor(settings.connections, thread_name_prefix=f"cloudai-{backend}-jobs")
         self._running = set[threading.Event]()
 
     @property
@@ -64,10 +66,11 @@ class AsyncAwsDriver:
     async def close(self) -> None:
         for given_up in tuple(self._running):
             given_up.set()
-        await asyncio.to_thread(self._threads.shutdown)
+        for threads in (self._threads, self._waiting):
+            await asyncio.to_thread(threads.shutdown)
         self._driver.close()
 
-    async def run(self, method: Callable[[AwsDriver, Q, Call], A], request: Q, call: Call) -> A:
+    async def run(self, method: Callable[[AwsDriver, Q, Call], A], request: Q, call: Call, *, waits: bool = False) -> A:
         """One call in a thread, with the caller's context."""
         given_up = threading.Event()
 
@@ -76,7 +79,8 @@ class AsyncAwsDriver:
                 return method(self._driver, request, call)
 
         self._running.add(given_up)
-        future = asyncio.get_running_loop().run_in_executor(self._threads, copy_context().run, work)
+        threads = self._waiting if waits else self._threads
+        future = asyncio.get_running_loop().run_in_executor(threads, copy_context().run, work)
         try:
             return await future
         except asyncio.CancelledError:
@@ -99,15 +103,15 @@ class AsyncAwsDriver:
     detect_landmarks = _threaded(AwsDriver.detect_landmarks)
     moderate = _threaded(AwsDriver.moderate)
     read_text = _threaded(AwsDriver.read_text)
-    read_document = _threaded(AwsDriver.read_document)
+    read_document = _threaded(AwsDriver.read_document, waits=True)
     analyze = _threaded(AwsDriver.analyze)
     translate = _threaded(AwsDriver.translate)
     translate_document = _threaded(AwsDriver.translate_document)
     detect_language = _threaded(AwsDriver.detect_language)
     languages = _threaded(AwsDriver.languages)
-    synthesize = _threaded(AwsDriver.synthesize)
+    synthesize = _threaded(AwsDriver.synthesize, waits=True)
     voices = _threaded(AwsDriver.voices)
-    transcribe = _threaded(AwsDriver.transcribe)
+    transcribe = _threaded(AwsDriver.transcribe, waits=True)
     submit_transcription = _threaded(AwsDriver.submit_transcription)
     transcription_status = _threaded(AwsDriver.transcription_status)
     transcription_result = _threaded(AwsDriver.transcription_result)

@@ -73,6 +73,22 @@ def test_no_more_calls_than_connections_are_in_flight(server: StrictServer) -> N
     assert gate.most == 8
 
 
+def test_nothing_waits_behind_jobs(server: StrictServer) -> None:
+    """Two documents take all connections for as long as Textract reads them; a picture is looked at meanwhile."""
+    jobs = DocumentJobs(server, pages_of_text(3), ANALYSIS["Blocks"]).answer()
+    jobs.states = ["IN_PROGRESS"]
+
+    async def ask() -> None:
+        async with AsyncClient(config(server, timeout=60.0, connections=2)) as client:
+            documents = [asyncio.create_task(client.vision.read_document(pdf(3))) for _ in range(2)]
+            await _until(lambda: len(jobs.looks) == 2)
+            assert (await client.vision.detect_labels(picture(), timeout=20.0)).labels
+            jobs.states = ["SUCCEEDED"]
+            assert [len(each.pages) for each in await asyncio.gather(*documents)] == [3, 3]
+
+    asyncio.run(ask())
+
+
 def test_calls_have_the_callers_context(server: StrictServer) -> None:
     """For tracing: what the task has set is seen by what the call does."""
     seen = list[str]()
@@ -126,6 +142,34 @@ def test_a_transcription_that_is_given_up_leaves_neither_job_nor_audio(server: S
             asked.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await asked
+
+    asyncio.run(ask())
+    assert (server.objects, jobs.jobs) == ({}, {})
+
+
+def test_a_job_is_submitted_found_again_and_fetched(server: StrictServer) -> None:
+    jobs = transcribing(server, Jobs(server))
+
+    async def ask() -> str:
+        async with AsyncClient(config(server)) as client:
+            job = await client.speech.transcribe_job(tone(), language="en-US")
+            saved = job.ref.model_dump_json()
+        async with AsyncClient(config(server)) as client:
+            result = await client.speech.job(saved).result(timeout=10.0, interval=0.01)
+        return result.text
+
+    assert asyncio.run(ask()) == "Hello world."
+    assert server.objects == {}, "the staged audio was left behind"
+    assert len(jobs.jobs) == 1, "the job stays, and can be asked again"
+
+
+def test_a_job_is_cancelled_with_its_audio(server: StrictServer) -> None:
+    jobs = transcribing(server, Jobs(server))
+
+    async def ask() -> None:
+        async with AsyncClient(config(server)) as client:
+            job = await client.speech.transcribe_job(tone(), language="en-US")
+            await job.cancel()
 
     asyncio.run(ask())
     assert (server.objects, jobs.jobs) == ({}, {})
