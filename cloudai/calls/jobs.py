@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 OPERATION: Final = "speech.transcribe"
 FINAL: Final = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
 _LOST: Final = frozenset({ErrorCode.UNAVAILABLE, ErrorCode.DEADLINE_EXCEEDED, ErrorCode.INTERNAL})
+_PASSING: Final = frozenset({ErrorCode.UNAVAILABLE, ErrorCode.DEADLINE_EXCEEDED, ErrorCode.RATE_LIMITED})
+LOOKS: Final = 5
+"""That may fail in a row, each with its own retries, before waiting ends."""
 Method = Callable[[TranscribeJobs], Callable[..., Any]]
 
 
@@ -49,15 +52,20 @@ class TranscriptionJob:
         progress: Callable[[JobStatus], None] | None = None,
     ) -> JobStatus:
         """Looks every `interval` seconds until it has ended. Raises `deadline_exceeded` after `timeout` seconds:
-        the job goes on, and can be waited for again."""
-        ends = time.monotonic() + timeout
-        while (status := self.status()).state not in FINAL:
-            if progress:
-                progress(status)
+        the job goes on, and can be waited for again. So it does when looks fail: a few in a row are forgiven."""
+        ends, failed = time.monotonic() + timeout, 0
+        while True:
+            try:
+                status = self.status()
+            except CloudAIError as error:
+                failed = _looked_in_vain(error, failed)
+            else:
+                failed = 0
+                if progress:
+                    progress(status)
+                if status.state in FINAL:
+                    return status
             time.sleep(_pause(self.ref, ends, interval, timeout))
-        if progress:
-            progress(status)
-        return status
 
     def result(self, *, timeout: float = 3600.0, interval: float = 5.0) -> TranscribeResult:
         """Waits, then the transcript. Raises `ServiceError` when the job failed or was cancelled."""
@@ -96,14 +104,19 @@ class AsyncTranscriptionJob:
         """As `TranscriptionJob.wait`."""
         import asyncio
 
-        ends = time.monotonic() + timeout
-        while (status := await self.status()).state not in FINAL:
-            if progress:
-                progress(status)
+        ends, failed = time.monotonic() + timeout, 0
+        while True:
+            try:
+                status = await self.status()
+            except CloudAIError as error:
+                failed = _looked_in_vain(error, failed)
+            else:
+                failed = 0
+                if progress:
+                    progress(status)
+                if status.state in FINAL:
+                    return status
             await asyncio.sleep(_pause(self.ref, ends, interval, timeout))
-        if progress:
-            progress(status)
-        return status
 
     async def result(
         self,
@@ -261,6 +274,13 @@ def _turn(job: Job, chosen: Candidate, timeout: float) -> Turn:
     """The only backend's: a handle is good at no other."""
     policy, lane = job.engine.config.policy, job.engine.lane(chosen, OPERATION)
     return turn(policy, ends=job.ends, timeout=timeout, backends_left=1, operation=OPERATION, lane=lane)
+
+
+def _looked_in_vain(error: CloudAIError, failed: int) -> int:
+    """Counts a failed look; raises one that waiting does not cure, and the last of too many."""
+    if error.code not in _PASSING or failed + 1 == LOOKS:
+        raise error
+    return failed + 1
 
 
 def _pause(ref: JobRef, ends: float, interval: float, timeout: float) -> float:

@@ -15,7 +15,7 @@ from cloudai.errors import ErrorCode, Fault, InvalidInput, Unsupported
 from cloudai.types import speech as s
 from cloudai.types.media import Media, MediaKind
 from cloudai.wirejson import JsonNode
-from cloudai_gcp.codec_speech import MODEL, check_samples, config_v2, transcript, variant_of
+from cloudai_gcp.codec_speech import MODEL, check_samples, config_v2, ignored, transcript, variant_of
 from cloudai_gcp.errors import GoogleError, error_of_status
 from cloudai_gcp.settings import TranscribeOptions
 from cloudai_gcp.values import exact_seconds
@@ -107,7 +107,8 @@ def result(job: s.JobRef, *, raw: bool) -> Plan[s.TranscribeResult]:
         if billed is None:
             billed = exact_seconds(node.at("response").at("totalBilledDuration"))
         made = transcript(body, request, by_key=False, variant=details["variant"], billed=billed)
-        return made.model_copy(update={"model": details["model"], "raw": node.value if raw else None})
+        update = {"model": details["model"], "warnings": ignored(request), "raw": node.value if raw else None}
+        return made.model_copy(update=update)
 
     return one(_operation(job), decode)
 

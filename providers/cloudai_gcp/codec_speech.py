@@ -52,7 +52,7 @@ def transcribe(
         wire, variant = _v1(request, model), "v1"
     else:
         wire, variant = _v2(request, target, model or MODEL), variant_of(model or MODEL)
-    notices = _ignored(request)
+    notices = ignored(request)
 
     def decode(answer: Answer) -> s.TranscribeResult:
         metadata = answer.json if target.by_key else answer.json.at("metadata")
@@ -244,7 +244,7 @@ def base64_of(media: Media) -> str:
     return base64.b64encode(media.content).decode("ascii")
 
 
-def _ignored(request: s.TranscribeRequest) -> tuple[Notice, ...]:
+def ignored(request: s.TranscribeRequest) -> tuple[Notice, ...]:
     notices: list[str] = []
     if request.profanity in (s.ProfanityMode.REMOVE, s.ProfanityMode.TAG):
         notices.append("Speech-to-Text masks profane words or keeps them, no more")

@@ -190,6 +190,40 @@ def test_no_job_is_made_where_the_audio_was_not_put(
 
 
 @both
+def test_a_look_that_failed_is_not_the_end_of_the_job(kind: str, tmp_path: Path) -> None:
+    jobs = Jobs()
+    with staging(tmp_path, jobs, max_attempts=1) as (made, server):
+        down: list[Any] = [Failure(status=503, code="UNAVAILABLE"), Broken(kind="reset")] * 2
+        server.answers["speech.v2:GetOperation"] = lambda *_: down.pop() if down else jobs.look()
+        assert transcribed(kind, made, wav(61)).text == "hello there"
+        assert server.objects == {}
+
+
+@both
+@pytest.mark.parametrize(
+    ("fault", "looks"),
+    [
+        (Failure(status=503, code="UNAVAILABLE"), 5),
+        (Failure(status=403, code="PERMISSION_DENIED"), 1),
+        (Failure(status=404, code="NOT_FOUND"), 1),
+    ],
+)
+def test_looks_that_go_on_failing_end_the_waiting(kind: str, fault: Failure, looks: int, tmp_path: Path) -> None:
+    with staging(tmp_path, Jobs(), max_attempts=1) as (made, server):
+        server.answers["speech.v2:GetOperation"] = lambda *_: fault
+        with pytest.raises(CloudAIError):
+            transcribed(kind, made, wav(61))
+        assert [got.method for got in server.received].count("speech.v2:GetOperation") == looks
+
+
+@both
+def test_what_a_job_could_not_honour_is_said_with_its_result(kind: str, tmp_path: Path) -> None:
+    with staging(tmp_path, Jobs()) as (made, _):
+        result = transcribed(kind, made, wav(61), profanity="remove", min_speakers=2, diarization=True)
+    assert {notice.code for notice in result.warnings} == {"option_ignored"}
+
+
+@both
 def test_a_job_can_be_cancelled_and_found_again(kind: str, tmp_path: Path) -> None:
     jobs = Jobs(looks=10_000)
     with staging(tmp_path, jobs) as (made, server):
