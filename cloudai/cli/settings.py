@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from cloudai.config import BackendConfig, Config
+    from cloudai.config import BackendConfig, Config, Route
 
 MASK = "***"
 
@@ -25,10 +25,11 @@ class Setting:
 
 
 def settings_of(config: Config) -> tuple[Setting, ...]:
-    """Backends, routes, policy and inputs, in this order."""
+    """Backends, routes, rates, budget, policy and inputs, in this order."""
     rows = [setting for backend in config.backends.values() for setting in _backend(backend)]
     for route in config.routes:
-        rows.append(Setting(f'routes."{route.pattern}"', ", ".join(route.backends), str(route.origin)))
+        rows.append(Setting(f'routes."{route.pattern}"', _route(route), str(route.origin)))
+    rows += [*_rates(config), *_budget(config)]
     for section in ("policy", "inputs"):
         table = getattr(config, section)
         for field in fields(table):
@@ -37,6 +38,41 @@ def settings_of(config: Config) -> tuple[Setting, ...]:
             value = _plain(field.name, getattr(table, field.name))
             rows.append(Setting(key, value, str(origin) if origin is not None else "default"))
     return tuple(rows)
+
+
+def _route(route: Route) -> str:
+    """The backends, then whatever else was set."""
+    said = [", ".join(route.backends)]
+    if route.strategy != "ordered":
+        said.append(route.strategy)
+    if route.weights:
+        said.append("weights " + ", ".join(f"{name} {share:g}" for name, share in route.weights.items()))
+    for name in ("residency", "data_class", "max_cost"):
+        if (value := getattr(route, name)) is not None:
+            said.append(f"{name} {value}")
+    said += [f"{name} {', '.join(getattr(route, name))}" for name in ("needs", "redact") if getattr(route, name)]
+    if route.cache is not None:
+        said.append(f"cache {route.cache.max_age / 86400:g} days")
+    return "; ".join(said)
+
+
+def _rates(config: Config) -> Iterable[Setting]:
+    for backend, rates in config.rates.items():
+        for pattern, rate in rates.items():
+            value = "the documented quota" if rate is None else f"{rate:g} requests/s"
+            yield Setting(f'rates.{backend}."{pattern}"', value, str(config.source))
+
+
+def _budget(config: Config) -> Iterable[Setting]:
+    if config.budget is None:
+        return
+    from cloudai.ledger import dollars
+
+    for limit in config.budget.limits:
+        yield Setting("budget", f"{limit}: {dollars(limit.amount):f} USD", limit.origin)
+    yield Setting("budget.ledger", config.budget.safe_ledger(), str(config.source))
+    for name in ("on_exceed", "on_unknown_price", "on_ledger_error"):
+        yield Setting(f"budget.{name}", str(getattr(config.budget, name)), str(config.source))
 
 
 def _plain(name: str, value: object) -> str:
