@@ -152,7 +152,9 @@ def _runs(ends: Iterator[int]) -> Iterator[slice]:
 
 
 def _usage(answers: Sequence[Result], operation: str) -> tuple[Usage, ...]:
-    """Characters of the operation's own meter summed; other meters stay apart, as their minimums are per request."""
+    """The operation's own meter summed; other meters stay apart. What it cost is the sum of what each request cost."""
+    if len(answers) == 1:
+        return answers[0].usage
     summed: dict[tuple[object, ...], Usage] = {}
     apart: list[Usage] = []
     for used in (used for answer in answers for used in answer.usage):
@@ -273,10 +275,9 @@ def _detect(
 
 
 def _detected(answers: Sequence[DetectLanguageResult]) -> DetectLanguageResult:
-    """Usage stays one entry for each request: a provider's minimum is by request."""
     return answers[0].filled(
         detections=tuple(each for answer in answers for each in answer.detections),
-        usage=tuple(used for answer in answers for used in answer.usage),
+        usage=_usage(answers, "translation.detect_language"),
     )
 
 

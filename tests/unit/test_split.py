@@ -263,7 +263,7 @@ def test_the_language_is_that_of_the_beginning_and_this_is_said() -> None:
     ]
     joined = made.joined(answers)
     assert [each.language for each in joined.detections] == ["en", "de"]
-    assert [each.quantity for each in joined.usage] == [300, 300], "a minimum is by request"
+    assert [each.quantity for each in joined.usage] == [600]
     assert joined.warnings == (
         Notice(code="truncated", message="1 of 2 texts too long for g: the language is that of what they begin with"),
     )
