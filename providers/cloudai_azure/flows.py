@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar
@@ -44,6 +45,12 @@ class Flows:
         self._backend = backend
         self._voices: dict[str, str] = {}
         self._staging = Staging(settings)
+        self._tag = hashlib.sha256(backend.encode()).hexdigest()[:8]
+
+    def _key(self, call: Call) -> str:
+        """The same for every attempt of one call here, another one at another backend that shares the container: jobs
+        and staged blobs are named by it."""
+        return f"{call.idempotency_key or uuid.uuid4().hex}-{self._tag}"
 
     def detect_labels(self, request: v.DetectLabelsRequest, call: Call) -> Flow[v.DetectLabelsResult]:
         return codec_vision.detect_labels(request, _options(call, o.ImageOptions), raw=call.raw)
@@ -76,11 +83,11 @@ class Flows:
         return codec_document.read_document(request, _options(call, o.DocumentOptions), raw=call.raw)
 
     def transcribe(self, request: s.TranscribeRequest, call: Call) -> Flow[s.TranscribeResult]:
-        options, key = _options(call, o.TranscribeOptions), _key(call)
+        options, key = _options(call, o.TranscribeOptions), self._key(call)
         return transcribing.transcribe(request, options, self._staging, key=key, raw=call.raw)
 
     def submit_transcription(self, request: s.TranscribeRequest, call: Call) -> Flow[s.JobRef]:
-        options, key = _options(call, o.TranscribeOptions), _key(call)
+        options, key = _options(call, o.TranscribeOptions), self._key(call)
         return codec_batch.submit(request, options, self._staging, backend=self._backend, key=key)
 
     def transcription_status(self, job: s.JobRef, call: Call) -> Flow[s.JobStatus]:
@@ -114,13 +121,8 @@ class Flows:
         return codec_translation.languages(request, version=self._version, raw=call.raw)
 
     def translate_document(self, request: t.TranslateDocumentRequest, call: Call) -> Flow[t.TranslateDocumentResult]:
-        options, key = _options(call, o.TranslateDocumentOptions), _key(call)
+        options, key = _options(call, o.TranslateDocumentOptions), self._key(call)
         return document_translation.translate_document(request, options, self._staging, key=key)
-
-
-def _key(call: Call) -> str:
-    """The same for every attempt of one call: jobs and staged blobs are named by it."""
-    return call.idempotency_key or uuid.uuid4().hex
 
 
 def _options(call: Call, kind: type[O]) -> O:

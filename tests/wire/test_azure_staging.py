@@ -22,9 +22,13 @@ from azure_server import AzureServer, Broken, Failure
 from azure_storage import ACCOUNT_KEY, HANG, RESET, Storage, storing
 
 from cloudai import AsyncClient, Client
+from cloudai.driver import Call
 from cloudai.errors import CloudAIError, ConfigError, ErrorCode, TooLarge, Unsupported
 from cloudai.testing.samples import tone
-from cloudai.types.speech import JobState
+from cloudai.types.media import Media, MediaKind
+from cloudai.types.speech import JobState, TranscribeRequest
+from cloudai_azure.driver import AzureDriver
+from cloudai_azure.settings import AzureSettings
 
 both = pytest.mark.parametrize("kind", ["sync", "async"])
 FAST = {"azure": {"poll_interval": 0.01}}
@@ -283,6 +287,22 @@ def test_speakers_are_told_apart_in_four_hours_at_most() -> None:
             stage.transcribe("sync", long_recording(14_401), language="en", diarization=True)
         assert stage.storage.requests == []
         stage.transcribe("sync", long_recording(14_400), language="en", diarization=True)
+
+
+def test_backends_that_share_a_container_do_not_share_blobs() -> None:
+    """A hedged call is at two of them at once, with one key; the first to end deletes what it has staged."""
+    with staged() as stage:
+        made = AzureSettings.model_validate(stage.values)
+        for backend in ("one", "two"):
+            driver = AzureDriver(made, backend=backend)
+            request = TranscribeRequest(audio=Media(kind=MediaKind.AUDIO, data=tone(), content_type="audio/wav"))
+            for _ in range(2):
+                job = driver.submit_transcription(request, Call(timeout=5.0, idempotency_key="one-call"))
+            driver.close()
+        assert len(stage.storage.blobs) == 2
+        stage.storage.blobs.clear()
+        stage.storage.seen.clear()
+    assert dict(job.details)["staged"].startswith("cloudai-one-call-")
 
 
 # --- settings ----------------------------------------------------------------------------------------
