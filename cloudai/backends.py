@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,6 +12,7 @@ from cloudai.config import Config, Route
 from cloudai.config_document import nearest
 from cloudai.driver import OwnLimits
 from cloudai.errors import CloudAIError, ConfigError, ErrorCode, Fault, ServiceError, Unsupported
+from cloudai.traces import forget_locals
 from cloudai.types.results import Notice
 
 if TYPE_CHECKING:
@@ -103,8 +105,10 @@ class Backend:
     def error(self, error: Exception, operation: str) -> CloudAIError:
         """What a driver's exception means to the caller: raise it `from` that exception.
 
-        The backend's own secrets are taken out of the message.
+        The backend's own secrets are taken out of the message, and local variables out of the traceback.
         """
+        forget_locals(error)
+        forget_locals(sys.exception())
         if isinstance(error, CloudAIError):
             error.provider = error.provider or self.provider
             error.backend = error.backend or self.name
@@ -171,7 +175,8 @@ def open_backends(config: Config, registry: Registry, opener: Opener) -> Mapping
     try:
         for name in config.used_backends:
             opened[name] = open_backend(config, registry, name, opener)
-    except BaseException:
+    except BaseException as error:
+        forget_locals(error)
         for backend in opened.values():
             if not backend.asynchronous:
                 backend.driver.close()

@@ -20,16 +20,17 @@ import ipaddress
 import ssl
 import threading
 import time
+from base64 import b64encode
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from pydantic import Field
+from pydantic import Field, field_serializer
 
 from cloudai.errors import ConfigError, ErrorCode, Fault
 from cloudai.settings import BackendSettings, ConfigPath
@@ -49,12 +50,16 @@ _CHUNK: Final = 1 << 16
 class HttpSettings(BackendSettings):
     """What `[backends.NAME]` may hold for every provider that speaks HTTP."""
 
-    proxy: str | None = None
+    proxy: str | None = Field(default=None, repr=False)
     """`http://user:password@host:port`, instead of the environment's."""
     ca_file: ConfigPath | None = None
     """PEM file of the authorities to trust, instead of the usual ones."""
     max_connections: int = Field(default=100, ge=1)
     """Open at once to one backend; further calls wait for one."""
+
+    @field_serializer("proxy")
+    def _without_password(self, proxy: str | None) -> str | None:
+        return None if proxy is None else apart(proxy)[0]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,6 +130,16 @@ def proxy_for(url: str, configured: str | None) -> str | None:
     if not named or proxy_bypass(parts.netloc.rpartition("@")[2]):
         return None
     return named if "://" in named else f"http://{named}"
+
+
+def apart(proxy: str) -> tuple[str, dict[str, str]]:
+    """A proxy's address without its user, and the headers that say who asks: exceptions show the address."""
+    parts = urlsplit(proxy)
+    if parts.username is None:
+        return proxy, {}
+    login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    address = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return address, {"Proxy-Authorization": f"Basic {b64encode(login.encode()).decode()}"}
 
 
 def retry_after(headers: Mapping[str, str], *, now: float | None = None) -> float | None:
@@ -313,7 +328,7 @@ class AsyncTransport:
         self._context = trusted(settings.ca_file)
         self._sessions: dict[asyncio.AbstractEventLoop, _Session] = {}
         self._lock = threading.Lock()
-        self._proxies: dict[str, str | None] = {}
+        self._proxies: dict[str, tuple[str | None, Mapping[str, str] | None]] = {}
 
     @property
     def client(self) -> aiohttp.ClientSession:
@@ -346,6 +361,16 @@ class AsyncTransport:
         """Sends once and reads the reply within `timeout` seconds. Raises what `transport_fault` knows."""
         import aiohttp
 
+        try:
+            return await self._exchange(request, timeout, max_bytes)
+        except aiohttp.ClientResponseError as error:
+            _without_request(error)
+            raise
+
+    async def _exchange(self, request: WireRequest, timeout: float, max_bytes: int) -> WireReply:
+        import aiohttp
+
+        proxy, asking = self._proxy(request.url)
         async with self.client.request(
             request.method,
             request.url,
@@ -353,7 +378,8 @@ class AsyncTransport:
             data=io.BytesIO(request.body) if len(request.body) > 1 << 20 else request.body or None,
             headers=request.headers,
             allow_redirects=False,
-            proxy=self._proxy(request.url),
+            proxy=proxy,
+            proxy_headers=asking,
             timeout=aiohttp.ClientTimeout(total=timeout),
         ) as reply:
             if (reply.content_length or 0) > max_bytes:
@@ -366,10 +392,11 @@ class AsyncTransport:
                     raise ReplyTooLarge
             return WireReply(status=reply.status, headers=_lower(reply.headers.items()), body=b"".join(parts))
 
-    def _proxy(self, url: str) -> str | None:
+    def _proxy(self, url: str) -> tuple[str | None, Mapping[str, str] | None]:
         origin = url.partition("://")[2].partition("/")[0]
         if origin not in self._proxies:
-            self._proxies[origin] = proxy_for(url, self._settings.proxy)
+            found = proxy_for(url, self._settings.proxy)
+            self._proxies[origin] = (None, None) if found is None else apart(found)
         return self._proxies[origin]
 
     async def close(self) -> None:
@@ -378,6 +405,16 @@ class AsyncTransport:
             known = self._sessions.pop(asyncio.get_running_loop(), None)
         if known is not None:
             await known.close()
+
+
+def _without_request(error: aiohttp.ClientResponseError) -> None:
+    """aiohttp keeps the request's headers, keys among them, in the exception: its `repr` and `args` show them."""
+    from aiohttp import RequestInfo
+    from multidict import CIMultiDict, CIMultiDictProxy
+
+    asked = error.request_info
+    bare = RequestInfo(asked.url, asked.method, CIMultiDictProxy(CIMultiDict[str]()), asked.real_url)
+    error.request_info, error.history, error.args = bare, (), (bare, ())
 
 
 class _Session:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationInfo
 
@@ -28,6 +28,11 @@ class BackendSettings(BaseModel):
     endpoint_url: str | None = None
     """Instead of the vendor's: a private endpoint, an emulator, a gateway."""
     api_key: SecretStr | None = None
+
+    def __reduce__(self) -> NoReturn:
+        """Settings may hold secrets, and a pickle would have them in the clear."""
+        raise TypeError("settings are not pickled: they may hold secrets; pass the config file's path")
+
     data_classes: tuple[str, ...] = ()
     """What it is cleared for, in words of the user's own: a route with `data_class` asks no other backends."""
 

@@ -157,7 +157,7 @@ class _Codec:
 
     def _decoded(self, default: Result, reply: WireReply) -> Result:
         if reply.status != 200:
-            raise PlainError(_fault(reply))
+            raise PlainError(_fault(reply, "" if self._key is None else self._key.get_secret_value()))
         try:
             found = json.loads(reply.body)
             used, name = Decimal(found["units"]), str(found["id"])
@@ -169,16 +169,21 @@ class _Codec:
         return default.model_copy(update={"usage": (usage,), "request_id": name})
 
 
-def _fault(reply: WireReply) -> Fault:
+def _fault(reply: WireReply, secret: str) -> Fault:
+    """What the wire said, without the key that it may have echoed."""
     wait = asked_to_wait(reply.headers)
     try:
         error = json.loads(reply.body)["error"]
         own = error.get("retry_after")
         wait = float(own) if own is not None else wait
-        return Fault(code=ErrorCode(error["code"]), message=str(error["message"]), retry_after=wait)
+        return Fault(code=ErrorCode(error["code"]), message=_clean(str(error["message"]), secret), retry_after=wait)
     except (ValueError, KeyError, TypeError, AttributeError):
         code = _CODES.get(reply.status, ErrorCode.UNAVAILABLE if reply.status >= 500 else ErrorCode.INTERNAL)
         return Fault(code=code, message=f"HTTP {reply.status} without a reason", retry_after=wait)
+
+
+def _clean(message: str, secret: str) -> str:
+    return message.replace(secret, "***") if secret else message
 
 
 class PlainDriver(_Codec):
