@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import NoReturn, TypeVar
 
@@ -59,6 +60,7 @@ class Books:
         self._out_until = 0.0
         self._failure = ""
         self._sweep_at = 0.0
+        self._sweeper: threading.Thread | None = None
         self._pruned = 0
 
     @property
@@ -76,7 +78,6 @@ class Books:
         notices: tuple[BudgetNotice, ...] = ()
         if attempt.bound is None and windows:
             notices = self._unpriced(attempt, windows)
-        self._sweep(at)
         enforce = self.settings.on_exceed == "refuse"
         try:
             booked = self._ask(
@@ -88,6 +89,8 @@ class Books:
             return self._unbooked(attempt, at, notices, failure)
         if booked.id is None:
             raise self._exceeded(attempt, booked.over[0])
+        if time.monotonic() >= self._sweep_at:
+            self._sweep(at)
         if windows:
             notices += self._passed(attempt, booked)
         return Reservation(id=booked.id, attempt=attempt, at=at, notices=notices)
@@ -130,6 +133,8 @@ class Books:
 
     def close(self) -> None:
         """Closes the ledger. What is reserved stays so until it expires."""
+        if self._sweeper is not None:
+            self._sweeper.join()
         if self.store is not None:
             self.store.close()
 
@@ -267,18 +272,18 @@ class Books:
         return True
 
     def _sweep(self, at: int) -> None:
-        """Now and then: what has expired, and once a day what is too old to keep."""
-        tick = time.monotonic()
-        if tick < self._sweep_at:
-            return
-        self._sweep_at = tick + SWEEP_SECONDS
-        try:
+        """Now and then, beside the calls: what has expired, and once a day what is too old to keep."""
+        self._sweep_at = time.monotonic() + SWEEP_SECONDS
+        if self._sweeper is None or not self._sweeper.is_alive():
+            self._sweeper = threading.Thread(target=self._swept, args=(at,), name="cloudai-sweep", daemon=True)
+            self._sweeper.start()
+
+    def _swept(self, at: int) -> None:
+        with suppress(LedgerFailure):  # the next reservation meets it too, and says it
             self._ask(lambda store: store.expire(at))
             if at // _DAY != self._pruned:
-                self._pruned = at // _DAY
                 self._ask(lambda store: store.prune(at - self.settings.keep * _DAY))
-        except LedgerFailure:
-            return  # the reservation that follows meets it too, and says it
+                self._pruned = at // _DAY
 
     def present(self) -> datetime.datetime:
         """Now, in the budget's time zone."""

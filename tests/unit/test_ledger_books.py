@@ -428,3 +428,23 @@ def test_a_forked_child_keeps_its_own_connection(ledger: Ledger) -> None:
     assert os.waitpid(child, 0)[1] == 0
     answer(books, 3)
     assert spent(books) == [(123, 0)]
+
+
+def test_a_client_sweeps_by_itself_what_others_left(ledger: Ledger) -> None:
+    """Beside its calls: what has expired is marked, what is too old is deleted."""
+    first = ledger(MONTH, reservation_ttl=60.0)
+    answer(first, 1)
+    first.reserve(attempt(40))
+    first.close()
+    ledger.clock.at += DAY
+    second = ledger(MONTH)
+    second.reserve(attempt(7))
+    assert second.store is not None
+    second.close()  # waits for its sweep
+    assert [row.bound for row in ledger(MONTH).store.rows(State.UNKNOWN, 0, EVER)] == [40]  # type: ignore[union-attr]
+    ledger.clock.at += 401 * DAY
+    third = ledger(MONTH)
+    third.reserve(attempt(5))
+    third.close()
+    left = ledger(MONTH).store.groups(0, EVER)  # type: ignore[union-attr]
+    assert [group.amount for group in left if group.state is State.SETTLED] == []

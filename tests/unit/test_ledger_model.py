@@ -77,7 +77,7 @@ class Machine(RuleBasedStateMachine):
             for limits in self.clients
         ]
         self.entries: dict[int, Entry] = {}
-        for books in self.books:  # the first reservation of a client sweeps; the next sweep is a minute away
+        for books in self.books:  # the first reservation of a client sweeps: the next sweep is a minute away
             books.settle(books.reserve(NOTHING), outcome=Outcome.UNBILLED)
 
     def teardown(self) -> None:
