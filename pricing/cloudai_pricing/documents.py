@@ -21,7 +21,7 @@ def to_markdown(estimate: Estimate, *, diff: Diff | None = None, explain: bool =
         parts.append(f"**Least mix: {_md(mix[0])}** ({_md(mix[1])})")
     for heading, columns, lines in _tables(estimate):
         parts += [f"**{_md(heading)}**", md_table(columns, lines, left=1)]
-    if gaps := "\n".join(f"- {_md(gap)}" for gap in _gaps(estimate)):
+    if gaps := "\n".join(_item(gap) for gap in _gaps(estimate)):
         parts.append(gaps)
     if diff is not None:
         parts.append(diff_words.to_markdown(diff))
@@ -30,8 +30,8 @@ def to_markdown(estimate: Estimate, *, diff: Diff | None = None, explain: bool =
             parts.append(f"#### {_md(f'{option.provider} {option.region}: {line.name}')}")
             if line.slices:
                 parts.append(md_table(_SLICE_HEAD, [_slice(piece) for piece in line.slices], left=1))
-            parts.append("\n".join(f"- {_md(remark)}" for remark in _remarks(line)))
-    assumed = "\n".join(f"- {_md(text)}" for text in estimate.assumptions)
+            parts.append("\n".join(_item(remark) for remark in _remarks(line)))
+    assumed = "\n".join(_item(text) for text in estimate.assumptions)
     parts.append(f"<details><summary>Assumed</summary>\n\n{assumed}\n\n</details>")
     return "\n\n".join(parts) + "\n"
 
@@ -137,6 +137,12 @@ def _md(text: str) -> str:
     for sign in ("\\", "|", "*", "_", "`", "<", "["):
         text = text.replace(sign, f"\\{sign}")
     return text.replace("\n", " ")
+
+
+def _item(text: str) -> str:
+    """An item of a list; a `>` at its start would make it a quotation."""
+    quoted = "\\" if text.startswith(">") else ""
+    return f"- {quoted}{_md(text)}"
 
 
 def md_table(head: Sequence[str], rows: Rows, *, left: int) -> str:

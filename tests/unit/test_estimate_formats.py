@@ -122,6 +122,11 @@ def test_markdown_and_html_escape_what_users_write(capsys, tmp_path):
     assert "\\<script>alert(1)\\</script> \\| \\[a](b) \\*c\\*" in text
 
 
+def test_what_is_unknown_is_an_item_of_a_list_and_no_quotation(capsys):
+    text = run(capsys, *HALF_PRICED, "--format", "markdown")
+    assert "\n- \\>= aws: vision.detect\\_landmarks: " in text
+
+
 class Links(html.parser.HTMLParser):
     """Everything a page would load, and what it links to."""
 
