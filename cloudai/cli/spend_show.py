@@ -101,7 +101,7 @@ def show_to(args: argparse.Namespace, parts: Iterable[Shown]) -> None:
         return
     lines = []
     for part in parts:
-        lines += [part] if isinstance(part, str) else ["\t".join(row) for row in (part.columns, *part.rows)]
+        lines += [part.strip("\n")] if isinstance(part, str) else ["\t".join(row) for row in (part.columns, *part.rows)]
     _emit(args, "".join(f"{line}\n" for line in lines))
 
 
@@ -156,7 +156,7 @@ def _tables(found: Spending, books: Books) -> Iterable[Shown]:
     yield Grid(("", ""), tuple(facts))
     for name, sums in found.by.items():
         if sums:
-            yield ""
+            yield "\n"
             yield _sums(name, sums)
 
 
