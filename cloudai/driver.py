@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from cloudai.capabilities import Limits
     from cloudai.errors import Fault
     from cloudai.settings import BackendSettings, OptionsModel
@@ -213,11 +215,61 @@ class TranslateDocument(Protocol):
 
 
 class Train(Protocol):
+    """Submits under a name derived from the job (`request.name` and a hash), so that a second submission finds the
+    first. Where the platform takes no such name, a label is searched before creating, and a doubt is
+    `outcome_unknown`."""
+
     def train(self, request: custom.TrainingJob, call: Call) -> custom.TrainResult: ...
+
+
+@runtime_checkable
+class TrainingRuns(Protocol):
+    """With `train`: what a submission would be, and what became of one."""
+
+    def plan_training(self, request: custom.TrainingJob, call: Call) -> custom.TrainingPlan:
+        """Nothing is sent."""
+        ...
+
+    def run_status(self, run: custom.RunRef, call: Call) -> custom.RunStatus: ...
+
+    def run_logs(self, run: custom.RunRef, cursor: str | None, call: Call) -> custom.LogPage: ...
+
+    def cancel_run(self, run: custom.RunRef, call: Call) -> None: ...
+
+    def fetch_run(self, run: custom.RunRef, folder: Path, call: Call) -> None:
+        """Downloads the artefact's files into `folder`."""
+        ...
+
+    def list_runs(self, call: Call) -> Sequence[custom.RunRef]:
+        """Those that cloudai submitted there, newest first."""
+        ...
 
 
 class Deploy(Protocol):
     def deploy(self, request: custom.DeployRequest, call: Call) -> custom.DeployResult: ...
+
+
+@runtime_checkable
+class Endpoints(Protocol):
+    """With `deploy`: what a deployment would be, and the endpoints that stand."""
+
+    def plan_deployment(self, request: custom.DeployRequest, call: Call) -> custom.DeployPlan:
+        """Nothing is sent."""
+        ...
+
+    def endpoint_status(self, endpoint: custom.EndpointRef, call: Call) -> custom.EndpointStatus: ...
+
+    def list_endpoints(self, call: Call) -> Sequence[custom.EndpointStatus]:
+        """Those that cloudai made there."""
+        ...
+
+    def set_traffic(self, endpoint: custom.EndpointRef, traffic: Mapping[str, int], call: Call) -> None:
+        """Percent by version; they add up to 100."""
+        ...
+
+    def delete_endpoint(self, endpoint: custom.EndpointRef, call: Call) -> None:
+        """With all that belongs to it. One that is gone already is no error."""
+        ...
 
 
 class Predict(Protocol):

@@ -157,13 +157,18 @@ def _with_accelerator(values: Values, renamed: Mapping[str, str] | None = None) 
 
 
 def _trained(result: c.TrainResult) -> Iterable[Shown]:
-    rows = (("run", result.run_id), ("state", str(result.state)), ("artefact", result.artefact or "-"))
-    metrics = tuple((name, f"{value:.6g}") for name, value in result.metrics.items())
-    yield Grid(("", ""), rows + metrics)
+    rows = (("run", result.run.id if result.run else "-"), ("state", str(result.state)))
+    yield Grid(("", ""), rows)
 
 
 def _deployed(result: c.DeployResult) -> Iterable[Shown]:
-    yield Grid(("", ""), (("endpoint", result.endpoint), ("url", result.url or "-"), ("state", str(result.state))))
+    endpoint = result.endpoint
+    rows = (
+        ("endpoint", endpoint.name if endpoint else "-"),
+        ("url", (endpoint.url if endpoint else None) or "-"),
+        ("state", str(result.state)),
+    )
+    yield Grid(("", ""), rows)
 
 
 def _batch(result: c.BatchPredictResult) -> Iterable[Shown]:

@@ -119,8 +119,12 @@ _ANSWERS: Mapping[str, Callable[[Any], Result]] = {
     "translation.translate_document": lambda request: translation.TranslateDocumentResult(
         document=request.document.content, content_type=request.document.content_type or "", target=request.target
     ),
-    "custom.train": lambda request: custom.TrainResult(run_id=f"fake-{request.name}"),
-    "custom.deploy": lambda request: custom.DeployResult(endpoint=request.name),
+    "custom.train": lambda request: custom.TrainResult(
+        run=custom.RunRef(backend="fake", id=f"fake-{request.name}", name=request.name)
+    ),
+    "custom.deploy": lambda request: custom.DeployResult(
+        endpoint=custom.EndpointRef(backend="fake", id=request.name, name=request.name)
+    ),
     "custom.predict": lambda request: custom.PredictResult(outputs=request.tensors, device="cpu"),
     "custom.batch_predict": lambda request: custom.BatchPredictResult(job_id="fake-job", output=request.output),
 }

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from cloudai.types.media import Media
-from cloudai.types.results import Model, Money, Result
+from cloudai.types.results import Model, Money, Notice, Result
 from cloudai.types.speech import JobState
 from cloudai.types.tensor import Tensor
 from cloudai.types.vision import DetectedObject, Label
@@ -77,12 +77,83 @@ class TrainingJob(Model):
     tags: Mapping[str, str] = Field(default_factory=dict)
 
 
-class TrainResult(Result):
-    OPERATION: ClassVar[str] = "custom.train"
-    run_id: str = ""
-    state: JobState = JobState.QUEUED
+class RunRef(Model):
+    """What is needed to find a training run again after the process that submitted it has gone: save its JSON."""
+
+    backend: str
+    id: str
+    """The platform's own name or resource path of the job."""
+    name: str
+    """The submission's name, derived from the job's content: submitting the same job twice finds the first."""
+    submitted: str | None = None
+    """ISO 8601, UTC."""
+    details: tuple[tuple[str, str], ...] = ()
+    """What the driver needs besides: staging prefix, log stream, output location."""
+
+
+class TrainingPlan(Model):
+    """What a submission would be: shown before it is sent, and all that `--dry-run` prints."""
+
+    backend: str
+    provider: str
+    region: str | None = None
+    name: str
+    instance: str
+    """The provider's own type, `ml.g6.12xlarge`; `this machine` for local."""
+    accelerator: Accelerator = Accelerator()
+    instances: int = 1
+    spot: bool = False
+    hourly: Money | None = None
+    """Of all instances together; `None`: unknown, which is not zero."""
+    at_limit: Money | None = None
+    """When it runs until `max_seconds`."""
+    requests: tuple[Mapping[str, JsonValue], ...] = ()
+    """Exactly what would be sent, in order: `{"call": "CreateTrainingJob", "body": {...}}`; secrets masked."""
+    uploads: tuple[tuple[str, str], ...] = ()
+    """Local path -> address, before the submission."""
+    warnings: tuple[Notice, ...] = ()
+
+
+class Metric(Model):
+    name: str
+    value: float
+    """NaN and infinities are kept as they were printed."""
+    step: int | None = None
+    at: str | None = None
+    """ISO 8601, UTC."""
+
+
+class RunStatus(Model):
+    state: JobState
+    message: str | None = None
+    """Why it failed or was stopped, in the platform's words."""
+    started: str | None = None
+    ended: str | None = None
+    billed_seconds: float | None = None
+    """As the platform counts them; with spot less than it ran."""
+    restarts: int = 0
+    """How often it was resumed from its checkpoint."""
     artefact: str | None = None
-    metrics: Mapping[str, float] = Field(default_factory=dict)
+    """Address of the model folder, once it is written."""
+    exit_code: int | None = None
+
+
+class LogPage(Model):
+    """Lines since `cursor`; ask again with `next` for what came after."""
+
+    lines: tuple[str, ...] = ()
+    next: str | None = None
+
+
+class TrainResult(Result):
+    """Of a submission. `client.custom.run(result.run)` is the handle."""
+
+    OPERATION: ClassVar[str] = "custom.train"
+    run: RunRef | None = None
+    state: JobState = JobState.QUEUED
+    plan: TrainingPlan | None = None
+    found: bool = False
+    """The same job had been submitted before: it was found, not sent again."""
 
 
 class DeployRequest(Model):
@@ -90,6 +161,8 @@ class DeployRequest(Model):
 
     model: str
     name: str = Field(pattern=r"^[a-zA-Z][a-zA-Z0-9-]{0,62}$")
+    version: str | None = None
+    """`None`: the first 12 characters of the package's SHA-256."""
     accelerator: Accelerator = Accelerator()
     min_replicas: int = Field(default=1, ge=0)
     max_replicas: int = Field(default=1, ge=1)
@@ -100,11 +173,57 @@ class DeployRequest(Model):
     tags: Mapping[str, str] = Field(default_factory=dict)
 
 
+class EndpointRef(Model):
+    """What is needed to find an endpoint again."""
+
+    backend: str
+    id: str
+    name: str
+    url: str | None = None
+    """Where the Open Inference Protocol is spoken."""
+    details: tuple[tuple[str, str], ...] = ()
+    """Resources that belong to it, so that deleting leaves nothing: model, config, image."""
+
+
+class EndpointVersion(Model):
+    version: str
+    traffic: int = Field(ge=0, le=100)
+    """Percent."""
+    instance: str | None = None
+    replicas: int | None = None
+
+
+class EndpointStatus(Model):
+    ref: EndpointRef
+    state: JobState
+    """`succeeded`: it answers."""
+    message: str | None = None
+    versions: tuple[EndpointVersion, ...] = ()
+    hourly: Money | None = None
+    """While it stands, used or not; `None`: unknown."""
+    created: str | None = None
+
+
+class DeployPlan(Model):
+    """What a deployment would create, in order, and what it costs while it stands."""
+
+    backend: str
+    provider: str
+    name: str
+    version: str
+    instance: str
+    hourly: Money | None = None
+    requests: tuple[Mapping[str, JsonValue], ...] = ()
+    uploads: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[Notice, ...] = ()
+
+
 class DeployResult(Result):
     OPERATION: ClassVar[str] = "custom.deploy"
-    endpoint: str = ""
-    url: str | None = None
+    endpoint: EndpointRef | None = None
+    version: str = ""
     state: JobState = JobState.QUEUED
+    plan: DeployPlan | None = None
 
 
 class BatchPredictRequest(Model):
