@@ -11,6 +11,7 @@ can be pinned without touching host name, SNI or certificate check.
 
 from __future__ import annotations
 
+import re
 import ssl
 import time
 from collections.abc import Iterable, Iterator
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 from cloudai.calls.addresses import resolve
 from cloudai.errors import CloudAIError, ErrorCode, InvalidInput, ServiceError, TooLarge
+from cloudai.traces import mask
 
 if TYPE_CHECKING:
     import httpcore
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 _REFUSALS: Final = {401: ErrorCode.UNAUTHENTICATED, 403: ErrorCode.PERMISSION_DENIED, 429: ErrorCode.RATE_LIMITED}
+_LOCATION: Final = re.compile(r"(\(b'location', b')[^']*", re.IGNORECASE)
+"""Where a redirect leads, in httpcore's DEBUG log: it may hold the signature that the first address had."""
 _HEADERS: Final = ((b"Accept", b"*/*"), (b"Accept-Encoding", b"identity"), (b"User-Agent", b"cloudai"))
 
 
@@ -62,6 +66,7 @@ def fetch(address: str, *, guard: InputGuard, timeout: float) -> bytes:
     Any explicit port is taken, since only public hosts are. Raises `InvalidInput` for an address that is refused (code
     `not_found` for 404 and unknown names), `TooLarge`, and `ServiceError` for what the server or the network did.
     """
+    mask(("httpcore.http11",), _LOCATION)
     limits = _Limits(guard=guard, until=time.monotonic() + timeout)
     url = _parsed(address)
     for _ in range(guard.max_redirects + 1):

@@ -18,7 +18,8 @@ from cloudai.calls.audio_header import read_audio
 from cloudai.calls.document_header import read_document
 from cloudai.calls.image_header import read_image, readable
 from cloudai.calls.sniff import Damaged, content_type, described
-from cloudai.errors import ErrorCode, InvalidInput, TooLarge
+from cloudai.errors import CloudAIError, ErrorCode, InvalidInput, TooLarge
+from cloudai.traces import forget_locals
 from cloudai.types.media import Media, MediaKind
 
 if TYPE_CHECKING:
@@ -63,7 +64,12 @@ def load(source: MediaLike, kind: MediaKind, *, guard: InputGuard, timeout: floa
         _check_bytes(size, guard, f"the {kind}")
         return from_bytes(bytes(source), kind, guard=guard)
     if isinstance(source, str) and (scheme := _ADDRESS.match(source)):
-        return _addressed(source, scheme[1].lower(), kind, guard, timeout)
+        try:
+            return _addressed(source, scheme[1].lower(), kind, guard, timeout)
+        except CloudAIError as error:
+            forget_locals(error)
+            source, scheme = "", None  # an address may hold a signature: it stays in no frame of ours
+            raise
     if isinstance(source, str | os.PathLike):
         return _from_path(Path(os.fsdecode(source)), kind, guard)
     if hasattr(source, "read"):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import threading
 from typing import TYPE_CHECKING, Any
 
 from cloudai.errors import ConfigError
+from cloudai.traces import mask
 from cloudai_aws.settings import AwsSettings, is_safe
 
 if TYPE_CHECKING:
@@ -17,21 +17,8 @@ if TYPE_CHECKING:
 
 
 _TOKEN = re.compile(r"(x-amz-security-token['\"]?\s*[:=]\s*b?['\"]?)[^'\"\s,&]+", re.IGNORECASE)
+"""The session token among the headers that botocore writes out at DEBUG."""
 _TELLING = ("botocore.auth", "botocore.awsrequest", "botocore.endpoint", "botocore.hooks", "botocore.httpsession")
-
-
-def _masked(record: logging.LogRecord) -> bool:
-    """A filter that keeps every record, without the session token that botocore writes out at DEBUG."""
-    text = record.getMessage()
-    if _TOKEN.search(text):
-        record.msg, record.args = _TOKEN.sub(r"\1***", text), ()
-    return True
-
-
-def mask_logs() -> None:
-    """botocore logs the headers that it signs. Adding a filter twice is adding it once."""
-    for name in _TELLING:
-        logging.getLogger(name).addFilter(_masked)
 
 
 class Clients:
@@ -108,7 +95,7 @@ class Clients:
         if not is_safe(client.meta.endpoint_url):  # from the environment or the profile
             raise ConfigError(f"{client.meta.endpoint_url}: http:// is taken for this machine only; use https://")
         client.meta.events.register("before-send", self.wire.send)
-        mask_logs()
+        mask(_TELLING, _TOKEN)
         return client
 
     def _assumed(self, role_arn: str) -> boto3.Session:
