@@ -10,8 +10,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from gcp_client import opened, with_key
+from gcp_answers import ANSWERS, settings
+from gcp_client import config, opened, with_key
+from gcp_server import google
 
+from cloudai import Client
 from cloudai.capabilities import builtin_capabilities
 from cloudai.errors import CloudAIError, ErrorCode
 from cloudai.testing.samples import picture
@@ -175,7 +178,10 @@ def test_no_declared_limit_is_without_its_border_test() -> None:
 @pytest.mark.parametrize("at", AT, ids=".".join)
 def test_at_a_limit_it_is_sent_and_beyond_it_is_not(at: tuple[str, str], tmp_path: Path) -> None:
     service, verb, made, arguments = AT[at]
-    with opened(tmp_path) as (client, server):
+    with (
+        google(ANSWERS) as server,
+        Client(config(settings(server, tmp_path), timeout=120.0, deadline=240.0)) as client,  # 56 MB of JSON
+    ):
         call = getattr(getattr(client, service), verb)
         call(made(0), **arguments)
         assert server.arrived == 1
