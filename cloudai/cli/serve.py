@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloudai.cli.parser import completes_files
-from cloudai.errors import ConfigError, InvalidInput, MissingDependency, Unsupported
+from cloudai.errors import ConfigError, InvalidInput, MissingDependency
 
 if TYPE_CHECKING:
-    from cloudai.serving.engine import ModelSource
     from cloudai.serving.settings import ServeSettings
 
 KEY = "CLOUDAI_SERVE_KEY"
@@ -51,23 +50,14 @@ def run(args: argparse.Namespace) -> int:
     from cloudai.serving.guard import check_settings
 
     check_settings(settings)
+    from cloudai.serving.sources import open_source
+
     source = open_source(settings)
     _log(access=settings.access_log)
     from cloudai.serving import server
 
     server.run(settings, source, opened=_opened)
     return 0
-
-
-def open_source(settings: ServeSettings) -> ModelSource:
-    """The models of the settings' folder, by the settings' provider."""
-    from cloudai.registry import Registry
-    from cloudai.serving.engine import ServesModels
-
-    provider = Registry.installed().get(settings.provider, where="--provider").provider
-    if not isinstance(provider, ServesModels):
-        raise Unsupported(f"provider {settings.provider!r} has no engine for models on this machine")
-    return provider.open_models(settings.folder, device=settings.device, threads=settings.threads)
 
 
 def _settings(args: argparse.Namespace) -> ServeSettings:

@@ -16,6 +16,8 @@ small protocols of `engine.py` and has a method `open_models`; the command finds
     app.py        all other routes, Starlette
     openapi.py    the description and its page
     server.py     uvicorn, signals, drain
+    asgi.py       the same for another ASGI server, such as Ray Serve
+    sources.py    the provider that opens the folder
 
 https://github.com/kserve/open-inference-protocol (read 2026-11-21); the binary extension is Triton's:
 https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md

@@ -80,14 +80,18 @@ class Batcher:
         self._loop = asyncio.get_running_loop()
         self._threads = ThreadPoolExecutor(self._policy.parallel, thread_name_prefix=f"model-{engine.name}")
 
-    def submit(self, names: list[str], feed: dict[str, Array], *, timeout: float | None) -> asyncio.Future[list[Array]]:
-        """The outputs, in order. Raises `ServiceError` (unavailable, with when to come again) when too many wait."""
+    def check_room(self) -> None:
+        """Raises `ServiceError` (unavailable, with when to come again) when too many wait."""
         if len(self._waiting) >= self._policy.max_queue:
             raise ServiceError(
                 f"{self._engine.name}: {len(self._waiting)} requests are waiting, the most that may",
                 code=ErrorCode.UNAVAILABLE,
                 retry_after=self._seconds * len(self._waiting) / self._cap / self._policy.parallel,
             )
+
+    def submit(self, names: list[str], feed: dict[str, Array], *, timeout: float | None) -> asyncio.Future[list[Array]]:
+        """The outputs, in order. Raises as `check_room` does."""
+        self.check_room()
         future: asyncio.Future[list[Array]] = self._loop.create_future()
         self._waiting.append(Item(names, feed, timeout=timeout, joins=self._cap > 1, future=future))
         self._idle.clear()

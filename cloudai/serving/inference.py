@@ -118,6 +118,7 @@ class Inference:
         size = _declared(headers)
         if size > self._settings.max_request:
             await self._refuse(size, receive)
+        model.batcher.check_room()  # again when it is queued: reading and decoding may take a while
         self._guard.enter(size)
         try:
             body = await read_body(receive, limit=self._settings.max_request, seconds=self._settings.body_timeout)
