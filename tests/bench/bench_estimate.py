@@ -8,8 +8,8 @@ lines, each with its own growth and range, so that no two months are alike. Ever
 that no one's modules are compiled within the measure. The least of the rounds is what the work takes; the median has
 the others who use the machine in it.
 
-2 cores of a shared cloud machine, Python 3.11.7, 2026-11-21, with others at work on it (a load of 10: everything takes a
-third more CPU than without, as bare Python shows, which takes 10 ms then):
+2 cores of a shared cloud machine, Python 3.11.7, 2026-11-21, with others at work on it (a load of 10: everything takes
+a third more CPU than without, as bare Python shows, which takes 10 ms then):
 
     bare python                          13.6 ms CPU (15.0)      48.7 ms wall
     estimate --help                      97.4 ms CPU (112.2)     320.1 ms wall
@@ -24,8 +24,8 @@ third more CPU than without, as bare Python shows, which takes 10 ms then):
     the sums of 20 lines, warm           32.7 ms CPU
     100,000 x 12 months x 3, cold         987 ms CPU              2206 ms wall     the bar: 2,000
 
-Against genai-prices in the same minutes the 20 lines take 0.52 of its CPU; the bar is 0.65. Half an hour earlier, with a
-load of 1 and bare Python at 10.3 ms, the 20 lines took 126.9 ms, before 6% of their instructions went (846 to 795
+Against genai-prices in the same minutes the 20 lines take 0.52 of its CPU; the bar is 0.65. Half an hour earlier, with
+a load of 1 and bare Python at 10.3 ms, the 20 lines took 126.9 ms, before 6% of their instructions went (846 to 795
 million, counted by callgrind; 41 are bare Python's). genai-prices 0.2.3, litellm 1.106.2.
 """
 

@@ -405,6 +405,14 @@ def test_google_without_a_key_is_wrong_input_and_left_out_when_not_asked_for(
     assert "gcp is left out" in capsys.readouterr().err
 
 
+def test_the_query_api_without_boto3_says_what_to_install(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    assert main(["prices", "refresh", "--provider", "aws", "--api", "query"]) == 1
+    assert "pip install 'cloudai[aws]'" in capsys.readouterr().err
+
+
 def test_the_google_key_is_shown_nowhere(capsys: pytest.CaptureFixture[str]) -> None:
     with serving(lambda _: Reply(status=403, body={"error": {"message": "k-s3cr3t is wrong"}})) as feed:
         argv = ["prices", "refresh", "--provider", "gcp", "--gcp-url", feed.url, "--google-api-key", "k-s3cr3t"]
