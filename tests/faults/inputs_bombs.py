@@ -1,14 +1,17 @@
 """Files that are small to send and ruinous to open, made by hand: name -> bytes and what they are used as.
 
-Run as a program it opens them all and prints, as JSON, what became of each and how far memory grew.
+Run as a program it opens them all and prints, as JSON, what became of each, how far memory grew, and the processor's
+time it took.
 """
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import struct
 import sys
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -128,6 +131,18 @@ def ogg(pages: int) -> bytes:
     return first + (b"OggS\0\0" + b"\xff" * 7 + b"\x0f" + bytes(12) + b"\0") * pages
 
 
+def entities() -> bytes:
+    """The billion laughs: https://en.wikipedia.org/wiki/Billion_laughs_attack."""
+    lines = b"".join(b'<!ENTITY l%d "%s">' % (level, b"&l%d;" % (level - 1) * 10) for level in range(1, 10))
+    return b'<?xml version="1.0"?><!DOCTYPE svg [<!ENTITY l0 "ha">%s]><svg>&l9;</svg>' % lines
+
+
+def aiff(frames: int) -> bytes:
+    form = struct.pack(">HIH", 1, frames, 16) + b"\x40\x0b\xfa" + bytes(7)  # 8 kHz as an 80-bit float
+    inner = b"AIFFCOMM" + struct.pack(">I", len(form)) + form + b"SSND" + struct.pack(">I", 0xFFFFFFF0) + bytes(100)
+    return b"FORM" + struct.pack(">I", len(inner)) + inner
+
+
 BOMBS: dict[str, tuple[MediaKind, Callable[[], bytes]]] = {
     "png of 200 megapixels": (IMAGE, lambda: png(20_000, 10_000)),
     "png of 4e18 pixels": (IMAGE, lambda: png(2**31 - 1, 2**31 - 1)),
@@ -182,6 +197,11 @@ BOMBS: dict[str, tuple[MediaKind, Callable[[], bytes]]] = {
         lambda: b"PK\3\4" + bytes(40) + b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, 9, 9, 2**31, 2**31, 0),
     ),
     "pdf that is cut after 256 MB of zeros": (DOCUMENT, lambda: pdf(zeros(256 << 20))[:-5]),
+    "svg of entities within entities": (IMAGE, lambda: entities()),
+    "svgz of 256 MB": (IMAGE, lambda: gzip.compress(b"<svg>" + bytes(256 << 20))),
+    "apng of 2e9 frames": (IMAGE, lambda: png(50_000, 50_000, chunk(b"acTL", struct.pack(">II", 2**31, 0)))),
+    "aiff of 4e9 samples": (AUDIO, lambda: aiff(2**32 - 1)),
+    "amr of a million frames, cut": (AUDIO, lambda: b"#!AMR\n" + b"\x3c" * 1_000_001),
 }
 HARMLESS: dict[str, tuple[MediaKind, Callable[[], bytes]]] = {
     "png with 200 MB of text": (
@@ -202,14 +222,15 @@ def opened(kind: MediaKind, data: bytes) -> str:
     return "accepted"
 
 
-def report() -> Iterator[tuple[str, str, int]]:
-    """Name, outcome, and how many bytes of memory were needed beyond those in use when the file was there."""
+def report() -> Iterator[tuple[str, str, int, float]]:
+    """Name, outcome, how many bytes of memory were needed beyond those in use when the file was there, and seconds of
+    the processor."""
     for name, (kind, make) in (BOMBS | HARMLESS).items():
         data = make()
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # proc(5): the peak starts anew
-        before = memory("VmRSS")
+        before, start = memory("VmRSS"), time.process_time()
         outcome = opened(kind, data)
-        yield name, outcome, memory("VmHWM") - before
+        yield name, outcome, memory("VmHWM") - before, time.process_time() - start
 
 
 def memory(field: str) -> int:
