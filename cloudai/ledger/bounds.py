@@ -74,12 +74,17 @@ def bound_of(
 
     declared = capabilities.operation(operation)
     known = operations().get(operation)
-    if (known is not None and known.free) or (capabilities.auth == "none" and (declared is None or not declared.meter)):
+    if (known is not None and known.free) or (_needs_nobody(capabilities) and (declared is None or not declared.meter)):
         return Bound(0, {})
     asked = None if options is not None else _features(request)
     units = _units(operation, request, declared.limits if declared is not None else None)
     choices = tuple(_meters(capabilities.provider, operation, request))
     return _bound(capabilities.provider, region, operation, choices, asked, tuple(units.items()))
+
+
+def _needs_nobody(capabilities: Capabilities) -> bool:
+    """Declares `auth = "none"` (`none: why`): who does not know the caller can't bill him."""
+    return capabilities.auth.partition(":")[0].strip() == "none"
 
 
 @lru_cache(maxsize=10_000)

@@ -151,8 +151,12 @@ def test_a_region_without_a_price_is_unknown_and_not_zero() -> None:
 
 
 def test_this_machine_bills_nothing() -> None:
-    request = DetectLabelsRequest(image=PNG)
-    assert bound_of(capabilities("local"), None, "vision.detect_labels", request).amount == 0
+    request, local = DetectLabelsRequest(image=PNG), capabilities("local")
+    assert bound_of(local, None, "vision.detect_labels", request).amount == 0
+    program = replace(local, auth="none: a program on this machine")
+    assert bound_of(program, None, "vision.detect_labels", request).amount == 0
+    with_a_key = replace(local, auth="nonesuch key")
+    assert bound_of(with_a_key, None, "vision.detect_labels", request).amount is None
 
 
 def test_a_document_that_is_not_here_is_held_at_the_most_pages_that_are_taken() -> None:
