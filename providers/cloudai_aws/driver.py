@@ -86,7 +86,7 @@ class AwsDriver(
 
     def __init__(self, settings: AwsSettings, *, backend: str) -> None:
         self._clients = Clients(settings)
-        self._storage = Storage(self._clients, settings)
+        self._storage = Storage(self._clients, settings, backend=backend)
         self._reader = DocumentReader(self._clients, self._storage, settings)
         self._speaker = Speaker(self._clients, self._storage, settings)
         self._transcriber = Transcriber(self._clients, settings, backend=backend)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from typing import TYPE_CHECKING
 
 from cloudai.driver import Call
@@ -38,7 +37,7 @@ class DocumentReader:
         for service in ("s3", "textract"):
             self._clients(service)  # made before the clock starts
         ends = time.monotonic() + max(call.timeout - CLEANUP_SECONDS, call.timeout / 2)
-        name = f"cloudai-{call.idempotency_key or uuid.uuid4().hex}"
+        name = self._storage.name(call)
         if request.document.data is None:
             return self._read(request, options, call, s3_address(str(request.document.uri)), name, ends)
         where = self._storage.place(f"{name}.{codec.suffix(request.document)}", codec.SEVERAL_PAGES)

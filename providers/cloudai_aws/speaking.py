@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
@@ -90,7 +89,7 @@ class Speaker:
     def _written(self, params: Params, ends: float, call: Call) -> tuple[bytes, Reply]:
         """One task's object, and how the task ended."""
         polly = self._clients("polly")
-        bucket, prefix = self._storage.place(f"cloudai-{call.idempotency_key or uuid.uuid4().hex}", _LONG)
+        bucket, prefix = self._storage.place(self._storage.name(call), _LONG)
         task = self._begun({**params, "OutputS3BucketName": bucket, "OutputS3KeyPrefix": prefix}, ends)
         key = codec.task_key(task, bucket)
         task_id = task["SynthesisTask"]["TaskId"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import uuid
+import zlib
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ from cloudai_aws.reply import s3_address
 from cloudai_aws.wire import within
 
 if TYPE_CHECKING:
+    from cloudai.driver import Call
     from cloudai_aws.clients import Clients
     from cloudai_aws.settings import AwsSettings
 
@@ -23,9 +26,15 @@ CLEANUP_SECONDS = 1.0
 class Storage:
     """S3 as this backend uses it."""
 
-    def __init__(self, clients: Clients, settings: AwsSettings) -> None:
+    def __init__(self, clients: Clients, settings: AwsSettings, *, backend: str) -> None:
         self._clients = clients
         self._settings = settings
+        self._backend = f"{zlib.crc32(backend.encode()):08x}"
+
+    def name(self, call: Call) -> str:
+        """Of what a call makes: the same for all its attempts at this backend, another one's at any other, which may
+        share the bucket. At most 64 letters, digits and hyphens."""
+        return f"cloudai-{call.idempotency_key or uuid.uuid4().hex}-{self._backend}"
 
     @property
     def staging(self) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
@@ -36,7 +35,7 @@ class Transcriber:
         self._clients = clients
         self._settings = settings
         self._backend = backend
-        self._storage = Storage(clients, settings)
+        self._storage = Storage(clients, settings, backend=backend)
 
     def transcribe(self, request: TranscribeRequest, call: Call) -> TranscribeResult:
         """Submits, waits and fetches within the call's seconds; nothing is left behind, however it ends."""
@@ -91,7 +90,7 @@ class Transcriber:
 
     def _start(self, request: TranscribeRequest, call: Call, *, seconds: float) -> tuple[JobRef, tuple[Notice, ...]]:
         options = call.options if isinstance(call.options, TranscribeOptions) else TranscribeOptions()
-        name = f"cloudai-{call.idempotency_key or uuid.uuid4().hex}"
+        name = self._storage.name(call)
         staged = self._place(request, name)
         uri = f"s3://{staged['bucket']}/{staged['key']}" if staged else str(request.audio.uri)
         params, notices = codec.encode_job(request, options, name=name, uri=uri)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from aws_pages import pdf, png, tiff
 from aws_server import Broken, Failure, StrictServer
 
 from cloudai import Client
+from cloudai.config import Origin, Route
 from cloudai.errors import CloudAIError, ErrorCode, InvalidInput, TooLarge, Unsupported
 
 
@@ -212,6 +214,21 @@ def test_without_a_bucket_several_pages_have_to_be_in_s3(server: StrictServer) -
     with opened(server, staging_bucket=None) as client, pytest.raises(Unsupported, match="staging_bucket"):
         client.vision.read_document(pdf(2))
     assert server.requests == 0
+
+
+def test_two_backends_may_share_a_bucket(server: StrictServer, jobs: DocumentJobs) -> None:
+    """The same call at both, one after the other fails: neither takes the other's document for its own."""
+    origin = Origin(place="test")
+    one = config(server).backends["aws"]
+    backends = {name: replace(one, name=name) for name in ("first", "second")}
+    routes = (Route(pattern="*", backends=("first", "second"), origin=origin),)
+    server.next_faults.extend([None, Failure(code="AccessDeniedException")])
+    with Client(replace(config(server), backends=backends, routes=routes)) as client:
+        assert client.vision.read_document(pdf(3)).backend == "second"
+    puts = [each.params["Key"] for each in server.received if each.operation == "PutObject"]
+    assert len(set(puts)) == len(puts) == 2
+    assert all(len(token) <= 64 for token in jobs.jobs)
+    assert server.objects == {}
 
 
 # --- faults --------------------------------------------------------------------------------------
