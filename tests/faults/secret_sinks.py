@@ -12,6 +12,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from pydantic import BaseModel
 from rich.traceback import Traceback
 
@@ -41,7 +45,31 @@ def everything_logged() -> Iterator[io.StringIO]:
             logging.getLogger(name).setLevel(level)
 
 
-def sinks_of(specimen: object, log: str, spans: str) -> Sinks:
+_SPANS = InMemorySpanExporter()
+
+
+@contextmanager
+def spans_kept() -> Iterator[None]:
+    """A tracer of our own for what is opened in the block: a process takes one provider, which other tests set."""
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(_SPANS))
+    before = trace.get_tracer
+    trace.get_tracer = provider.get_tracer  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        trace.get_tracer = before
+        provider.force_flush()
+
+
+def spans() -> str:
+    """All that was told of calls since it was asked last: names, attributes, events, status."""
+    found = "\n".join(span.to_json() for span in _SPANS.get_finished_spans())
+    _SPANS.clear()
+    return found
+
+
+def sinks_of(specimen: object, log: str, told: str) -> Sinks:
     """`specimen` is an exception or a result, or a list of either."""
     items = specimen if isinstance(specimen, list) else [specimen]
     looks: Mapping[str, Callable[[Any], str]] = {
@@ -53,7 +81,7 @@ def sinks_of(specimen: object, log: str, spans: str) -> Sinks:
         "pickle": _pickled,
     }
     found = {name: "\n".join(look(item) for item in items) for name, look in looks.items()}
-    return {**found, "debug log": log, "span attributes": spans}
+    return {**found, "debug log": log, "span attributes": told}
 
 
 def sightings(sinks: Sinks, secrets: Sequence[str]) -> list[str]:

@@ -14,7 +14,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, chdir, redirect_stderr, redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from secret_sinks import everything_logged, sightings, sinks_of
+from secret_sinks import everything_logged, sightings, sinks_of, spans, spans_kept
 
 from cloudai.calls.media import InputGuard, load
 from cloudai.cli import main
@@ -161,7 +161,8 @@ class Site:
 
 def config_of(shape: Shape, folder: Path, *servers: FaultServer, **policy: float) -> Config:
     backends = [server.backend(f"b{index}", **shape.settings(folder)) for index, server in enumerate(servers)]
-    return faults.config(*backends, **{"backoff": 0.001, "max_backoff": 0.002, "timeout": 5.0, **policy})
+    made = faults.config(*backends, **{"backoff": 0.001, "max_backoff": 0.002, "timeout": 5.0, **policy})
+    return replace(made, opentelemetry=True)
 
 
 def failed(kind: str, server: FaultServer, config: Config, call: Callable[[Any], Any]) -> object:
@@ -377,10 +378,10 @@ def test_there_are_enough_sites_and_shapes() -> None:
 
 
 def unseen(site: Site, folder: Path) -> None:
-    with everything_logged() as log:
+    with spans_kept(), everything_logged() as log:
         specimen, secrets = site.run(folder)
     assert secrets
-    assert sightings(sinks_of(specimen, log.getvalue(), ""), secrets) == []
+    assert sightings(sinks_of(specimen, log.getvalue(), spans()), secrets) == []
 
 
 @pytest.mark.parametrize("site", SITES, ids=str)
@@ -408,6 +409,13 @@ def test_the_sinks_see_what_is_there() -> None:
     assert {line.partition(":")[0] for line in found} == {
         "str", "repr", "traceback", "traceback with locals", "json", "pickle", "debug log", "span attributes",
     }  # fmt: skip
+
+
+def test_the_spans_are_there(tmp_path: Path) -> None:
+    spans()
+    with spans_kept():
+        on_the_wire(SHAPES[-1], Status(403, echo=True), "sync", "translate", tmp_path)
+    assert "translation.translate" in spans()
 
 
 def test_settings_are_not_pickled() -> None:
