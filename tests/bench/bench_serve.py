@@ -305,31 +305,34 @@ def small(folder: Path, models: Path, peers: Path | None, seconds: float) -> Non
         if name != "cloudai":
             cpus = [one.cpu_each / other.cpu_each for one, other in zip(busy["cloudai"], busy[name], strict=True)]
             p50s = [one / other for one, other in zip(single["cloudai"], single[name], strict=True)]
-            print(
-                f"  cloudai / {name}: CPU x{median(cpus):.2f} ({min(cpus):.2f}-{max(cpus):.2f}), p50 x{median(p50s):.2f}"
-            )
+            spread = f"{min(cpus):.2f}-{max(cpus):.2f}"
+            print(f"  cloudai / {name}: CPU x{median(cpus):.2f} ({spread}), p50 x{median(p50s):.2f}")
+
+
+SHAPES = {"small": (1, 64), "digits": (1, 784), "wide": (1, 64), "resnet": (1, 3, 224, 224)}
 
 
 def batching(folder: Path, models: Path, peers: Path | None, seconds: float) -> None:
     """Requests per second of 32 clients, joined and one by one."""
-    for name, shape in (("small", (1, 64)), ("wide", (1, 64)), ("resnet", (1, 3, 224, 224))):
+    for name, shape in SHAPES.items():
         alone = folder / f"alone-{name}"
         shutil.copytree(models / name, alone)
         (alone / "model.toml").write_text('task = "tensors"\n[serving]\nmax_batch = 1\n')
         x = np.random.default_rng(0).random(shape, np.float32)
         with ours(folder, models / name, name="joined") as joined, ours(folder, alone, name="alone") as single:
-            gains, rates = [], []
+            gains, cpus, rates = [], [], []
             for turn in range(6):
                 pair = [(joined, name), (single, alone.name)]
                 found = {}
                 for server, model in pair if turn % 2 else reversed(pair):
                     request = as_bytes(f"/v2/models/{model}/infer", x)
-                    found[model] = load(server, request, clients=32, seconds=seconds * (2 if name == "resnet" else 1))
+                    found[model] = load(server, request, clients=32, seconds=seconds * (3 if name == "resnet" else 1))
                 if turn:
                     gains.append(found[name].rate / found[alone.name].rate)
+                    cpus.append(found[alone.name].cpu_each / found[name].cpu_each)
                     rates.append(found[name].rate)
         spread = f"{min(gains):.2f}-{max(gains):.2f}"
-        print(f"batching, {name}: x{median(gains):.2f} ({spread}), {median(rates):.0f}/s")
+        print(f"batching, {name}: x{median(gains):.2f} ({spread}), by CPU x{median(cpus):.2f}, {median(rates):.0f}/s")
 
 
 def binary(folder: Path, models: Path, peers: Path | None, seconds: float) -> None:
@@ -350,10 +353,10 @@ def binary(folder: Path, models: Path, peers: Path | None, seconds: float) -> No
             inside = time.perf_counter() - start
             pairs.append((inside, load(server, request, clients=1, requests=2).quantile(0) / 1e3))
     ratio = median(over / inside for inside, over in pairs[10:])
+    fastest = min(over for _, over in pairs) / min(inside for inside, _ in pairs)
     inside, over = (median(pair[at] for pair in pairs[10:]) * 1e3 for at in (0, 1))
-    print(
-        f"binary, {x.nbytes:,} bytes: in process {inside:.1f} ms, served {over:.1f} ms, x{ratio:.3f} (of medians x{over / inside:.3f})"
-    )
+    words = f"x{ratio:.3f} (of medians x{over / inside:.3f}, of the fastest x{fastest:.3f})"
+    print(f"binary, {x.nbytes:,} bytes: in process {inside:.1f} ms, served {over:.1f} ms, {words}")
 
 
 def start(folder: Path, models: Path, peers: Path | None, seconds: float) -> None:

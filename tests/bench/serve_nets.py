@@ -13,8 +13,10 @@ RANDOM = np.random.default_rng(0)
 
 
 def write(folder: Path) -> None:
-    """`small` (64-128-10), `wide` (three layers of 2,048) and `resnet` (ResNet-18's shape, 1.8 G multiplications)."""
+    """Perceptrons `small` (64-128-10), `digits` (784-512-512-10, as in Keras' MNIST example) and `wide` (three layers
+    of 2,048); `resnet` (ResNet-18's shape, 1.8 G multiplications)."""
     perceptron(folder / "small", [64, 128, 10])
+    perceptron(folder / "digits", [784, 512, 512, 10])
     perceptron(folder / "wide", [64, 2048, 2048, 2048, 10])
     resnet(folder / "resnet")
 
