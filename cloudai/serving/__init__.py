@@ -18,6 +18,7 @@ small protocols of `engine.py` and has a method `open_models`; the command finds
     server.py     uvicorn, signals, drain
     asgi.py       the same for another ASGI server, such as Ray Serve
     sources.py    the provider that opens the folder
+    client.py     the caller's side: tensors to a request's body and back, wherever the model is served
 
 https://github.com/kserve/open-inference-protocol (read 2026-11-21); the binary extension is Triton's:
 https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md
