@@ -1,0 +1,4 @@
+from cloudai import Client
+
+client = Client()
+raw = client.driver("aws-eu").client
