@@ -1,0 +1,226 @@
+"""What a training job is made of: its source as one archive with the runner in it, its inputs as listings, its name.
+
+For the providers' drivers: `prepare(job)` reads everything once, and gives the archive to upload, the listing of each
+input, and the submission's name, which is the same for the same job.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+from cloudai.errors import InvalidInput, TooLarge
+from cloudai.types.custom import TrainingJob
+
+RUNNER = "cloudai_runner.py"
+JOB = "cloudai_job.json"
+IGNORED = (".git", "__pycache__", "*.pyc", ".venv", ".ipynb_checkpoints", ".DS_Store", ".cloudai")
+IGNORE_FILE = ".cloudaiignore"
+AGAIN = "cloudai-again"
+"""A tag with this name makes the same job another one: `--again`."""
+MAX_BYTES = 512 * 1024 * 1024
+SHIPPED = ("__init__.py", "export.py", "export_model.py", "export_strip.py")
+"""Files of `cloudai.training` that a script may use where cloudai is not installed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listed:
+    """One file of an input channel: `hash` is a SHA-256, or an object's etag or generation."""
+
+    name: str
+    size: int
+    hash: str
+
+
+Lister = Callable[[str], Iterable[Listed]]
+"""The objects below a remote address, with their etags."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourcePackage:
+    """The source folder with the runner in it, as the platforms unpack it."""
+
+    files: dict[str, bytes]
+    """Path in the archive -> content, in order."""
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the paths and contents, however they are packed."""
+        return digest((path, hashlib.sha256(data).hexdigest()) for path, data in self.files.items())
+
+    @cached_property
+    def targz(self) -> bytes:
+        """The archive: sorted, all times 0, nobody's. The same files give the same bytes."""
+        buffer = io.BytesIO()
+        with (
+            gzip.GzipFile(fileobj=buffer, mode="wb", filename="", mtime=0, compresslevel=6) as packed,
+            tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+        ):
+            for path, data in self.files.items():
+                entry = tarfile.TarInfo(path)
+                entry.size, entry.mode = len(data), 0o755 if data.startswith(b"#!") else 0o644
+                archive.addfile(entry, io.BytesIO(data))
+        return buffer.getvalue()
+
+    @property
+    def file_name(self) -> str:
+        """`source-0123456789ab.tar.gz`: uploaded once for all jobs with this source."""
+        return f"source-{self.sha256[:12]}.tar.gz"
+
+    def unpack(self, folder: Path) -> None:
+        """Writes the files below `folder`."""
+        for path, data in self.files.items():
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A job, read: what is uploaded, and what it is known by."""
+
+    job: TrainingJob
+    name: str
+    """`{job.name}-{10 hex digits}`: letters, digits and hyphens, at most 63 of them."""
+    package: SourcePackage
+    data: dict[str, tuple[Listed, ...]]
+    """Channel -> its files. A remote channel that nobody listed is one entry: its address."""
+    hashes: dict[str, str]
+    """`source`, `requirements`, `data`, `environment`, `hyperparameters`, `job`: what `cloudai runs diff` compares."""
+
+
+def prepare(job: TrainingJob, *, lister: Lister | None = None, max_bytes: int = MAX_BYTES) -> Prepared:
+    """Reads the source and the local inputs. `lister` gives the objects of remote ones.
+
+    Raises `InvalidInput` for a script, requirements file or input that is not there, `TooLarge` for a source above
+    `max_bytes`.
+    """
+    package = pack(job, max_bytes=max_bytes)
+    data = {channel: _listing(channel, address, lister) for channel, address in sorted(job.inputs.items())}
+    hashes = _hashes(job, package, data)
+    return Prepared(job=job, name=_name(job.name, hashes["job"]), package=package, data=data, hashes=hashes)
+
+
+def submission_name(job: TrainingJob, *, lister: Lister | None = None) -> str:
+    """The name that a job is submitted under: the same for the same job, wherever it is and whoever submits it."""
+    return prepare(job, lister=lister).name
+
+
+def is_remote(address: str) -> bool:
+    """Whether an input's address has a scheme: `s3://`, `gs://`, `https://`, `azureml://`."""
+    return len(urlsplit(address).scheme) > 1 and "://" in address
+
+
+def _name(name: str, digest_of_job: str) -> str:
+    return f"{name[:52].rstrip('-')}-{digest_of_job[:10]}"
+
+
+def digest(rows: Iterable[tuple[str, ...]]) -> str:
+    """One SHA-256 of rows of text, whatever is in them."""
+    return hashlib.sha256(json.dumps(list(rows), ensure_ascii=True).encode()).hexdigest()
+
+
+def _hashes(job: TrainingJob, package: SourcePackage, data: dict[str, tuple[Listed, ...]]) -> dict[str, str]:
+    parts = {
+        "source": package.sha256,
+        "requirements": hashlib.sha256(package.files.get(job.requirements or "", b"")).hexdigest(),
+        "data": digest((channel, f.name, str(f.size), f.hash) for channel, files in data.items() for f in files),
+        "environment": digest([(job.framework or "", job.image or ""), *sorted(job.environment.items())]),
+        "hyperparameters": digest((name, json.dumps(value)) for name, value in sorted(job.hyperparameters.items())),
+    }
+    machine = job.model_dump_json(include={"accelerator", "nodes", "spot", "checkpoint", "output", "max_seconds"})
+    return {**parts, "job": digest([*parts.items(), ("machine", machine), ("again", job.tags.get(AGAIN, ""))])}
+
+
+# --- the source ------------------------------------------------------------------------------------------
+
+
+def pack(job: TrainingJob, *, max_bytes: int = MAX_BYTES) -> SourcePackage:
+    """The job's source folder without what `.cloudaiignore` (one pattern a line) and `IGNORED` name."""
+    root = Path(job.source)
+    if not root.is_dir():
+        raise InvalidInput(f"job {job.name}: the source folder {job.source} is not there")
+    files: dict[str, bytes] = {}
+    left = max_bytes
+    for path in _sources(root):
+        data = path.read_bytes()
+        left -= len(data)
+        if left < 0:
+            raise TooLarge(
+                f"job {job.name}: {job.source} holds more than {max_bytes >> 20} MiB of source: "
+                f"name what is not source in {IGNORE_FILE}, and give data as inputs"
+            )
+        files[path.relative_to(root).as_posix()] = data
+    for what, named in (("script", job.script), ("requirements file", job.requirements)):
+        if named is not None and named not in files:
+            raise InvalidInput(f"job {job.name}: the {what} {named} is not in {job.source}")
+    files |= _shipped(job)
+    return SourcePackage(files=dict(sorted(files.items())))
+
+
+def _shipped(job: TrainingJob) -> dict[str, bytes]:
+    here = Path(__file__).parent
+    described = json.dumps({"script": job.script, "requirements": job.requirements}, sort_keys=True)
+    shipped = {f".cloudai/cloudai/training/{name}": here / name for name in SHIPPED}
+    return {
+        RUNNER: (here / "runner.py").read_bytes(),
+        JOB: described.encode(),
+        ".cloudai/cloudai/__init__.py": b"",
+        **{path: source.read_bytes() for path, source in shipped.items() if source.exists()},
+    }
+
+
+def _sources(root: Path) -> Iterator[Path]:
+    """Plain files, sorted; links that leave the folder are not followed."""
+    ignore_file = root / IGNORE_FILE
+    own = ignore_file.read_text(encoding="utf-8").splitlines() if ignore_file.is_file() else []
+    patterns = (*IGNORED, *(line.strip() for line in own if line.strip() and not line.startswith("#")))
+    yield from _below(root, root, patterns)
+
+
+def _below(folder: Path, root: Path, patterns: tuple[str, ...]) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        if _ignored(path.relative_to(root).as_posix(), patterns) or not path.resolve().is_relative_to(root.resolve()):
+            continue
+        if path.is_dir():
+            if not path.is_symlink():
+                yield from _below(path, root, patterns)
+        elif path.is_file():
+            yield path
+
+
+def _ignored(relative: str, patterns: tuple[str, ...]) -> bool:
+    name = PurePosixPath(relative).name
+    if relative in (RUNNER, JOB):
+        return True
+    return any(fnmatch(name, pattern.rstrip("/")) or fnmatch(relative, pattern.strip("/")) for pattern in patterns)
+
+
+# --- the inputs ------------------------------------------------------------------------------------------
+
+
+def _listing(channel: str, address: str, lister: Lister | None) -> tuple[Listed, ...]:
+    if is_remote(address):
+        found = tuple(lister(address)) if lister is not None else ()
+        return found or (Listed(name=address, size=0, hash=""),)
+    path = Path(address)
+    if not path.exists():
+        raise InvalidInput(f"input {channel}: {address} is not there")
+    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+    base = path.parent if path.is_file() else path
+    return tuple([_listed(file, base) for file in files])
+
+
+def _listed(file: Path, base: Path) -> Listed:
+    with file.open("rb") as opened:
+        found = hashlib.file_digest(opened, "sha256").hexdigest()
+    return Listed(name=file.relative_to(base).as_posix(), size=file.stat().st_size, hash=found)
