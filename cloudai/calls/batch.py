@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from cloudai.calls.cost import UNKNOWN, add_costs
 from cloudai.calls.engine import CallOptions, Engine
 from cloudai.calls.fitting import prepare
-from cloudai.calls.job import Job, Step, begin
+from cloudai.calls.job import Job, Step, begin, cancelled, end
 from cloudai.calls.policy import may_fall_back, turn
 from cloudai.calls.run import AsyncRunner, Runner
 from cloudai.calls.split import images
@@ -18,10 +19,14 @@ from cloudai.errors import CloudAIError, ErrorCode
 from cloudai.operations import TYPES
 from cloudai.types.media import Media
 from cloudai.types.results import Result
-from cloudai.types.vision import ANALYSIS_FIELDS, Analysis, AnalyzeRequest, ImageRequest, ItemError
+from cloudai.types.vision import ANALYSIS_FIELDS, Analysis, AnalyzeRequest, ImageRequest, ItemError, results_of
 
 if TYPE_CHECKING:
     from cloudai.backends import Candidate
+
+ANALYZE: Final = "vision.analyze"
+"""The name under which such a call is counted: it has several operations."""
+_ENVELOPE: Final[set[str]] = {"provider", "backend", "region", "model"}
 
 
 def analyze(run: Runner, request: AnalyzeRequest, options: CallOptions) -> tuple[Analysis, ...]:
@@ -30,10 +35,16 @@ def analyze(run: Runner, request: AnalyzeRequest, options: CallOptions) -> tuple
     if packed is not None:
         job, step = packed
         try:
-            return _filled(job, step, run.answers(job, step))
-        except CloudAIError as error:
+            filled = _filled(job, step, run.answers(job, step))
+        except BaseException as error:
+            _failed(job, error)
+            if not isinstance(error, CloudAIError):
+                raise
             _raise_if_final(error, run.engine, request, options)
             skip = step.chosen.backend.name
+        else:
+            _answered(job, filled)
+            return filled
     else:
         skip = None
     return tuple([_one(run, request, image, options, skip) for image in request.images])
@@ -45,13 +56,35 @@ async def analyze_async(run: AsyncRunner, request: AnalyzeRequest, options: Call
     if packed is not None:
         job, step = packed
         try:
-            return _filled(job, step, await run.answers(job, step))
-        except CloudAIError as error:
+            filled = _filled(job, step, await run.answers(job, step))
+        except BaseException as error:
+            _failed(job, error)
+            if not isinstance(error, CloudAIError):
+                raise
             _raise_if_final(error, run.engine, request, options)
             skip = step.chosen.backend.name
+        else:
+            _answered(job, filled)
+            return filled
     else:
         skip = None
     return tuple([await _one_async(run, request, image, options, skip) for image in request.images])
+
+
+def _failed(job: Job, error: BaseException) -> None:
+    job.operation = ANALYZE
+    end(job, None, error if isinstance(error, CloudAIError) else cancelled(ANALYZE))
+
+
+def _answered(job: Job, filled: Iterable[Analysis]) -> None:
+    """One call to whoever counts, with what all its results used and cost."""
+    job.operation = ANALYZE
+    results = [result for analysis in filled for result in results_of(analysis)]
+    cost, refs = add_costs([(result.cost, result.price_ref) for result in results] or [UNKNOWN])
+    one = results[0] if results else Result()
+    usage = tuple(used for result in results for used in result.usage)
+    envelope = one.model_dump(include=_ENVELOPE)
+    end(job, Result().filled(**envelope, usage=usage, cost=cost, price_ref=refs), None)
 
 
 def _packed(engine: Engine, request: AnalyzeRequest, options: CallOptions) -> tuple[Job, Step[Any]] | None:
@@ -64,7 +97,11 @@ def _packed(engine: Engine, request: AnalyzeRequest, options: CallOptions) -> tu
     if any(first.backend is not backend for first in firsts) or not isinstance(backend.driver, Analyze):
         return None
     job = begin(engine, request.operations[0], options)
-    fitted = tuple([_fitted(job, firsts, image) for image in request.images])
+    try:
+        fitted = tuple([_fitted(job, firsts, image) for image in request.images])
+    except CloudAIError as error:
+        _failed(job, error)
+        raise
     mine = turn(
         engine.config.policy,
         ends=job.ends,

@@ -6,16 +6,18 @@ A hedged call settles each attempt at once, as the loser may end after the call 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from cloudai.calls.cost import cost_of
+from cloudai.calls.cost import UNKNOWN, add_costs, cost_of
 from cloudai.errors import CloudAIError, Delivery
-from cloudai.ledger import Attempt, Books, CallRecord, Outcome, Reservation, micro
+from cloudai.ledger import Attempt, Books, CallRecord, LedgerFailure, Outcome, Reservation, micro
 from cloudai.types.results import Notice, Result
 
 if TYPE_CHECKING:
     from cloudai.calls.job import Job, Step
-    from cloudai.types.results import Model
+    from cloudai.types.results import Model, Money
 
 
 def hold(books: Books, job: Job, step: Step[Any], request: Model) -> Reservation:
@@ -42,8 +44,8 @@ def hold(books: Books, job: Job, step: Step[Any], request: Model) -> Reservation
 def answered(books: Books, job: Job, step: Step[Any], reservation: Reservation, answer: object) -> None:
     """An attempt was answered; what the answer used is what it costs."""
     backend = step.chosen.backend
-    usage = answer.usage if isinstance(answer, Result) else ()
-    cost, _ = cost_of(backend.provider, backend.region, usage)
+    costs = [cost_of(backend.provider, backend.region, result.usage) for result in _results(answer)]
+    cost, _ = add_costs(costs or [UNKNOWN])
     spent = None if cost is None else micro(cost.amount)
     if job.hedges:
         books.settle(reservation, outcome=Outcome.ANSWERED, cost=spent)
@@ -51,10 +53,38 @@ def answered(books: Books, job: Job, step: Step[Any], reservation: Reservation, 
         job.unsettled.append((reservation, spent))
 
 
+def _results(answer: object) -> Sequence[Result]:
+    """One, or those of an analysis of several images; none in the handle of a job."""
+    if isinstance(answer, Result):
+        return (answer,)
+    from cloudai.types.vision import Analysis, results_of
+
+    several = answer if isinstance(answer, Sequence) else ()
+    return [result for each in several if isinstance(each, Analysis) for result in results_of(each)]
+
+
 def unanswered(books: Books, reservation: Reservation, error: BaseException) -> None:
     """An attempt failed: it costs nothing where the backend refused it, else it counts at its bound."""
     sure = isinstance(error, CloudAIError) and error.delivery is not Delivery.UNKNOWN
     books.settle(reservation, outcome=Outcome.UNBILLED if sure else Outcome.UNKNOWN)
+
+
+def submitted(job: Job) -> int | None:
+    """A job was accepted: until its result says better it counts at its bound. Its entry's number, for `earned`."""
+    books = job.engine.books
+    if books is None or not job.unsettled:
+        return None
+    (reservation, _), *_ = job.unsettled
+    books.settle(reservation, outcome=Outcome.ANSWERED)
+    job.unsettled.clear()
+    return reservation.id
+
+
+def earned(books: Books, number: int, cost: Money | None) -> None:
+    """What a job that was counted at its bound has cost in the end. A ledger that fails leaves the bound."""
+    if cost is not None and books.store is not None:
+        with suppress(LedgerFailure):
+            books.store.adjust(number, micro(cost.amount))
 
 
 def close(books: Books, job: Job, call: CallRecord) -> None:

@@ -143,8 +143,8 @@ class Job:
         raise backend.error(wrong, self.operation) from wrong
 
 
-def begin(engine: Engine, operation: str, options: CallOptions) -> Job:
-    """Starts the clock. Raises `TypeError` for a keyword that no operation takes."""
+def begin(engine: Engine, operation: str, options: CallOptions, *, watched: bool = True) -> Job:
+    """Starts the clock. Raises `TypeError` for a keyword that no operation takes. `watched`: it is to be told of."""
     if not options.keys() <= CALL_KEYWORDS:
         raise TypeError(_unexpected(operation, options))
     policy = engine.config.policy
@@ -159,7 +159,7 @@ def begin(engine: Engine, operation: str, options: CallOptions) -> Job:
         key=os.urandom(16).hex(),
         hedges=route is not None and route.strategy == "hedged" and operation not in CREATES,
     )
-    if engine.watchers:
+    if engine.watchers and watched:
         job.watched = ExitStack()
         for watcher in engine.watchers:
             job.watched.enter_context(watcher.begun(job))
@@ -208,23 +208,23 @@ def _redacted(job: Job, request: M, names: tuple[str, ...]) -> M:
     return request.model_copy(update={field_name: cleaned[0] if isinstance(given, str) else cleaned})
 
 
-def end(job: Job, result: Result | None, error: CloudAIError | None) -> None:
-    """The call is over: the cache, the books and whoever watches are told."""
+def end(job: Job, result: Result | None, error: CloudAIError | None, *, written: bool = True) -> None:
+    """The call is over: the cache, the books and whoever watches are told. `written`: the books keep a record of it."""
     engine = job.engine
     if job.cache_key is not None and result is not None and not result.cached:
         route = engine.plans[job.operation].route
         assert route is not None  # that is where the key came from
         assert route.cache is not None
         engine.cache.put(job.cache_key, route.cache, result)
-    if engine.books is not None:
+    if engine.books is not None and written:
         from cloudai.calls.booking import close
 
         close(engine.books, job, record(job, result, error))
-    for watcher in engine.watchers:
-        watcher.ended(job, result, error)
-    log(job, result, error)
     if job.watched is not None:
+        for watcher in engine.watchers:
+            watcher.ended(job, result, error)
         job.watched.close()
+    log(job, result, error)
 
 
 @contextmanager
@@ -238,7 +238,7 @@ def attempted(job: Job, step: Step[Any]) -> Iterator[None]:
         raise
     finally:
         seconds = time.perf_counter() - begun
-        for watcher in job.engine.watchers:
+        for watcher in job.engine.watchers if job.watched is not None else ():
             watcher.attempted(job, step, seconds, failure)
 
 

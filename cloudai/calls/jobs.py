@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cloudai.calls.engine import CallOptions, Engine
 from cloudai.calls.fitting import prepare
-from cloudai.calls.job import Job, Step, begin
+from cloudai.calls.job import Job, Step, begin, end
 from cloudai.calls.limits import fit
 from cloudai.calls.policy import Turn, turn
 from cloudai.calls.run import AsyncRunner, Runner
 from cloudai.driver import StagesAudio, TranscribeJobs
-from cloudai.errors import CloudAIError, ErrorCode, InvalidInput, ServiceError, TooLarge, Unsupported
+from cloudai.errors import CloudAIError, Delivery, ErrorCode, InvalidInput, ServiceError, TooLarge, Unsupported
 from cloudai.types.results import Model
 from cloudai.types.speech import JobRef, JobState, JobStatus, TranscribeRequest, TranscribeResult
 
@@ -27,6 +27,8 @@ OPERATION: Final = "speech.transcribe"
 FINAL: Final = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
 _LOST: Final = frozenset({ErrorCode.UNAVAILABLE, ErrorCode.DEADLINE_EXCEEDED, ErrorCode.INTERNAL})
 _PASSING: Final = frozenset({ErrorCode.UNAVAILABLE, ErrorCode.DEADLINE_EXCEEDED, ErrorCode.RATE_LIMITED})
+LEDGER: Final = "ledger"
+"""The detail of a handle that names its entry in the books."""
 LOOKS: Final = 5
 """That may fail in a row, each with its own retries, before waiting ends."""
 Method = Callable[[TranscribeJobs], Callable[..., Any]]
@@ -69,7 +71,7 @@ class TranscriptionJob:
 
     def result(self, *, timeout: float = 3600.0, interval: float = 5.0) -> TranscribeResult:
         """Waits, then the transcript. Raises `ServiceError` when the job failed or was cancelled."""
-        job = begin(self.run.engine, OPERATION, {})
+        job = begin(self.run.engine, OPERATION, {}, watched=False)
         _must_have_succeeded(self.ref, self.wait(timeout=timeout, interval=interval))
         return _finished(job, self.ref, self._ask(lambda driver: driver.transcription_result))
 
@@ -79,7 +81,7 @@ class TranscriptionJob:
 
     def _ask(self, method: Method) -> Any:
         job, step = _question(self.run.engine, self.ref, method)
-        return step.turn.run(partial(self.run.attempt, job, step))
+        return step.turn.run(lambda timeout: self.run.unbooked(job, step, timeout, step.request))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +127,7 @@ class AsyncTranscriptionJob:
         interval: float = 5.0,
     ) -> TranscribeResult:
         """As `TranscriptionJob.result`."""
-        job = begin(self.run.engine, OPERATION, {})
+        job = begin(self.run.engine, OPERATION, {}, watched=False)
         _must_have_succeeded(self.ref, await self.wait(timeout=timeout, interval=interval))
         return _finished(job, self.ref, await self._ask(lambda driver: driver.transcription_result))
 
@@ -135,7 +137,7 @@ class AsyncTranscriptionJob:
 
     async def _ask(self, method: Method) -> Any:
         job, step = _question(self.run.engine, self.ref, method)
-        return await step.turn.run_async(partial(self.run.attempt, job, step))
+        return await step.turn.run_async(lambda timeout: self.run.unbooked(job, step, timeout, step.request))
 
 
 # --- submitting ----------------------------------------------------------------------------------------
@@ -145,9 +147,12 @@ def submit(run: Runner, request: TranscribeRequest, options: CallOptions) -> Tra
     """Submits once to the first backend that takes it: a lost answer is `outcome_unknown`, never a second job."""
     job, step = _submission(run.engine, request, options)
     try:
-        return TranscriptionJob(run=run, ref=step.turn.run(partial(run.attempt, job, step)))
+        ref: JobRef = step.turn.run(partial(run.attempt, job, step))
     except CloudAIError as error:
-        raise _unknown(error) from error.__cause__
+        failure = _unknown(error)
+        end(job, None, failure, written=False)
+        raise failure from error.__cause__
+    return TranscriptionJob(run=run, ref=_booked(job, ref))
 
 
 async def submit_async(run: AsyncRunner, request: TranscribeRequest, options: CallOptions) -> AsyncTranscriptionJob:
@@ -156,9 +161,23 @@ async def submit_async(run: AsyncRunner, request: TranscribeRequest, options: Ca
 
     job, step = await asyncio.to_thread(_submission, run.engine, request, options)
     try:
-        return AsyncTranscriptionJob(run=run, ref=await step.turn.run_async(partial(run.attempt, job, step)))
+        ref: JobRef = await step.turn.run_async(partial(run.attempt, job, step))
     except CloudAIError as error:
-        raise _unknown(error) from error.__cause__
+        failure = _unknown(error)
+        end(job, None, failure, written=False)
+        raise failure from error.__cause__
+    return AsyncTranscriptionJob(run=run, ref=_booked(job, ref))
+
+
+def _booked(job: Job, ref: JobRef) -> JobRef:
+    """With the number of its entry in the ledger, so that its result can correct what was held for it."""
+    number = None
+    if job.engine.books is not None:
+        from cloudai.calls.booking import submitted
+
+        number = submitted(job)
+    end(job, None, None, written=False)
+    return ref if number is None else ref.model_copy(update={"details": (*ref.details, (LEDGER, str(number)))})
 
 
 def _submission(engine: Engine, request: TranscribeRequest, options: CallOptions) -> tuple[Job, Step[Any]]:
@@ -195,7 +214,7 @@ def _of_jobs(chosen: Candidate) -> Candidate:
 
 
 def _unknown(error: CloudAIError) -> CloudAIError:
-    if error.code in _LOST:
+    if error.code in _LOST and error.delivery is not Delivery.NOT_SENT:
         error.code, error.retryable = ErrorCode.OUTCOME_UNKNOWN, False
         error.message += "; the job may have been created: look before you submit it again"
     return error
@@ -261,7 +280,7 @@ def _interval(ends: float) -> float:
 
 
 def _question(engine: Engine, ref: JobRef, method: Method) -> tuple[Job, Step[Model]]:
-    job = begin(engine, OPERATION, {})
+    job = begin(engine, OPERATION, {}, watched=False)
     (chosen,) = engine.candidates(OPERATION, ref.backend)
     backend = chosen.backend
     if not isinstance(backend.driver, TranscribeJobs):
@@ -307,4 +326,11 @@ def _must_have_succeeded(ref: JobRef, status: JobStatus) -> None:
 def _finished(job: Job, ref: JobRef, answer: TranscribeResult) -> TranscribeResult:
     (chosen,) = job.engine.candidates(OPERATION, ref.backend)
     step = Step(chosen=chosen, request=ref, notices=(), turn=_turn(job, chosen, job.timeout))
-    return job.finish(step, [answer], TranscribeResult)
+    result = job.finish(step, [answer], TranscribeResult)
+    number = dict(ref.details).get(LEDGER)
+    if job.engine.books is not None and number is not None:
+        from cloudai.calls.booking import earned
+
+        earned(job.engine.books, int(number), result.cost)
+    end(job, result, None)
+    return result

@@ -35,6 +35,7 @@ class MonthToDate:
 
     def _read(self, books: Books) -> Mapping[str, Mapping[str, Decimal]]:
         from cloudai.ledger import LedgerFailure
+        from cloudai_pricing.operations import operations
 
         assert books.store is not None
         found: dict[str, dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
@@ -43,6 +44,6 @@ class MonthToDate:
         except LedgerFailure:
             return self._used
         for group in groups:
-            if group.meter == group.operation:
-                found[group.backend][group.operation] += group.quantity
+            if group.meter in operations():
+                found[group.backend][group.meter] += group.quantity
         return found

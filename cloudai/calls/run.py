@@ -79,19 +79,20 @@ class Runner:
         sent = request or step.request
         books = self.engine.books
         if books is None:
-            return self._watched(job, step, timeout, sent)
+            return self.unbooked(job, step, timeout, sent)
         from cloudai.calls.booking import answered, hold, unanswered
 
         reservation = hold(books, job, step, sent)
         try:
-            answer = self._watched(job, step, timeout, sent)
+            answer = self.unbooked(job, step, timeout, sent)
         except BaseException as error:
             unanswered(books, reservation, error)
             raise
         answered(books, job, step, reservation, answer)
         return answer
 
-    def _watched(self, job: Job, step: Step[Any], timeout: float, request: Model) -> Any:
+    def unbooked(self, job: Job, step: Step[Any], timeout: float, request: Model) -> Any:
+        """One request that nobody bills: a question about a job."""
         if not self.engine.watchers:
             return self._sent(job, step, timeout, request)
         with attempted(job, step):
@@ -170,12 +171,12 @@ class AsyncRunner:
         sent = request or step.request
         books = self.engine.books
         if books is None:
-            return await self._watched(job, step, timeout, sent)
+            return await self.unbooked(job, step, timeout, sent)
         from cloudai.calls.booking import answered, hold, unanswered
 
         reservation = await self._booked(hold, books, job, step, sent)
         try:
-            answer = await self._watched(job, step, timeout, sent)
+            answer = await self.unbooked(job, step, timeout, sent)
         except BaseException as error:
             await self._booked(unanswered, books, reservation, error)
             raise
@@ -186,7 +187,8 @@ class AsyncRunner:
         """Booking in a file is quicker than a thread; over a network it is not."""
         return await self.in_thread(partial(task, books, *of)) if books.remote else task(books, *of)
 
-    async def _watched(self, job: Job, step: Step[Any], timeout: float, request: Model) -> Any:
+    async def unbooked(self, job: Job, step: Step[Any], timeout: float, request: Model) -> Any:
+        """One request that nobody bills: a question about a job."""
         if not self.engine.watchers:
             return await self._sent(job, step, timeout, request)
         with attempted(job, step):

@@ -449,3 +449,9 @@ ANALYSIS_FIELDS: Mapping[str, str] = {
     "vision.caption": "caption",
 }
 """Which field of `Analysis` an operation answers in; these are the operations `analyze` takes."""
+
+
+def results_of(analysis: Analysis) -> tuple[Result, ...]:
+    """Those results that are there."""
+    found = (getattr(analysis, name) for name in ANALYSIS_FIELDS.values())
+    return tuple(result for result in found if result is not None)
