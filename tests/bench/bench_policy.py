@@ -25,7 +25,7 @@ from pathlib import Path
 from statistics import median
 
 from cloudai import AsyncClient, Client
-from cloudai.config import Config
+from cloudai.config import BackendConfig, Config, Origin
 from cloudai.driver import Call
 from cloudai.errors import CloudAIError
 from cloudai.ledger import BudgetSettings, Limit
@@ -236,7 +236,7 @@ def memory(calls: int) -> None:
     """In process, over a driver that answers at once: what grows is ours."""
     with tempfile.TemporaryDirectory() as folder:
         fake = FakeBackend()
-        base = fake.config()
+        base = faults.config(BackendConfig(name="fake", provider="fake", values={}, origin=Origin(place="bench")))
         budget = BudgetSettings(limits=(Limit(every=Every.MONTH, amount=10**12),), ledger=f"{folder}/ledger.sqlite")
         config = replace(base, budget=budget, routes=(replace(base.routes[0], redact=("email",)),))
         with Client(config, providers=(fake,), on_call=lambda _: None) as client:
