@@ -121,11 +121,15 @@ class Inference:
         model.batcher.check_room()  # again when it is queued: reading and decoding may take a while
         self._guard.enter(size)
         try:
-            body = await read_body(receive, limit=self._settings.max_request, seconds=self._settings.body_timeout)
+            split = headers.get(HEADER_LENGTH)
+            align = int(split) if split and len(split) < 10 and split.isdigit() else 0
+            body = await read_body(
+                receive, limit=self._settings.max_request, seconds=self._settings.body_timeout, align=align
+            )
             encoding = headers.get(b"content-encoding")
             if encoding is not None:
                 body = unpacked(body, encoding.lower(), limit=self._settings.max_request)
-            request = model.decoder.decode(body, headers.get(HEADER_LENGTH))
+            request = model.decoder.decode(body, split)
             arrays = await model.batcher.submit(request.outputs, request.feed, timeout=request.timeout)
             return model.encoder.encode(request, arrays)
         finally:

@@ -57,7 +57,7 @@ class Decoder:
         self._gives = ", ".join(map(str, engine.outputs))
         self._max_json = max_json
 
-    def decode(self, body: bytes, header_length: bytes | None) -> InferRequest:
+    def decode(self, body: bytes | memoryview, header_length: bytes | None) -> InferRequest:
         """Raises `InvalidInput` for anything that is not a sound request for this model."""
         split = len(body) if header_length is None else _header_length(header_length, len(body))
         if split > self._max_json:
@@ -71,7 +71,7 @@ class Decoder:
             raise InvalidInput("id is no text")
         return InferRequest(id=name, feed=feed, outputs=outputs, binary=binary, timeout=_timeout(parameters))
 
-    def _feed(self, inputs: object, body: bytes, start: int) -> dict[str, Array]:
+    def _feed(self, inputs: object, body: bytes | memoryview, start: int) -> dict[str, Array]:
         if not isinstance(inputs, list):
             raise InvalidInput(f"inputs is no list; the model takes {self._takes}")
         feed: dict[str, Array] = {}
@@ -110,7 +110,7 @@ def _binary(item: Mapping[str, object], default: bool) -> bool:
     return value
 
 
-def _input(port: Port, item: Mapping[str, object], body: bytes, start: int) -> tuple[Array, int]:
+def _input(port: Port, item: Mapping[str, object], body: bytes | memoryview, start: int) -> tuple[Array, int]:
     """One tensor, and where the next one's bytes begin."""
     datatype, shape = item.get("datatype"), _shape(port, item.get("shape"))
     if datatype != port.datatype or not port.takes(shape):

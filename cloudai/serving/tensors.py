@@ -96,10 +96,10 @@ def _ragged(port: Port, shape: Sequence[int]) -> InvalidInput:
     return InvalidInput(f"input {port.name}: the lists in data don't have the shape {list(shape)}")
 
 
-def from_bytes(port: Port, shape: Sequence[int], body: bytes, start: int, size: int) -> Array:
+def from_bytes(port: Port, shape: Sequence[int], body: bytes | memoryview, start: int, size: int) -> Array:
     """`size` bytes of `body` from `start`, without a copy where memory allows. Raises `InvalidInput`."""
     if port.dtype.kind == "O":
-        return _texts(port, shape, body[start : start + size])
+        return _texts(port, shape, bytes(body[start : start + size]))
     count = math.prod(shape)
     if size != count * port.dtype.itemsize:
         raise InvalidInput(
