@@ -28,7 +28,7 @@ from cloudai.operations import TYPES
 from cloudai.types.results import Model, Notice, Result
 
 if TYPE_CHECKING:
-    from cloudai.ledger import Reservation
+    from cloudai.ledger import CallRecord, Reservation
 
 MICRO = 1_000_000
 R = TypeVar("R", bound=Result)
@@ -75,6 +75,8 @@ class Job:
     input_bytes: int | None = None
     cache_key: bytes | None = None
     """Where the answer is kept; `None`: it is not."""
+    record: CallRecord | None = None
+    """Of the whole, once it has ended."""
     watched: ExitStack | None = None
     """Whoever watches, until the call ends."""
 

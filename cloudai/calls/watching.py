@@ -75,7 +75,13 @@ def log(job: Job, result: Result | None, error: CloudAIError | None) -> None:
 
 
 def record(job: Job, result: Result | None, error: CloudAIError | None) -> CallRecord:
-    """What is written down of a call that ended: figures and codes, never payloads."""
+    """What is written down of a call that ended: figures and codes, never payloads. Made once, for all who ask."""
+    if job.record is None:
+        job.record = _record(job, result, error)
+    return job.record
+
+
+def _record(job: Job, result: Result | None, error: CloudAIError | None) -> CallRecord:
     from cloudai.ledger import CallRecord, Used, micro
 
     total = job.elapsed()
