@@ -72,7 +72,7 @@ def test_labels_are_named_at_the_output_that_they_are_of(tmp_path: Path) -> None
         first = dims[0].dim_param
         del dims[:]
         dims.add().dim_param = first
-        for length in (1, 1, 4) if value.name == "x" else (1, 1, 4):
+        for length in (1, 1, 4):
             dims.add().dim_value = length
     onnx.save(graph, folder / "model.onnx")
     (folder / "model.toml").write_text(CLASSIFIER)
