@@ -48,7 +48,7 @@ class Decoder:
     """Reads requests for one model; made once, at load."""
 
     def __init__(self, engine: Engine, *, max_json: int) -> None:
-        self._inputs: dict[object, Port] = {port.name: port for port in engine.inputs}
+        self._inputs: dict[str, Port] = {port.name: port for port in engine.inputs}
         self._names = [port.name for port in engine.outputs]
         self._all_json = [False] * len(self._names)
         self._all_binary = [True] * len(self._names)
@@ -65,7 +65,7 @@ class Decoder:
         request = _parsed(body if split == len(body) else memoryview(body)[:split])
         parameters = _parameters(request, "the request")
         feed = self._feed(request.get("inputs"), body, split)
-        outputs, binary = self._outputs(request.get("outputs"), bool(parameters.get("binary_data_output")))
+        outputs, binary = self._outputs(request.get("outputs"), _flag(parameters, "binary_data_output", False))
         name = request.get("id")
         if name is not None and not isinstance(name, str):
             raise InvalidInput("id is no text")
@@ -76,7 +76,8 @@ class Decoder:
             raise InvalidInput(f"inputs is no list; the model takes {self._takes}")
         feed: dict[str, Array] = {}
         for item in inputs:
-            port = self._inputs.get(item.get("name")) if isinstance(item, dict) else None
+            name = item.get("name") if isinstance(item, dict) else None
+            port = self._inputs.get(name) if isinstance(name, str) else None
             if port is None or port.name in feed:
                 raise self._wrong_inputs(inputs)
             array, start = _input(port, item, body, start)
@@ -100,13 +101,13 @@ class Decoder:
         for name in names:
             if not isinstance(name, str) or name not in self._known or names.count(name) > 1:
                 raise InvalidInput(f"no output {str(name)[:100]!r}, or twice; the model has {self._gives}")
-        return names, [_binary(item, binary) for item in wanted]
+        return names, [_flag(_parameters(item, "an output"), "binary_data", binary) for item in wanted]
 
 
-def _binary(item: Mapping[str, object], default: bool) -> bool:
-    value = _parameters(item, "an output").get("binary_data", default)
+def _flag(parameters: Mapping[str, object], name: str, default: bool) -> bool:
+    value = parameters.get(name, default)
     if not isinstance(value, bool):
-        raise InvalidInput("binary_data is true or false")
+        raise InvalidInput(f"{name} is true or false")
     return value
 
 

@@ -7,16 +7,16 @@ FOLDER holds a virtual environment per peer: `mlserver`, `kserve`, `litserve`, e
 Servers run on core 0, the clients on core 1, one ONNX Runtime thread each; CPU is the server's own processes' time, so
 that what else the machine does is not in it. Rounds go through the servers in turn. It asserts nothing.
 
-2026-11-21, two busy cores of an AMD EPYC (others were building on them), Python 3.11, onnxruntime 1.31.1, uvicorn 0.54,
+2026-11-21, two busy cores of an AMD EPYC (others built on them), Python 3.11, onnxruntime 1.31.1, uvicorn 0.54,
 MLServer 1.7.1, KServe 0.21.0, LitServe 0.2.19. Times of the clock vary with what else runs; CPU does so less.
 
     small, JSON      p50 at 1   CPU at 32      rate    p99 at 32
     cloudai          0.218 ms       82 us    6358/s      14.7 ms
-    bare             0.210 ms      149 us    4202/s      21.9 ms    cloudai takes x0.56 of its CPU, x1.04 of its p50
-    bare, orjson     0.159 ms       98 us    5005/s      24.0 ms                  x0.84             x1.43
-    mlserver         0.612 ms      598 us    1141/s     258.2 ms                  x0.13             x0.36
-    kserve           0.681 ms      689 us     883/s      63.7 ms                  x0.13             x0.32
-    litserve         1.104 ms     1039 us     661/s      98.0 ms                  x0.07             x0.21
+    bare             0.210 ms      149 us    4202/s      21.9 ms    cloudai: CPU x0.56, p50 x1.04
+    bare, orjson     0.159 ms       98 us    5005/s      24.0 ms           x0.84             x1.43
+    mlserver         0.612 ms      598 us    1141/s     258.2 ms           x0.13             x0.36
+    kserve           0.681 ms      689 us     883/s      63.7 ms           x0.13             x0.32
+    litserve         1.104 ms     1039 us     661/s      98.0 ms           x0.07             x0.21
 
     batching, 32 clients, joined over one by one; bars 1.5, 4.5, 0.97
     small (64-128-10)         x1.10 to 1.20: a run takes 7 us, the rest of a request 80; there is nothing to gain
@@ -24,13 +24,13 @@ MLServer 1.7.1, KServe 0.21.0, LitServe 0.2.19. Times of the clock vary with wha
     wide (3 x 2,048)          x7.06 (4.70-8.18), by CPU x7.02
     resnet                    x1.00 (0.93-1.32): both run one by one, since larger batches were found to be slower
 
-    binary, 602,112 bytes to `resnet`: x1.028 of the call in process, by CPU x1.021 (three runs: 1.021 to 1.035); bar 1.03.
+    binary, 602,112 bytes to `resnet`: x1.028 of the call in process, by CPU x1.021 (three runs: to 1.035); bar 1.03
         0.45 ms are the server's; the rest is that the network runs on another thread, with colder caches
     start: 0.49 s (0.44-0.67); bar 0.6
     overload, `wide`, a queue of 64: 32 clients 2,475/s, p99 20 ms; 256 clients 2,426/s, p99 62 ms, 54% refused at once
     memory: 90.8 MB at first, 91.2 after 20,000 requests, 92.1 after 200,000
-    install: 84 MB above numpy and ONNX Runtime, bar 40. 21 MB are the server's (uvloop 14); Pillow 22, Pygments and rich
-        13, pydantic 10, cloudai itself 10 come with every cloudai
+    install: 84 MB above numpy and ONNX Runtime, bar 40. 21 MB are the server's (uvloop 14); Pillow 22, Pygments and
+        rich 13, pydantic 10, cloudai itself 10 come with every cloudai
     uvloop: CPU at 32 clients 93 us, 159 us with asyncio's own loop
 """
 
