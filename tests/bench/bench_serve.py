@@ -3,6 +3,7 @@
     python tests/bench/bench_serve.py [--peers FOLDER] [--seconds S] [PART ...]
 
 Parts: `small` (CPU per request, p50, p99), `batching`, `binary`, `start`, `overload`, `memory`; all by default.
+`gpu` (CPU and GPU on the largest network) only when it is named.
 FOLDER holds a virtual environment per peer: `mlserver`, `kserve`, `litserve`, each with `onnxruntime` beside it.
 Servers run on core 0, the clients on core 1, one ONNX Runtime thread each; CPU is the server's own processes' time, so
 that what else the machine does is not in it. Rounds go through the servers in turn. It asserts nothing.
@@ -110,12 +111,14 @@ def _ticks(pid: int) -> int:
 
 
 @contextlib.contextmanager
-def running(name: str, command: Sequence[str], port: int, ready: str, folder: Path) -> Iterator[Server]:
+def running(
+    name: str, command: Sequence[str], port: int, ready: str, folder: Path, *, cores: str = str(SERVER_CORE)
+) -> Iterator[Server]:
     """Pinned to the servers' core, until the block ends."""
     log = (folder / f"{name}.log").open("wb")
     start = time.perf_counter()
     process = subprocess.Popen(
-        ["taskset", "-c", str(SERVER_CORE), *command],
+        ["taskset", "-c", cores, *command],
         stdout=log,
         stderr=log,
         cwd=folder,
@@ -429,7 +432,22 @@ def memory(folder: Path, models: Path, peers: Path | None, seconds: float) -> No
     print("memory, MB at each 20,000 requests:", " ".join(f"{value:.1f}" for value in seen))
 
 
-PARTS = {part.__name__: part for part in (small, batching, binary, start, overload, memory)}
+def gpu(folder: Path, models: Path, peers: Path | None, seconds: float) -> None:
+    """Requests per second of 32 clients to the network of ResNet-18's size, on the CPU's cores and on the GPU."""
+    x = np.random.default_rng(0).random((1, 3, 224, 224), np.float32)
+    request = as_bytes("/v2/models/resnet/infer", x)
+    port = free_port()
+    command = [sys.executable, "-m", "cloudai", "serve", str(models / "resnet"), "--port", str(port)]
+    for device in ("cpu", "cuda"):
+        command_there = [*command, "--device", device]
+        cores = f"0-{(os.cpu_count() or 1) - 1}"
+        with running(device, command_there, port, "/v2/health/ready", folder, cores=cores) as server:
+            load(server, request, clients=32, seconds=1)
+            found = load(server, request, clients=32, seconds=4 * seconds)
+            print(f"{device}: {found.rate:.0f}/s, p50 {found.quantile(0.5):.1f} ms, p99 {found.quantile(0.99):.1f} ms")
+
+
+PARTS = {part.__name__: part for part in (small, batching, binary, start, overload, memory, gpu)}
 
 
 def main() -> None:
@@ -442,7 +460,7 @@ def main() -> None:
         folder = Path(name)
         models = folder / "models"
         serve_nets.write(models)
-        for part in args.parts or PARTS:
+        for part in args.parts or [name for name in PARTS if name != "gpu"]:
             PARTS[part](folder, models, args.peers, args.seconds)
 
 

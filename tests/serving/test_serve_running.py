@@ -250,6 +250,32 @@ def test_a_model_is_unloaded_and_loaded_by_name(tmp_path: Path) -> None:
         assert run.ask("/v2/repository/models/nobody/load", {}).status == 404
 
 
+def classifier(folder: Path, manifest: Path, labels: int) -> None:
+    """Pictures of 2 x 2 pixels to four numbers; `labels` names in a file beside the manifest."""
+    served.save(
+        folder,
+        [helper.make_node("Flatten", ["x"], ["y"])],
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 1, 2, 2])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 4])],
+    )
+    image = '[input]\nsize = [2, 2]\ncolor = "L"\n[output]\nactivation = "softmax"\n'
+    text = 'task = "classify"\nlabels = "labels.txt"\n' + image
+    manifest.mkdir(parents=True, exist_ok=True)
+    (manifest / "model.toml").write_text(text)
+    (manifest / "labels.txt").write_text("".join(f"label {number}\n" for number in range(labels)))
+
+
+def test_a_triton_repository_is_served_with_its_one_manifest_and_labels(tmp_path: Path) -> None:
+    name = tmp_path / "models" / "tiny"
+    classifier(name / "1", name, 4)
+    with served.serving(tmp_path / "models") as run:
+        answer = run.infer("tiny", tensor([[[[1.0, 2.0], [3.0, 4.0]]]]))
+        assert (answer.status, answer.json["model_version"]) == (200, "1")
+        assert answer.json["outputs"][0]["data"] == ROW
+    (name / "labels.txt").write_text("only one\n")
+    assert "names 1 labels; the graph answers 4 classes" in refused(tmp_path / "models")
+
+
 # --- keys ------------------------------------------------------------------------------------------
 
 
