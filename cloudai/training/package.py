@@ -10,8 +10,9 @@ import gzip
 import hashlib
 import io
 import json
+import re
 import tarfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import cached_property
@@ -27,6 +28,7 @@ IGNORED = (".git", "__pycache__", "*.pyc", ".venv", ".ipynb_checkpoints", ".DS_S
 IGNORE_FILE = ".cloudaiignore"
 AGAIN = "cloudai-again"
 """A tag with this name makes the same job another one: `--again`."""
+_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
 MAX_BYTES = 512 * 1024 * 1024
 SHIPPED = ("__init__.py", "export.py", "export_model.py", "export_strip.py")
 """Files of `cloudai.training` that a script may use where cloudai is not installed."""
@@ -113,6 +115,16 @@ def prepare(job: TrainingJob, *, lister: Lister | None = None, max_bytes: int = 
 def submission_name(job: TrainingJob, *, lister: Lister | None = None) -> str:
     """The name that a job is submitted under: the same for the same job, wherever it is and whoever submits it."""
     return prepare(job, lister=lister).name
+
+
+def processes_per_machine(job: TrainingJob) -> int:
+    """How many processes the runner starts on each machine (`CLOUDAI_PROCESSES`): of torch, one per accelerator."""
+    return max(1, job.accelerator.count) if job.framework == "pytorch" else 1
+
+
+def masked(environment: Mapping[str, str]) -> dict[str, str]:
+    """For plans and logs: without the values of variables that are named like secrets."""
+    return {name: "***" if _SECRET.search(name) else value for name, value in environment.items()}
 
 
 def is_remote(address: str) -> bool:

@@ -112,6 +112,8 @@ class Place:
         self.model_dir = mounted(arguments.model_dir or self.model_dir)
         self.checkpoint_dir = mounted(arguments.checkpoint_dir or self.checkpoint_dir)
         self.checkpoint_dir = self.checkpoint_dir or os.path.join(tempfile.gettempdir(), "cloudai-checkpoints")
+        if os.environ.get("MASTER_ADDR"):
+            self.master = (os.environ["MASTER_ADDR"], int(os.environ.get("MASTER_PORT") or 29500))
         return self
 
 
@@ -350,7 +352,7 @@ def run(command: list[str], environment: dict[str, str]) -> tuple[int, Losses]:
     reader = threading.Thread(target=copy, args=(child.stdout, losses), daemon=True)
     reader.start()
     code = child.wait()
-    reader.join(10)  # a grandchild may hold the pipe open
+    reader.join(2)  # a grandchild may hold the pipe open
     return code, {name: value for name, value in losses.items() if not math.isfinite(value[0])}
 
 

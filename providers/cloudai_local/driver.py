@@ -8,7 +8,8 @@ folders with a `model.onnx` are served by the package `onnx`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from cloudai.driver import (
@@ -29,8 +30,11 @@ from cloudai_local.faults import fault_of
 from cloudai_local.settings import LocalOptions, LocalSettings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from cloudai.types import custom, speech, translation, vision
     from cloudai_local.onnx.catalogue import CustomModels
+    from cloudai_local.training import LocalTraining
 
 
 class _TextEngine(Engine, ReadText, ReadDocument, Protocol): ...
@@ -163,6 +167,35 @@ class LocalDriver:
             if self._models is None:
                 self._models = CustomModels(self.settings)
             return self._models
+
+    # --- training -----------------------------------------------------------------------------------
+
+    def train(self, request: custom.TrainingJob, call: Call) -> custom.TrainResult:
+        return self._training.train(request, call)
+
+    def plan_training(self, request: custom.TrainingJob, call: Call) -> custom.TrainingPlan:
+        return self._training.plan_training(request, call)
+
+    def run_status(self, run: custom.RunRef, call: Call) -> custom.RunStatus:
+        return self._training.run_status(run, call)
+
+    def run_logs(self, run: custom.RunRef, cursor: str | None, call: Call) -> custom.LogPage:
+        return self._training.run_logs(run, cursor, call)
+
+    def cancel_run(self, run: custom.RunRef, call: Call) -> None:
+        self._training.cancel_run(run, call)
+
+    def fetch_run(self, run: custom.RunRef, folder: Path, call: Call) -> None:
+        self._training.fetch_run(run, folder, call)
+
+    def list_runs(self, call: Call) -> Sequence[custom.RunRef]:
+        return self._training.list_runs(call)
+
+    @cached_property
+    def _training(self) -> LocalTraining:
+        from cloudai_local.training import LocalTraining
+
+        return LocalTraining(self.settings, backend=self.backend)
 
     # --- the rest of a driver -----------------------------------------------------------------------
 

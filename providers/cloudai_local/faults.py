@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 
-from cloudai.errors import ErrorCode, Fault
+from cloudai.errors import Delivery, ErrorCode, Fault
 
 ONNXRUNTIME = "onnxruntime.capi.onnxruntime_pybind11_state"
 
@@ -29,13 +29,13 @@ _CODES: tuple[tuple[type[Exception], ErrorCode], ...] = (
 
 
 def fault_of(error: Exception) -> Fault | None:
-    """`None` for a class that is none of an engine's: a defect of our own."""
+    """`None` for a class that is none of an engine's: a defect of our own. Nothing was left done, nothing is billed."""
     if type(error).__module__ == ONNXRUNTIME:
         code = _ONNXRUNTIME_CODES.get(type(error).__name__, ErrorCode.INTERNAL)
-        return Fault(code=code, message=_first_line(error))
+        return Fault(code=code, message=_first_line(error), delivery=Delivery.REFUSED)
     for kind, code in _CODES:
         if isinstance(error, kind):
-            return Fault(code=code, message=_first_line(error) or "out of memory")
+            return Fault(code=code, message=_first_line(error) or "out of memory", delivery=Delivery.REFUSED)
     return None
 
 

@@ -26,6 +26,7 @@ IMPLEMENTS = frozenset(
         "translation.detect_language",
         "translation.languages",
         "custom.predict",
+        "custom.train",
     }
 )
 

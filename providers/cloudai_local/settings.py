@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 
 from pydantic import Field
 
@@ -24,6 +25,10 @@ class LocalSettings(BackendSettings):
     """Execution provider -> its options, passed through: `{CUDAExecutionProvider = {device_id = "1"}}`."""
     threads: int | None = Field(default=None, ge=1)
     """Threads inside one ONNX Runtime or CTranslate2 call; `None`: the engine's own choice."""
+    runs: ConfigPath | None = None
+    """Where training runs are kept; `None`: in the user's state folder."""
+    hourly_price: Decimal | None = Field(default=None, ge=0)
+    """What an hour of this machine costs, in USD, for the cost of training runs; `None`: unknown."""
 
 
 class LocalOptions(OptionsModel):

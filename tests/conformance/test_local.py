@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from cloudai.testing import DriverConformance, Harness
 from cloudai.testing.samples import SAMPLES, Sample
+from cloudai.types.custom import TrainingJob
 
 pytestmark = [pytest.mark.program("espeak-ng"), pytest.mark.program("apertium")]
 
@@ -90,6 +91,14 @@ def speech() -> bytes:
     return subprocess.run(command, capture_output=True, check=True).stdout
 
 
+SOURCE: list[str] = []
+
+
+def training_job() -> TrainingJob:
+    """A script that writes a model of one byte."""
+    return TrainingJob(name="conformance", script="train.py", source=SOURCE[-1])
+
+
 class LocalHarness(Harness):
     provider = "local"
     values: ClassVar[Mapping[str, Any]] = {}
@@ -100,6 +109,7 @@ class LocalHarness(Harness):
             first="brightness",
             arguments={"tensors": {"image": np.ones((1, 3, 8, 8), np.float32)}},
         ),
+        "custom.train": Sample(service="custom", verb="train", first=training_job),
         "speech.transcribe": Sample(
             service="speech",
             verb="transcribe",
@@ -114,7 +124,11 @@ def _models(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("models")
     save(folder / "brightness", CLASSIFY, classifier())
     save(folder / "things", DETECT, detector())
-    LocalHarness.values = {"models": str(folder)}
+    source = tmp_path_factory.mktemp("source")
+    script = "from cloudai.training import model_dir\n(model_dir() / 'm').write_text('1')\n"
+    (source / "train.py").write_text(script, encoding="utf-8")
+    SOURCE.append(str(source))
+    LocalHarness.values = {"models": str(folder), "runs": str(tmp_path_factory.mktemp("runs"))}
 
 
 class TestLocal(DriverConformance):
