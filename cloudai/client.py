@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -22,10 +22,11 @@ from cloudai_pricing.operations import operations
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from cloudai.calls.records import OnCall
     from cloudai.calls.redaction import Redact
     from cloudai.calls.watching import Watcher
     from cloudai.driver import Driver, Provider
-    from cloudai.ledger import Books, CallRecord
+    from cloudai.ledger import Books
     from cloudai.services.custom import Custom
     from cloudai.services.custom_async import AsyncCustom
     from cloudai.services.speech import Speech
@@ -36,10 +37,6 @@ if TYPE_CHECKING:
     from cloudai.services.vision_async import AsyncVision
     from cloudai.settings import BackendSettings
     from cloudai_pricing import UnitPrice
-
-
-OnCall = Callable[["CallRecord"], None]
-"""A user's function that is given the figures of each call."""
 
 
 class ConfigWarning(UserWarning):
@@ -133,22 +130,18 @@ def open_engine(
         lanes=Lanes(loaded.policy, rates_of(loaded, opened, verbs)),
         redact=redact,
         books=_books(loaded),
-        watchers=_watchers(loaded, on_call),
+        watchers=_watchers(loaded),
+        on_call=on_call,
     )
 
 
-def _watchers(config: Config, on_call: OnCall | None) -> tuple[Watcher, ...]:
-    """Whoever is told of each call: the user's function, OpenTelemetry."""
-    found: list[Watcher] = []
-    if on_call is not None:
-        from cloudai.calls.watching import Hook
+def _watchers(config: Config) -> tuple[Watcher, ...]:
+    """OpenTelemetry, where it is asked for."""
+    if not config.opentelemetry:
+        return ()
+    from cloudai.calls.telemetry import OpenTelemetry
 
-        found.append(Hook(on_call))
-    if config.opentelemetry:
-        from cloudai.calls.telemetry import OpenTelemetry
-
-        found.append(OpenTelemetry())
-    return tuple(found)
+    return (OpenTelemetry(),)
 
 
 def _books(config: Config) -> Books | None:

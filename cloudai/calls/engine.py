@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from cloudai.calls.media import InputGuard
     from cloudai.calls.month import MonthToDate
+    from cloudai.calls.records import OnCall
     from cloudai.calls.redaction import Redact
     from cloudai.calls.watching import Watcher
     from cloudai.config import Config
@@ -70,6 +71,8 @@ class Engine:
     """None: no `[budget]`, nothing is booked."""
     cache: ResultCache = field(default_factory=ResultCache)
     watchers: tuple[Watcher, ...] = ()
+    on_call: OnCall | None = None
+    """The user's own, given the figures of each call that ended."""
     closed: list[bool] = field(default_factory=list)
 
     @cached_property

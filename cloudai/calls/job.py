@@ -21,9 +21,9 @@ from cloudai.calls.redaction import redact
 from cloudai.calls.result_cache import key_of
 from cloudai.calls.split import Parts
 from cloudai.calls.strategies import in_order
-from cloudai.calls.watching import log, record
+from cloudai.calls.watching import log
 from cloudai.driver import Call
-from cloudai.errors import BudgetExceeded, CloudAIError, ErrorCode, ServiceError
+from cloudai.errors import BudgetExceeded, CloudAIError, Delivery, ErrorCode, ServiceError
 from cloudai.operations import TYPES
 from cloudai.types.results import Model, Notice, Result
 
@@ -77,6 +77,8 @@ class Job:
     """Where the answer is kept; `None`: it is not."""
     record: CallRecord | None = None
     """Of the whole, once it has ended."""
+    told: bool = True
+    """Whether it is one of the user's calls; a look at a job is not."""
     watched: ExitStack | None = None
     """Whoever watches, until the call ends."""
 
@@ -108,7 +110,7 @@ class Job:
         error.attempts = self.attempts
         self.last = backend.error(error, self.operation)
         if not (unsent or may_fall_back(error, self.operation)):
-            raise settle(error, self.operation)
+            raise settle(error, self.operation, key=self.key)
         self.failures.append(
             Notice(code="fallback", message=f"{backend.name} did not answer: {error.code}: {error.message}")
         )
@@ -118,7 +120,7 @@ class Job:
         assert self.last is not None
         if len(self.failures) > 1:
             self.last.message += f" (before it: {'; '.join(notice.message for notice in self.failures[:-1])})"
-        return settle(self.last, self.operation)
+        return settle(self.last, self.operation, key=self.key)
 
     def finish(self, step: Step[Any], answers: Sequence[object], expected: type[R]) -> R:
         """One result from the answers to a step's parts, with the envelope filled in."""
@@ -160,6 +162,7 @@ def begin(engine: Engine, operation: str, options: CallOptions, *, watched: bool
         timeout=options.get("timeout", policy.timeout),
         key=os.urandom(16).hex(),
         hedges=route is not None and route.strategy == "hedged" and operation not in CREATES,
+        told=watched,
     )
     if engine.watchers and watched:
         job.watched = ExitStack()
@@ -183,7 +186,7 @@ def before(job: Job, request: M, expected: type[R]) -> tuple[M, R | None]:
     redact = job.engine.redact
     if route is not None and (route.redact or redact is not None):
         request = _redacted(job, request, route.redact)
-    if job.engine.books is not None or job.engine.watchers:
+    if job.engine.books is not None or job.engine.watchers or job.engine.on_call is not None:
         job.input_bytes = size_of(job.operation, request)
     if route is None or route.cache is None or job.operation in CREATES:
         return request, None
@@ -218,14 +221,18 @@ def end(job: Job, result: Result | None, error: CloudAIError | None, *, written:
         assert route is not None  # that is where the key came from
         assert route.cache is not None
         engine.cache.put(job.cache_key, route.cache, result)
-    if engine.books is not None and written:
-        from cloudai.calls.booking import close
-
-        close(engine.books, job, record(job, result, error))
     if job.watched is not None:
         for watcher in engine.watchers:
             watcher.ended(job, result, error)
         job.watched.close()
+    if (engine.books is not None and written) or (engine.on_call is not None and job.told):
+        from cloudai.calls import booking, records
+
+        call = records.record(job, result, error)
+        if engine.books is not None and written:
+            booking.close(engine.books, job, call)
+        if engine.on_call is not None and job.told:
+            records.tell(engine.on_call, call)
     log(job, result, error)
 
 
@@ -300,4 +307,5 @@ def _left_alone(lane: Lane) -> ServiceError:
         f"not asked: it failed again and again and is left alone for {seconds:.3g} s more",
         code=ErrorCode.UNAVAILABLE,
         retry_after=seconds,
+        delivery=Delivery.NOT_SENT,
     )

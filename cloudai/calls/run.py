@@ -13,6 +13,7 @@ from cloudai.calls.engine import CallOptions, Engine
 from cloudai.calls.fitting import checked, load_media, may_fetch
 from cloudai.calls.hedging import hedged, hedged_async
 from cloudai.calls.job import Job, Step, attempted, before, begin, cancelled, end, steps
+from cloudai.delivery import marked
 from cloudai.errors import CloudAIError, ErrorCode
 from cloudai.types.media import Media, MediaLike
 from cloudai.types.results import Model, Result
@@ -80,15 +81,15 @@ class Runner:
         books = self.engine.books
         if books is None:
             return self.unbooked(job, step, timeout, sent)
-        from cloudai.calls.booking import answered, hold, unanswered
+        from cloudai.calls import booking
 
-        reservation = hold(books, job, step, sent)
+        reservation = booking.hold(books, job, step, sent)
         try:
             answer = self.unbooked(job, step, timeout, sent)
         except BaseException as error:
-            unanswered(books, reservation, error)
+            booking.unanswered(books, reservation, error)
             raise
-        answered(books, job, step, reservation, answer)
+        booking.answered(books, job, step, reservation, answer)
         return answer
 
     def unbooked(self, job: Job, step: Step[Any], timeout: float, request: Model) -> Any:
@@ -172,15 +173,15 @@ class AsyncRunner:
         books = self.engine.books
         if books is None:
             return await self.unbooked(job, step, timeout, sent)
-        from cloudai.calls.booking import answered, hold, unanswered
+        from cloudai.calls import booking
 
-        reservation = await self._booked(hold, books, job, step, sent)
+        reservation = await self._booked(booking.hold, books, job, step, sent)
         try:
             answer = await self.unbooked(job, step, timeout, sent)
         except BaseException as error:
-            await self._booked(unanswered, books, reservation, error)
+            await self._booked(booking.unanswered, books, reservation, error)
             raise
-        await self._booked(answered, books, job, step, reservation, answer)
+        await self._booked(booking.answered, books, job, step, reservation, answer)
         return answer
 
     async def _booked(self, task: Callable[..., T], books: Books, *of: Any) -> T:
@@ -209,7 +210,8 @@ class AsyncRunner:
             backend.error(error, job.operation)
             raise
         except TimeoutError as error:
-            late = CloudAIError(f"no answer within {timeout:g} s", code=ErrorCode.DEADLINE_EXCEEDED)
+            text = f"no answer within {timeout:g} s"
+            late = CloudAIError(text, code=ErrorCode.DEADLINE_EXCEEDED, delivery=marked(error))
             raise backend.error(late, job.operation) from error
         except Exception as error:
             raise backend.error(error, job.operation) from error

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from cloudai.calls.watching import record
+from cloudai.calls.records import record
 from cloudai.errors import MissingDependency
 
 if TYPE_CHECKING:
