@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from cloudai_pricing.budget import Budget
     from cloudai_pricing.diff import Diff
     from cloudai_pricing.sweep import Vary
+    from cloudai_pricing.workload import Workload
 
 OVER_BUDGET = 3
 INCOMPLETE = 4
@@ -71,6 +72,8 @@ exit codes: 0 fine, 2 bad input, 3 over budget, 4 a price is unknown (totals are
     parser.add_argument("--exclude", action="append", default=[], metavar="NAME",
                         help="the mix may not use this provider (repeatable)")  # fmt: skip
     parser.add_argument("--max-providers", type=int, default=0, metavar="N", help="the mix may use at most N providers")
+    parser.add_argument("--weigh-exit", metavar="risk|SHARE",
+                        help="the mix also weighs leaving: by its probability, or by a share like 50%%")  # fmt: skip
     parser.add_argument("--junit", metavar="FILE", help="also write a JUnit file: a failure per unknown price or limit")
     parser.add_argument("--set", action="append", default=[], metavar="LINE.KEY=VALUE", dest="changes",
                         help="change one key of the workload (repeatable)")  # fmt: skip
@@ -182,7 +185,7 @@ def _estimate(args: argparse.Namespace, draft: Draft, draws: int) -> Estimate:
 
         overlay = load_overlay(args.prices)
     result = estimate(
-        check(draft),
+        _weighed(args, check(draft)),
         book=book,
         overlay=overlay,
         providers=args.provider,
@@ -195,11 +198,25 @@ def _estimate(args: argparse.Namespace, draft: Draft, draws: int) -> Estimate:
         mix_rules=_mix_rules(args),
         draws=draws,
         seed=args.seed,
+        exits=not args.vary,
     )
     if book is None:
         return result
     used = f"Prices of your snapshot {snapshot} lie over the book where they are newer."
     return replace(result, assumptions=(*result.assumptions, used))
+
+
+def _weighed(args: argparse.Namespace, workload: Workload) -> Workload:
+    """The workload with what `--weigh-exit` says."""
+    if args.weigh_exit is None:
+        return workload
+    from cloudai_pricing.exit_settings import ExitSettings, parse_weigh
+
+    try:
+        weigh = parse_weigh(args.weigh_exit)
+    except PlanError as error:
+        raise PlanError(f"--weigh-exit: {error.message}", fix=error.fix) from error
+    return replace(workload, exit=replace(workload.exit or ExitSettings(), weigh=weigh))
 
 
 def _refreshed(name: str | None) -> tuple[str, Book | None]:

@@ -74,6 +74,8 @@ def _parts(estimate: Estimate, diff: Diff | None, room: int, *, explain: bool) -
     if crossed := words.crossing_rows(estimate):
         yield Text("Where the price changes", style="bold")
         yield rows_table(words.CROSSINGS, crossed, left=(1, 2), flexible=(2,))
+    if any(option.exit is not None for option in estimate.options):
+        yield from _exits(estimate, room, explain=explain)
     for option in estimate.options:
         for gap in words.gaps(option):
             yield Text.assemble((">= ", "yellow"), f"{option.provider}: {gap}")
@@ -89,6 +91,26 @@ def _parts(estimate: Estimate, diff: Diff | None, room: int, *, explain: bool) -
     yield Text("Assumed", style="bold")
     for text in estimate.assumptions:
         yield indented(text)
+
+
+def _exits(estimate: Estimate, room: int, *, explain: bool) -> Iterator[RenderableType]:
+    """Every way out of every option; explained: by component, and every assumption with its source."""
+    from cloudai_pricing import exit_words
+
+    yield Text(exit_words.TITLE, style="bold")
+    found = [exit_words.HEAD, *exit_words.rows(estimate.options)]
+    if room < sum(max(len(row[at]) for row in found) + _GAP for at in range(len(found[0]))) + _EDGES:
+        found = [[row[at] for at in exit_words.SHORT] for row in found]
+    yield rows_table(found[0], found[1:], left=(0, 1), flexible=())
+    exits = [option.exit for option in estimate.options if option.exit is not None]
+    if not explain:
+        yield indented("Without code to count, from assumptions: --explain prints them; cloudai lockin counts code.")
+        return
+    parts = [[b.source, b.target, *row] for one in exits for b in one.shown for row in exit_words.components(b)]
+    yield rows_table(exit_words.COMPONENTS, parts, left=(0, 1, 2), flexible=())
+    yield rows_table(exit_words.ASSUMED, exit_words.assumed(exits[0].terms), left=(0, 1, 2, 3, 4), flexible=(2, 3))
+    for gap in exit_words.gaps(estimate.options):
+        yield Text.assemble((">= ", "yellow"), gap)
 
 
 def indented(text: str) -> RenderableType:
@@ -232,6 +254,10 @@ def _sheet(estimate: Estimate) -> _Sheet:
             _Row(Text("  at the low end"), "", [Text(words.low(option)) for option in options]),
             _Row(Text("  at the high end"), "", [Text(words.high(option)) for option in options]),
         ]
+    if any(option.exit is not None for option in options):
+        from cloudai_pricing import exit_words
+
+        sums.append(_Row(Text("to leave it again"), "", [Text(exit_words.cell(option)) for option in options]))
     return _Sheet(lines, sums, [f"{option.provider}\n{option.region}" for option in options])
 
 

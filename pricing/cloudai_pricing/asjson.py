@@ -50,8 +50,16 @@ def _option(option: Option) -> dict[str, object]:
         "by_month": _by_month(option.by_month),
         "total": range_data(option.total),
         "lines": [_line(line) for line in option.lines],
-        "exit": None,
+        "exit": _exit(option),
     }
+
+
+def _exit(option: Option) -> dict[str, object] | None:
+    if option.exit is None:
+        return None
+    from cloudai_pricing.exit_data import option_data
+
+    return option_data(option.exit)
 
 
 def _mix(mix: Mix) -> dict[str, object]:

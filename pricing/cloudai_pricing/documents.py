@@ -64,6 +64,10 @@ def _tables(estimate: Estimate) -> Iterator[tuple[str, list[str], Rows]]:
         yield risk_words.title(estimate.risk), risk_words.HEAD, risk_words.rows(estimate.risk)
         if moved := risk_words.tornado(estimate.risk):
             yield risk_words.tornado_title(estimate.risk), risk_words.TORNADO, moved
+    if any(option.exit is not None for option in estimate.options):
+        from cloudai_pricing import exit_words
+
+        yield exit_words.TITLE, exit_words.HEAD, exit_words.rows(estimate.options)
     if crossed := words.crossing_rows(estimate):
         yield "Where the price changes", words.CROSSINGS, crossed
 
@@ -80,6 +84,10 @@ def _summary(estimate: Estimate) -> tuple[list[str], Rows]:
     best = words.cheapest_option(estimate)
     totals = [words.sum_of(option.total, option) + (" ✓" if option.provider == best else "") for option in options]
     rows.append([f"{estimate.months} months", "", *totals])
+    if any(option.exit is not None for option in options):
+        from cloudai_pricing import exit_words
+
+        rows.append(["to leave it again", "", *(exit_words.cell(option) for option in options)])
     if any(not option.total.certain for option in options):
         rows.append(["low to high", "", *(words.span(option.total) for option in options)])
     return ["line", "volume", *(f"{option.provider} {option.region}" for option in options)], rows

@@ -14,7 +14,7 @@ from cloudai_pricing.tomlfile import KeyPath, TomlError, TomlFile
 
 T = TypeVar("T")
 _TRY = 'Try vision.detect_labels="3M images"'
-TOP_KEYS = ("name", "region", "months", "local", "line")
+TOP_KEYS = ("name", "region", "months", "local", "exit", "plan", "line")
 LINE_KEYS = (
     "name", "operation", "volume", "growth", "range", "low", "high", "request", "features", "variant", "sku",
     "channels", "targets", "region", "needs", "instance", "accelerator", "count", "hours", "runs", "spot", "replicas",
@@ -55,6 +55,10 @@ class Draft:
             from cloudai_pricing.local import KEYS
 
             path, table, known = ("local", key), cast("dict[str, object]", data["local"]), KEYS
+        elif name == "exit" and not self._has_line("exit"):
+            from cloudai_pricing.exit_settings import known_keys
+
+            path, table, known = ("exit", key), cast("dict[str, object]", data.setdefault("exit", {})), known_keys()
         elif name:
             number = self._line_number(name, flag)
             path = ("line", number, key)
@@ -63,6 +67,10 @@ class Draft:
             raise PlanError(f"{flag}: unknown key {key!r}", fix=nearest(key, known))
         table[key] = _plain(value.strip(), key)
         return Draft(name=self.name, data=data, file=self.file, changed={**self.changed, path: flag})
+
+    def _has_line(self, name: str) -> bool:
+        lines = self.data.get("line")
+        return isinstance(lines, list) and any(isinstance(one, Mapping) and one.get("name") == name for one in lines)
 
     def _line_number(self, name: str, flag: str) -> int:
         lines = self.data.get("line")

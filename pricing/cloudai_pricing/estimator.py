@@ -7,6 +7,7 @@ inputs give the same answer to the byte.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cloudai_pricing import assumptions
@@ -17,7 +18,7 @@ from cloudai_pricing.exact import exactly
 from cloudai_pricing.model import Estimate, Mix, Option
 from cloudai_pricing.options import option_of
 from cloudai_pricing.overlay import Overlay
-from cloudai_pricing.placement import MixRules, mix_of
+from cloudai_pricing.placement import MixRules, Weighing, mix_of
 from cloudai_pricing.places import check_names, places
 from cloudai_pricing.quotes import Quote, check_features, quote_lines
 from cloudai_pricing.selection import Capabilities, Catalog, Charge, catalog_of
@@ -42,13 +43,14 @@ def estimate(
     mix_rules: MixRules | None = None,
     draws: int = 0,
     seed: int = 0,
+    exits: bool = True,
 ) -> Estimate:
     """Prices a workload. Raises `PlanError` for what the user can correct, also for two prices that fit equally well.
 
     `as_of`: the day (ISO) whose prices count; default: the newest reading in the book. `snapshot`: fail unless the
     book is this one. `capabilities`: what providers offer, for `needs` and for features that no price names.
     `mix_rules`: which providers the mix may use. `draws`: how often to draw the lines' volumes from their ranges
-    (0: not at all), from `seed` on.
+    (0: not at all), from `seed` on. `exits`: with what leaving each option would cost.
     """
     with exactly():
         catalog = catalog_of(
@@ -56,7 +58,7 @@ def estimate(
         )
         months = months or workload.months
         rules = mix_rules or MixRules()
-        return _estimate(workload, catalog, providers, region, months, free_tier, rules, (draws, seed))
+        return _estimate(workload, catalog, providers, region, months, free_tier, rules, (draws, seed), exits=exits)
 
 
 def _estimate(
@@ -68,6 +70,8 @@ def _estimate(
     free_tier: FreeTier,
     rules: MixRules,
     drawing: tuple[int, int],
+    *,
+    exits: bool,
 ) -> Estimate:
     check_names((*providers, *rules.only, *rules.exclude), catalog.regions())
     check_features(workload, catalog)
@@ -77,7 +81,10 @@ def _estimate(
         raise PlanError(f"only and exclude leave the mix none of {asked}", fix="Drop one of them")
     quotes = {name: quote_lines(workload, catalog, name, where, months) for name, where in chosen}
     options = tuple(option_of(name, where[""] or "", quotes[name], months, free_tier) for name, where in chosen)
-    mix, exact = mix_of(workload, quotes, {one.provider: one.lines for one in options}, months, free_tier, rules)
+    alone = {one.provider: one.lines for one in options}
+    mix, exact = mix_of(workload, quotes, alone, months, free_tier, rules, _weighing(workload, catalog, quotes, months))
+    if exits:
+        options = _with_exits(workload, catalog, options, months)
     return Estimate(
         name=workload.name,
         currency="USD",
@@ -92,6 +99,26 @@ def _estimate(
         mix=mix,
         risk=_risk(workload, quotes, options, mix, months, free_tier, drawing) if drawing[0] else None,
     )
+
+
+def _weighing(
+    workload: Workload, catalog: Catalog, quotes: Mapping[str, Sequence[Quote]], months: int
+) -> Weighing | None:
+    """What leaving weighs in the mix, where the user asked for that."""
+    if workload.exit is None or workload.exit.weigh is None:
+        return None
+    from cloudai_pricing.exit_option import Exits
+
+    known = Exits(workload, catalog, months)
+    lines = {(name, line.name): known.exposure(name, line) for name in quotes for line in workload.lines}
+    return Weighing(lines, known.platform())
+
+
+def _with_exits(workload: Workload, catalog: Catalog, options: tuple[Option, ...], months: int) -> tuple[Option, ...]:
+    from cloudai_pricing.exit_option import exits_of
+
+    found = exits_of(workload, catalog, options, months)
+    return tuple(replace(option, exit=found.get(option.provider)) for option in options)
 
 
 def _risk(

@@ -19,6 +19,8 @@ from cloudai_pricing.pool import Pool, pool_of
 
 Plans = Mapping[str, Mapping[str, Plan]]
 """Provider -> line name -> the plan, where the provider prices the line."""
+Extra = Mapping[tuple[str, str], Decimal]
+"""(provider, line) -> USD that come on top of what is billed."""
 MOST_SUMS = 20_000
 """How many different sums one group may need before the search stops with the best it has."""
 MOST_STEPS = 200_000
@@ -36,14 +38,21 @@ class Assignment(NamedTuple):
     exact: bool = True
 
 
-def assign(plans: Plans, names: Sequence[str], months: int, free_tier: FreeTier) -> Assignment:
-    """The assignment with the least likely total; lines that nobody prices are left out."""
+def assign(
+    plans: Plans, names: Sequence[str], months: int, free_tier: FreeTier, extra: Extra | None = None
+) -> Assignment:
+    """The assignment with the least likely total; lines that nobody prices are left out.
+
+    `extra`: what a line adds on a provider beside its price, USD over all months.
+    """
     found: dict[str, str] = {}
     exact = True
     priced = [name for name in sorted(names) if any(name in lines for lines in plans.values())]
     groups = {provider: sharing(list(lines.values()), free_tier) for provider, lines in plans.items()}
     for group in _groups(groups, priced, months, free_tier):
-        search = _Search(plans=plans, names=group, sharing=groups, months=months, free_tier=free_tier)
+        search = _Search(
+            plans=plans, names=group, sharing=groups, months=months, free_tier=free_tier, extra=extra or {}
+        )
         search.run()
         found |= search.best
         exact = exact and not search.stopped
@@ -97,6 +106,7 @@ class _Search:
     sharing: Mapping[str, list[list[Plan]]]
     months: int
     free_tier: FreeTier
+    extra: Extra = field(default_factory=dict)
     best: dict[str, str] = field(default_factory=dict)
     best_cost: Cost | None = None
     stopped: bool = False
@@ -124,15 +134,21 @@ class _Search:
         least = {}
         for name in self.names:
             offers = [provider for provider, lines in self.plans.items() if name in lines]
-            least[name] = min(self._least(provider, self.plans[provider][name]) for provider in offers)
+            least[name] = min(
+                self._least(one, self.plans[one][name]) + self.extra.get((one, name), ZERO) for one in offers
+            )
         self.names = sorted(self.names, key=lambda name: (-least[name], name))
         for name in self.names:
             offers = [provider for provider, lines in self.plans.items() if name in lines]
-            self._choices.append(sorted(offers, key=lambda one: (self._sum(one, frozenset({name})), one)))
+            self._choices.append(sorted(offers, key=lambda one: (self._alone(one, name), one)))
         self._rest = [sum((least[name] for name in self.names[at:]), ZERO) for at in range(len(self.names) + 1)]
         for provider in sorted(self.plans):
             self._try_alone(provider)
         self._descend(0, {}, {}, (0, ZERO))
+
+    def _alone(self, provider: str, name: str) -> Cost:
+        unknown, cost = self._sum(provider, frozenset({name}))
+        return unknown, cost + self.extra.get((provider, name), ZERO)
 
     def _try_alone(self, provider: str) -> None:
         """All lines on one provider: the mix is never dearer than that, however soon the search must stop."""
@@ -141,7 +157,8 @@ class _Search:
             for name in self.names:
                 homes.setdefault(self._home[provider, name], set()).add(name)
             sums = [self._sum(provider, frozenset(names)) for names in homes.values()]
-            cost = (sum(unknown for unknown, _ in sums), sum((one for _, one in sums), ZERO))
+            more = sum((self.extra.get((provider, name), ZERO) for name in self.names), ZERO)
+            cost = (sum(unknown for unknown, _ in sums), sum((one for _, one in sums), more))
             if self.best_cost is None or cost < self.best_cost:
                 self.best_cost, self.best = cost, dict.fromkeys(self.names, provider)
 
@@ -162,7 +179,8 @@ class _Search:
             before = sets.get(group, frozenset())
             old = self._sum(provider, before) if before else (0, ZERO)
             new = self._sum(provider, before | {name})
-            after = (cost[0] - old[0] + new[0], cost[1] - old[1] + new[1])
+            more = self.extra.get((provider, name), ZERO)
+            after = (cost[0] - old[0] + new[0], cost[1] - old[1] + new[1] + more)
             self._descend(at + 1, {**taken, name: provider}, {**sets, group: before | {name}}, after)
 
     def _sum(self, provider: str, names: frozenset[str]) -> Cost:

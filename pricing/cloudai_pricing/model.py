@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cloudai_pricing.exact import ZERO
 
 if TYPE_CHECKING:
+    from cloudai_pricing.exit_option import OptionExit
     from cloudai_pricing.risk import Risk
 
 
@@ -123,6 +124,8 @@ class Option:
     by_month: tuple[Range, ...]
     total: Range
     lines: tuple[LineCost, ...]
+    exit: OptionExit | None = None
+    """What it would cost to leave it again; None: not asked for, or nothing of it is called by code."""
 
     @property
     def dearest_month(self) -> Decimal:

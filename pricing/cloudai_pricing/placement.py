@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from itertools import combinations
 from typing import NamedTuple
 
 from cloudai_pricing.billing import FreeTier
+from cloudai_pricing.exact import ZERO
 from cloudai_pricing.linecost import free_line
-from cloudai_pricing.mix import Assignment, assign, sharing
+from cloudai_pricing.mix import Assignment, Extra, assign, sharing
 from cloudai_pricing.model import NOTHING, Choice, LineCost, Mix
 from cloudai_pricing.operations import billable
 from cloudai_pricing.options import bill_lines, month_sums
 from cloudai_pricing.quotes import Quote
 from cloudai_pricing.workload import Line, Workload
+
+
+class Weighing(NamedTuple):
+    """What is weighed beside the price, USD: per (provider, line), and for each provider that is used at all."""
+
+    lines: Extra
+    provider: Decimal
+
+    def of(self, mix: Mix) -> Decimal:
+        """What a mix weighs beside its price."""
+        used = {choice.provider for choice in mix.choices if choice.provider is not None}
+        placed = ((choice.provider, choice.name) for choice in mix.choices if choice.provider is not None)
+        return sum((self.lines.get(one, ZERO) for one in placed), self.provider * len(used))
 
 
 class MixRules(NamedTuple):
@@ -35,8 +50,9 @@ def mix_of(
     months: int,
     free_tier: FreeTier,
     rules: MixRules,
+    weighing: Weighing | None = None,
 ) -> tuple[Mix | None, bool]:
-    """The mix, and whether it is proven least."""
+    """The mix, and whether it is proven least (of price and what is weighed beside it)."""
     able = {
         provider: {quote.line.name: quote.plan for quote in several if quote.plan is not None and not quote.lacks}
         for provider, several in quotes.items()
@@ -47,11 +63,18 @@ def mix_of(
     names = [line.name for line in workload.lines]
     most = min(rules.most or len(able), len(able))
     mixes = []
-    for few in combinations(sorted(able), most):
-        assignment = assign({provider: able[provider] for provider in few}, names, months, free_tier)
+    extra = None if weighing is None else weighing.lines
+    fewest = most if weighing is None or not weighing.provider else 1
+    for few in (few for size in range(fewest, most + 1) for few in combinations(sorted(able), size)):
+        assignment = assign({provider: able[provider] for provider in few}, names, months, free_tier, extra)
         mixes.append((_mixed(workload, quotes, alone, assignment, months, free_tier), assignment.exact))
-    best, _ = min(mixes, key=lambda one: (sum(not _whole(choice) for choice in one[0].choices), one[0].total.likely))
+    best, _ = min(mixes, key=lambda one: _rank(one[0], weighing))
     return best, all(exact for _, exact in mixes)
+
+
+def _rank(mix: Mix, weighing: Weighing | None) -> tuple[int, Decimal]:
+    beside = ZERO if weighing is None else weighing.of(mix)
+    return sum(not _whole(choice) for choice in mix.choices), mix.total.likely + beside
 
 
 def _whole(choice: Choice) -> bool:

@@ -20,10 +20,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from cloudai_pricing.errors import PlanError
 from cloudai_pricing.exact import LARGEST, ONE, ZERO, cut, grouped
 from cloudai_pricing.units import factor, plural
+
+if TYPE_CHECKING:
+    from cloudai_pricing.exit_settings import ExitSettings
 
 MOST_LINES = 500
 MOST_MONTHS = 120
@@ -125,6 +129,8 @@ class Workload:
     regions: Mapping[str, str] = field(default_factory=dict)
     months: int = 12
     local: Local | None = None
+    exit: ExitSettings | None = None
+    """What the user said of leaving."""
 
     def region_on(self, provider: str, line: Line | None = None) -> str:
         """The region asked of a provider, as the user wrote it."""

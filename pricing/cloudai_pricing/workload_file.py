@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cloudai_pricing.draft import LINE_KEYS, TOP_KEYS, Draft, Table, read_file
 from cloudai_pricing.errors import PlanError
@@ -23,6 +24,9 @@ from cloudai_pricing.workload_values import (
     parse_variant,
 )
 from cloudai_pricing.workload_volumes import volume_of
+
+if TYPE_CHECKING:
+    from cloudai_pricing.exit_settings import ExitSettings
 
 _EVERYWHERE: tuple[str, Mapping[str, str]] = ("us", {})
 _NO_VARIANT: tuple[str | None, Mapping[str, str]] = (None, {})
@@ -55,7 +59,17 @@ def check(draft: Draft) -> Workload:
         regions=regions,
         months=top.read("months", parse_months, 12),
         local=_local(draft, lines) if "local" in draft.data else None,
+        exit=_exit(draft) if "exit" in draft.data else None,
     )
+
+
+def _exit(draft: Draft) -> ExitSettings:
+    from cloudai_pricing.exit_settings import parse_exit
+
+    try:
+        return parse_exit(draft.data["exit"])
+    except PlanError as error:
+        raise error.at(*draft.place(error.path)) from error
 
 
 def _local(draft: Draft, lines: Sequence[Line]) -> Local:

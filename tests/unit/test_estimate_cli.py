@@ -71,7 +71,7 @@ def test_the_json_has_the_fixed_form(capsys):
     assert set(found["snapshot"]) == {"id", "date"}
     option = found["options"][0]
     assert list(option) == ["provider", "region", "complete", "month", "by_month", "total", "lines", "exit"]
-    assert option["exit"] is None
+    assert option["exit"]["to"] in {"aws", "azure", "gcp"} - {option["provider"]}
     assert [month["month"] for month in option["by_month"]] == list(range(1, 13))
     assert set(option["month"]) == {"low", "likely", "high"}
     assert {
