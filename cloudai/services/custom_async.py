@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 from cloudai.calls.run import AsyncRunner, CallOptions, checked
+from cloudai.calls.runs import AsyncTrainingRun, listing_async, plan_async, with_price
 from cloudai.types import custom as c
 from cloudai.types.media import MediaLike
 from cloudai.types.tensor import Tensor
@@ -25,8 +26,24 @@ class AsyncCustom:
         self._run = run
 
     async def train(self, job: c.TrainingJob, **call: Unpack[CallOptions]) -> c.TrainResult:
-        """Submits a training job; never sent twice when its outcome is unknown."""
-        return await self._run("custom.train", job, call, c.TrainResult)
+        """Submits a training job; never sent twice when its outcome is unknown. `run(result.run)` is the handle.
+
+        The same job again finds the first run (`result.found`). Raises `BudgetExceeded` where it may cost more than
+        its `max_cost`.
+        """
+        return with_price(await self._run("custom.train", job, call, c.TrainResult))
+
+    async def plan_training(self, job: c.TrainingJob, **call: Unpack[CallOptions]) -> c.TrainingPlan:
+        """What `train` would send, on which machine, at which cost. Nothing is sent."""
+        return await plan_async(self._run, job, call)
+
+    def run(self, ref: c.RunRef) -> AsyncTrainingRun:
+        """The handle of a training run: status, wait, logs, metrics, cost, cancel, fetch."""
+        return AsyncTrainingRun(run=self._run, ref=ref)
+
+    async def runs(self, *, backend: str | None = None) -> tuple[c.RunRef, ...]:
+        """The training runs that cloudai submitted, newest first: of the route's backends, or of one."""
+        return await listing_async(self._run, backend)
 
     async def deploy(self, model: c.DeployRequest, **call: Unpack[CallOptions]) -> c.DeployResult:
         """Puts a model behind an endpoint."""

@@ -16,7 +16,7 @@ SERVICES = Path(__file__).parents[2] / "cloudai" / "services"
 NAMES = ("vision", "speech", "translation", "custom")
 HEADER = '"""`AsyncClient`\'s form of `{name}.py`, written from it by `tests/repo/async_twins.py`: edit that file."""\n'
 REWRITES = (
-    (r"\bdef (?!__init__|job\()", "async def "),
+    (r"\bdef (?!__init__|job\(|run\()", "async def "),
     (r"\bself\._run\(", "await self._run("),
     (r"\bself\._run\.media\(", "await self._run.media("),
     (r"\bself\.analyze_batch\(", "await self.analyze_batch("),
@@ -25,6 +25,12 @@ REWRITES = (
     (r"\b(submit|transcribe)\(self\._run", r"await \1_async(self._run"),
     (r"import TranscriptionJob, submit, transcribe$", "import AsyncTranscriptionJob, submit_async, transcribe_async"),
     (r"\bTranscriptionJob\b", "AsyncTranscriptionJob"),
+    (r"\b(plan|listing)\(self\._run", r"await \1_async(self._run"),
+    (
+        r"import TrainingRun, listing, plan, with_price$",
+        "import AsyncTrainingRun, listing_async, plan_async, with_price",
+    ),
+    (r"\bTrainingRun\b", "AsyncTrainingRun"),
     (r"\bRunner\b", "AsyncRunner"),
     (r"^class (\w+):", r"class Async\1:"),
 )
