@@ -13,7 +13,7 @@ from cloudai.cli.terminal import Grid, Shown, note, show
 from cloudai.prices.changes import in_force, ladder_text, price_of
 from cloudai.prices.snapshot import book_of, stored
 from cloudai_pricing.book import Book
-from cloudai_pricing.entries import Row
+from cloudai_pricing.entries import Price, Row
 from cloudai_pricing.errors import PlanError, nearest
 
 SCHEMA = "cloudai.prices/1"
@@ -129,6 +129,7 @@ def _facts(row: Row) -> Iterable[tuple[str, str]]:
     if rounding:
         unit = rounding.get("unit", price.unit)
         yield "per request", f"at least {rounding['minimum']}, in steps of {rounding['increment']} ({unit})"
+    yield "counts", _counts(price)
     yield "times", f"each {price.per}" if price.per else ""
     yield "pool", price.pool or ""
     yield "in force", f"since {price.effective_from}"
@@ -136,6 +137,15 @@ def _facts(row: Row) -> Iterable[tuple[str, str]]:
     yield "source", price.source
     yield "note", price.note or ""
     yield "stands in", price.where
+
+
+def _counts(price: Price) -> str:
+    counts = price.counts
+    if counts is None:
+        return ""
+    tags = {True: "tags count", False: "tags do not count", None: ""}[counts.markup]
+    tags += f" except {', '.join(counts.uncounted)}" if counts.uncounted else ""
+    return ", ".join(part for part in (f"a Chinese character as {counts.chinese:f}", tags) if part)
 
 
 def _machine(row: Row) -> str:

@@ -73,6 +73,9 @@ def _reading(line: Line) -> str:
         parts.append(f"between {low} and {high} {unit}")
     if line.request is not None:
         parts.append(f"in requests of {_size(line)}")
+    if line.text is not None:
+        shares = zip(line.text, ("Chinese characters", "markup"), strict=True)
+        parts += [f"{grouped(share * 100)}% of it {what}" for share, what in shares if share]
     if line.features:
         parts.append(f"with {', '.join(line.features)}")
     if line.channels > 1:

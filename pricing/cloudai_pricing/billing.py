@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from cloudai_pricing.entries import ALWAYS_FREE, Commitment, Price
 from cloudai_pricing.exact import ONE, PRICE_PLACES, ZERO, cut
 from cloudai_pricing.selection import Charge
-from cloudai_pricing.tiers import Piece, climb, multiplier, next_price, rounded
+from cloudai_pricing.tiers import Piece, climb, counted, multiplier, next_price, rounded
 from cloudai_pricing.units import factor
 from cloudai_pricing.workload import Line
 
@@ -46,7 +46,10 @@ class Plan(NamedTuple):
         price, line = charge.price, self.line
         if self.pace is not None:
             volume = cut(volume / self.pace)
-        units = volume if price.rounding is None else rounded(price, volume, line.request)
+        request = line.request
+        if line.text is not None and (share := counted(price, line.text)) != 1:
+            volume, request = cut(volume * share), None if request is None else request * share
+        units = volume if price.rounding is None else rounded(price, volume, request)
         times = multiplier(price, line.channels, line.targets) * self.nodes
         return units if times == 1 else units * times
 

@@ -16,7 +16,7 @@ from cloudai_pricing.billing import FreeTier, Plan, allowance, bill
 from cloudai_pricing.entries import Price
 from cloudai_pricing.exact import ONE, PLACES, ZERO, exactly
 from cloudai_pricing.selection import Charge
-from cloudai_pricing.tiers import billed_of, multiplier
+from cloudai_pricing.tiers import billed_of, counted, multiplier
 from cloudai_pricing.units import factor
 from cloudai_pricing.workload import Line
 
@@ -218,8 +218,13 @@ class _Sums:
         if plan.pace is not None:
             over, under = _ratio(ONE, plan.pace)
             volume = self._kept(_divided(volume.astype(object) * over, under))
-        if price.rounding is not None and line.request and (billed := billed_of(price.rounding, line.request)):
-            over, under = _ratio(billed, line.request)
+        share = counted(price, line.text)
+        if share != 1:
+            over, under = _ratio(share, ONE)
+            volume = self._kept(_divided(volume.astype(object) * over, under))
+        request = line.request and line.request * share
+        if price.rounding is not None and request and (billed := billed_of(price.rounding, request)):
+            over, under = _ratio(billed, request)
             if over != under:
                 volume = self._kept(_divided(volume.astype(object) * over, under))
         times = multiplier(price, line.channels, line.targets) * plan.nodes
@@ -276,7 +281,9 @@ def _most(plans: Sequence[Plan], variants: Variants) -> Decimal:
         first: Decimal = variants.tops[line.name] * max(ONE, (ONE + line.growth) ** (variants.months - 1))
         for charge in plan.charges:
             price, share = charge.price, ONE if plan.pace is None else max(ONE, ONE / plan.pace)
-            if price.rounding is not None and line.request:
-                share = max(ONE, billed_of(price.rounding, line.request) / line.request)
+            each = counted(price, line.text)
+            if price.rounding is not None and line.request and each:
+                share = max(ONE, billed_of(price.rounding, line.request * each) / (line.request * each))
+            share *= max(ONE, each)
             found += (first * share + ONE) * multiplier(price, line.channels, line.targets) * plan.nodes + ONE
     return found * variants.months * _UNIT

@@ -17,7 +17,8 @@ _TRY = 'Try vision.detect_labels="3M images"'
 TOP_KEYS = ("name", "region", "months", "local", "exit", "plan", "line")
 LINE_KEYS = (
     "name", "operation", "volume", "growth", "range", "low", "high", "request", "features", "variant", "sku",
-    "channels", "targets", "region", "needs", "instance", "accelerator", "count", "hours", "runs", "spot", "replicas",
+    "channels", "targets", "chinese", "markup", "region", "needs",
+    "instance", "accelerator", "count", "hours", "runs", "spot", "replicas",
 )  # fmt: skip
 
 

@@ -46,6 +46,18 @@ class Rounding(NamedTuple):
     minimum: Decimal
 
 
+class Counts(NamedTuple):
+    """How characters are counted for the bill.
+
+    `chinese`: what a Chinese character (hanzi, kanji, hanja) counts as. `markup`: whether the tags of SSML or HTML
+    count (None: not known, so they do), but for those named in `uncounted`.
+    """
+
+    chinese: Decimal
+    markup: bool | None = None
+    uncounted: tuple[str, ...] = ()
+
+
 class Commitment(NamedTuple):
     """A fee per month of 730 hours that includes units; those above it cost `overage` each (None: not to be had)."""
 
@@ -79,6 +91,8 @@ class Price:
     pool: str | None = None
     free: Free | None = None
     rounding: Rounding | None = None
+    counts: Counts | None = None
+    """Of prices per character; None: nothing was read about it, each counts as one."""
     commitment: Commitment | None = None
     per: Per | None = None
     note: str | None = None
@@ -151,6 +165,13 @@ def build(row: Row) -> Price:
         size = factor(str(rounding.get("unit", values["unit"])))
         increment, minimum = (Decimal(str(rounding[key])) * size for key in ("increment", "minimum"))
         values["rounding"] = Rounding(increment=increment, minimum=minimum)
+    if "counts" in values:
+        counts = cast("Row", values["counts"])
+        values["counts"] = Counts(
+            chinese=Decimal(str(counts["chinese"])),
+            markup=cast("bool | None", counts.get("markup")),
+            uncounted=tuple(cast("Sequence[str]", counts.get("uncounted", ()))),
+        )
     if "commitment" in values:
         values["commitment"] = _commitment(cast("Row", values["commitment"]))
     return Price(**values)  # type: ignore[arg-type]  # entry_check holds the types

@@ -12,7 +12,7 @@ from cloudai_pricing.entries import PER_MONTH, Kind, Per, Row
 from cloudai_pricing.errors import PlanError, nearest
 from cloudai_pricing.exact import LARGEST, ONE, ZERO, grouped, plain
 from cloudai_pricing.operations import billable
-from cloudai_pricing.units import UNITS, convertible, parse_unit, plural
+from cloudai_pricing.units import UNITS, base_of, convertible, parse_unit, plural
 
 Check = Callable[[str, object], object]
 
@@ -20,8 +20,9 @@ Check = Callable[[str, object], object]
 _KEYS: Mapping[str, bool] = {
     "provider": True, "service": True, "sku": True, "kind": True, "operations": True, "features": False,
     "includes": False, "variant": False, "default": False, "region": True, "unit": True, "pool": False, "tiers": False,
-    "free": False, "rounding": False, "commitment": False, "per": False, "note": False, "currency": False,
-    "instance": False, "accelerator": False, "accelerator_count": False, "vcpus": False, "memory_gb": False,
+    "free": False, "rounding": False, "counts": False, "commitment": False, "per": False, "note": False,
+    "currency": False, "instance": False, "accelerator": False, "accelerator_count": False, "vcpus": False,
+    "memory_gb": False,
     "spot": False, "effective_from": True, "as_of": True, "source": True, "confidence": True,
 }  # fmt: skip
 _OWN: Mapping[str, str] = {
@@ -203,6 +204,18 @@ def _rounding(key: str, value: object) -> object:
     return row | ({"unit": str(_unit("unit", table["unit"]))} if "unit" in table else {})
 
 
+def _counts(key: str, value: object) -> object:
+    table = _table(key, value, ("chinese",), ("chinese", "markup", "uncounted"))
+    row: dict[str, object] = {"chinese": _number("chinese", table["chinese"])}
+    if "markup" in table:
+        row["markup"] = _flag("markup", table["markup"])
+    if "uncounted" in table:
+        if not row.get("markup"):
+            raise PlanError("uncounted names tags that do not count where the others do", fix="Write markup = true")
+        row["uncounted"] = _names("uncounted", table["uncounted"])
+    return row
+
+
 def _unit(key: str, value: object) -> object:
     """A unit of ours, as people write it (`GB`, `hours`); of `other.*` operations any word."""
     name, times = parse_unit(str(_text(key, value)), any_name=True)
@@ -226,7 +239,8 @@ def _committed(key: str, value: object) -> object:
 _CHECKS = {
     "provider": _name, "region": _name, "kind": _choice(*get_args(Kind)), "operations": _operations,
     "features": _names, "includes": _names, "variant": _name, "default": _flag, "unit": _unit,
-    "tiers": _tiers, "free": _free, "rounding": _rounding, "commitment": _committed, "per": _choice(*get_args(Per)),
+    "tiers": _tiers, "free": _free, "rounding": _rounding, "counts": _counts, "commitment": _committed,
+    "per": _choice(*get_args(Per)),
     "currency": _choice("USD"), "accelerator_count": _whole, "vcpus": _number, "memory_gb": _number, "spot": _flag,
     "effective_from": _date, "as_of": _date,
 }  # fmt: skip
@@ -240,6 +254,8 @@ def _check_whole(row: Row) -> None:
     rounding = row.get("rounding")
     if isinstance(rounding, Mapping) and not convertible(str(rounding.get("unit", row["unit"])), str(row["unit"])):
         raise PlanError(f"rounding is in {rounding['unit']}, the price per {row['unit']}", fix="Use units that convert")
+    if "counts" in row and base_of(unit) != "character":
+        raise PlanError(f"counts is for prices per character, not per {unit}", fix="Drop it", path=("counts",))
     every = [name for name in cast("Sequence[str]", row["operations"]) if name in _EVERY]
     if every and not row["own"]:
         raise PlanError(f"{every[0]!r} is for overlays", fix="Name each operation", path=("operations",))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from cloudai_pricing import words
@@ -10,6 +10,7 @@ from cloudai_pricing.billing import Bill, FreeTier, Plan
 from cloudai_pricing.crossings import crossings
 from cloudai_pricing.exact import ONE, PRICE_PLACES, ZERO, cut, grouped
 from cloudai_pricing.model import NOTHING, Candidate, LineCost, Range, Slice
+from cloudai_pricing.tiers import counted
 from cloudai_pricing.units import base_of, plural
 from cloudai_pricing.workload import Line
 
@@ -129,6 +130,7 @@ def _remarks(plan: Plan, one: Bill) -> list[str]:
     if one.shared:
         remarks.append(f"counts on one ladder with {_few(sorted(one.shared))}")
     remarks.extend(_rounding(plan))
+    remarks.extend(_counting(plan))
     for charge in plan.charges:
         if charge.price.own:
             remarks.append(f"own price: {charge.price.sku} ({charge.price.where})")
@@ -141,6 +143,27 @@ def _remarks(plan: Plan, one: Bill) -> list[str]:
 
 def _few(names: Sequence[str]) -> str:
     return ", ".join(names[:MOST_NAMED]) + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
+
+
+def _counting(plan: Plan) -> Iterator[str]:
+    """How the characters of a text are counted, where a volume alone does not show it."""
+    price, text = plan.charges[0].price, plan.line.text
+    counts = price.counts
+    if counts is None:
+        if text is not None and base_of(price.unit) == "character":
+            yield "whether Chinese characters and tags count otherwise was not read: each character counts as one"
+        return
+    if counts.chinese != ONE and (text is None or text.chinese):
+        hint = ': give chinese = "...%" to count that' if text is None else ""
+        yield f"each Chinese character (hanzi, kanji, hanja) counts as {grouped(counts.chinese)}{hint}"
+    if counts.markup is False and (text is None or text.markup):
+        yield "tags are not billed" + (': give markup = "...%" to take them off' if text is None else "")
+    if text is not None and text.markup and counts.markup is None:
+        yield "whether tags are billed was not read: they are counted"
+    if text is not None and text.markup and counts.uncounted:
+        yield f"tags are billed, but not {' and '.join(counts.uncounted)}: markup is without these"
+    if (share := counted(price, text)) != ONE:
+        yield f"1,000 characters of it are billed as {grouped(share * 1000)}"
 
 
 def _rounding(plan: Plan) -> list[str]:

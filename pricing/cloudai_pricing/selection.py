@@ -185,7 +185,7 @@ def _resolved(groups: Mapping[frozenset[str], list[Price]], wanted: Wanted) -> d
 def _alike(one: Price, other: Price) -> bool:
     """Two names of one meter: on one ladder, at one price."""
     same = one.counter == other.counter and one.free == other.free and one.rounding == other.rounding
-    return same and (one.unit, one.tiers, one.per) == (other.unit, other.tiers, other.per)
+    return same and (one.unit, one.tiers, one.per, one.counts) == (other.unit, other.tiers, other.per, other.counts)
 
 
 def _one(prices: Sequence[Price], wanted: Wanted) -> Price:

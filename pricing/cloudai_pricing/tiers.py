@@ -13,6 +13,7 @@ from typing import NamedTuple
 from cloudai_pricing.entries import Price, Rounding, Tier
 from cloudai_pricing.exact import ONE, ZERO, ceiling, cut
 from cloudai_pricing.units import factor
+from cloudai_pricing.workload import Text
 
 
 class Piece(NamedTuple):
@@ -104,6 +105,14 @@ def rounded(price: Price, quantity: Decimal, request: Decimal | None) -> Decimal
         return quantity
     billed = billed_of(price.rounding, request)
     return quantity if billed == request else cut(quantity * billed / request)
+
+
+def counted(price: Price, text: Text | None) -> Decimal:
+    """As how many characters one of a text is billed, on the average."""
+    if text is None or price.counts is None:
+        return ONE
+    tags = text.markup if price.counts.markup is False else ZERO
+    return ONE - tags + text.chinese * (price.counts.chinese - ONE)
 
 
 def multiplier(price: Price, channels: int, targets: int) -> int:

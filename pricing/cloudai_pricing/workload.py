@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cloudai_pricing.errors import PlanError
 from cloudai_pricing.exact import LARGEST, ONE, ZERO, cut, grouped
@@ -41,6 +41,15 @@ class Machine:
     accelerator: str | None = None
     count: int = 1
     spot: bool = False
+
+
+class Text(NamedTuple):
+    """What a text consists of, for those who do not count all characters alike: shares of its characters, 0..1."""
+
+    chinese: Decimal = ZERO
+    """Hanzi, kanji, hanja."""
+    markup: Decimal = ZERO
+    """Tags of SSML or HTML."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +73,7 @@ class Line:
     sku: str | None = None
     channels: int = 1
     targets: int = 1
+    text: Text | None = None
     region: str | None = None
     needs: tuple[str, ...] = ()
     machine: Machine | None = None

@@ -10,7 +10,8 @@ from cloudai_pricing.draft import LINE_KEYS, TOP_KEYS, Draft, Table, read_file
 from cloudai_pricing.errors import PlanError
 from cloudai_pricing.exact import ZERO
 from cloudai_pricing.operations import billable
-from cloudai_pricing.workload import MOST_LINES, Line, Local, Machine, Workload
+from cloudai_pricing.units import base_of, plural
+from cloudai_pricing.workload import MOST_LINES, Line, Local, Machine, Text, Workload
 from cloudai_pricing.workload_values import (
     parse_count,
     parse_flag,
@@ -20,6 +21,7 @@ from cloudai_pricing.workload_values import (
     parse_operation,
     parse_region,
     parse_request,
+    parse_share,
     parse_text,
     parse_variant,
 )
@@ -115,10 +117,23 @@ def _line(draft: Draft, number: int, data: object) -> Line:
         sku=table.read("sku", parse_text, None),
         channels=table.read("channels", parse_count, 1),
         targets=table.read("targets", parse_count, 1),
+        text=_text(table, operation, volume.unit) if "chinese" in table.data or "markup" in table.data else None,
         region=table.read("region", parse_text, None),
         needs=table.read("needs", parse_names, ()),
         machine=_machine(table, operation),
     )
+
+
+def _text(table: Table, operation: str, unit: str) -> Text | None:
+    """What the characters are. Refused where nothing is counted in characters: the keys would change nothing."""
+    key = "chinese" if "chinese" in table.data else "markup"
+    if base_of(unit) != "character":
+        why = f"{key} is a share of the characters of a text, and {operation} is stated in {plural(unit)} here"
+        raise table.error(PlanError(why, fix="State the volume in characters, or drop it"), key)
+    text = Text(*(table.read(name, parse_share, ZERO) for name in Text._fields))
+    if text.chinese + text.markup > 1:
+        raise table.error(PlanError("chinese and markup together are more than 100% of the text"), key)
+    return text if any(text) else None
 
 
 def _machine(table: Table, operation: str) -> Machine | None:

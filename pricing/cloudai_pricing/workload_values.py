@@ -114,6 +114,14 @@ def parse_growth(value: object) -> Decimal:
     return share
 
 
+def parse_share(value: object) -> Decimal:
+    """A part of the whole, from 0% to 100%."""
+    share = parse_percent(value, example="40%")
+    if not ZERO <= share <= ONE:
+        raise PlanError(f"{value!r} is not from 0% to 100%")
+    return share
+
+
 def parse_range(value: object) -> tuple[Decimal, Decimal]:
     text = value.strip() if isinstance(value, str) else value
     for sign in ("±", "+-", "+/-"):

@@ -47,7 +47,7 @@ class Volume(NamedTuple):
 
 def volume_of(table: Table, operation: str) -> Volume:
     """What a line buys, from its volume or its hours. Raises `PlanError` with the place."""
-    for key in ("growth", "request", "channels", "targets", "count"):
+    for key in ("growth", "request", "channels", "targets", "chinese", "markup", "count"):
         if isinstance(value := table.data.get(key), str) and ".." in value:
             fix = f"volume, hours, runs and replicas do; see several with --vary 'LINE.{key}=...'"
             raise table.error(PlanError(f"{key} takes no range", fix=fix), key)
