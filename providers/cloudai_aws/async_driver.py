@@ -11,7 +11,8 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from cloudai.driver import Call
 from cloudai.errors import Fault
@@ -22,17 +23,17 @@ from cloudai_aws.wire import until
 if TYPE_CHECKING:
     from cloudai.capabilities import Limits
 
-Q = TypeVar("Q")
+P = ParamSpec("P")
 A = TypeVar("A")
 
 
 def _threaded(
-    method: Callable[[AwsDriver, Q, Call], A], *, waits: bool = False
-) -> Callable[[AsyncAwsDriver, Q, Call], Awaitable[A]]:
+    method: Callable[Concatenate[AwsDriver, P], A], *, waits: bool = False
+) -> Callable[Concatenate[AsyncAwsDriver, P], Awaitable[A]]:
     """The same method, in a thread of the driver's."""
 
-    async def ask(self: AsyncAwsDriver, request: Q, call: Call) -> A:
-        return await self.run(method, request, call, waits=waits)
+    async def ask(self: AsyncAwsDriver, /, *arguments: P.args, **named: P.kwargs) -> A:
+        return await self.run(partial(method, self.plain, *arguments, **named), waits=waits)
 
     return ask
 
@@ -44,7 +45,7 @@ class AsyncAwsDriver:
     asynchronous = True
 
     def __init__(self, settings: AwsSettings, *, backend: str) -> None:
-        self._driver = AwsDriver(settings, backend=backend)
+        self.plain = AwsDriver(settings, backend=backend)
         self._threads = ThreadPoolExecutor(settings.connections, thread_name_prefix=f"cloudai-{backend}")
         self._waiting = ThreadPoolExecutor(settings.connections, thread_name_prefix=f"cloudai-{backend}-jobs")
         self._running = set[threading.Event]()
@@ -52,31 +53,31 @@ class AsyncAwsDriver:
     @property
     def client(self) -> Callable[[str], Any]:
         """As of the plain driver: boto3's clients, which block."""
-        return self._driver.client
+        return self.plain.client
 
     def limits(self, operation: str, declared: Limits) -> Limits:
-        return self._driver.limits(operation, declared)
+        return self.plain.limits(operation, declared)
 
     def unavailable(self) -> Mapping[str, str]:
-        return self._driver.unavailable()
+        return self.plain.unavailable()
 
     def classify(self, error: Exception) -> Fault | None:
-        return self._driver.classify(error)
+        return self.plain.classify(error)
 
     async def close(self) -> None:
         for given_up in tuple(self._running):
             given_up.set()
         for threads in (self._threads, self._waiting):
             await asyncio.to_thread(threads.shutdown)
-        self._driver.close()
+        self.plain.close()
 
-    async def run(self, method: Callable[[AwsDriver, Q, Call], A], request: Q, call: Call, *, waits: bool = False) -> A:
+    async def run(self, method: Callable[[], A], *, waits: bool = False) -> A:
         """One call in a thread, with the caller's context."""
         given_up = threading.Event()
 
         def work() -> A:
             with until(given_up):
-                return method(self._driver, request, call)
+                return method()
 
         self._running.add(given_up)
         threads = self._waiting if waits else self._threads
@@ -91,11 +92,11 @@ class AsyncAwsDriver:
 
     @property
     def fetches(self) -> frozenset[str]:
-        return self._driver.fetches
+        return self.plain.fetches
 
     def fetch(self, uri: str, *, max_bytes: int, call: Call) -> bytes:
         """Blocks: the client calls it in a thread."""
-        return self._driver.fetch(uri, max_bytes=max_bytes, call=call)
+        return self.plain.fetch(uri, max_bytes=max_bytes, call=call)
 
     detect_labels = _threaded(AwsDriver.detect_labels)
     detect_objects = _threaded(AwsDriver.detect_objects)
@@ -116,3 +117,10 @@ class AsyncAwsDriver:
     transcription_status = _threaded(AwsDriver.transcription_status)
     transcription_result = _threaded(AwsDriver.transcription_result)
     cancel_transcription = _threaded(AwsDriver.cancel_transcription)
+    train = _threaded(AwsDriver.train, waits=True)
+    plan_training = _threaded(AwsDriver.plan_training)
+    run_status = _threaded(AwsDriver.run_status)
+    run_logs = _threaded(AwsDriver.run_logs)
+    cancel_run = _threaded(AwsDriver.cancel_run)
+    fetch_run = _threaded(AwsDriver.fetch_run, waits=True)
+    list_runs = _threaded(AwsDriver.list_runs)

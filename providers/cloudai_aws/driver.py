@@ -22,6 +22,8 @@ from cloudai.driver import (
     ReadDocument,
     ReadText,
     Synthesize,
+    Train,
+    TrainingRuns,
     Transcribe,
     TranscribeJobs,
     Translate,
@@ -31,6 +33,7 @@ from cloudai.driver import (
 from cloudai.errors import Fault
 from cloudai.languages import normalise
 from cloudai.settings import OptionsModel
+from cloudai.types import custom as c
 from cloudai.types import speech as s
 from cloudai.types import translation as t
 from cloudai.types import vision as v
@@ -50,11 +53,13 @@ from cloudai_aws.settings import (
 )
 from cloudai_aws.speaking import Speaker
 from cloudai_aws.storage import Storage
+from cloudai_aws.training import Trainer
 from cloudai_aws.transcribing import Transcriber
 from cloudai_aws.wire import within
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from cloudai.capabilities import Limits
 
@@ -79,6 +84,8 @@ class AwsDriver(
     Voices,
     Transcribe,
     TranscribeJobs,
+    Train,
+    TrainingRuns,
     FetchesObjects,
     OwnLimits,
 ):
@@ -90,6 +97,7 @@ class AwsDriver(
         self._reader = DocumentReader(self._clients, self._storage, settings)
         self._speaker = Speaker(self._clients, self._storage, settings)
         self._transcriber = Transcriber(self._clients, settings, backend=backend)
+        self._trainer = Trainer(self._clients, settings, backend=backend)
 
     @property
     def client(self) -> Callable[[str], Any]:
@@ -225,6 +233,29 @@ class AwsDriver(
 
     def cancel_transcription(self, job: s.JobRef, call: Call) -> None:
         self._transcriber.cancel(job, call)
+
+    # --- custom models ---------------------------------------------------------------------------
+
+    def train(self, request: c.TrainingJob, call: Call) -> c.TrainResult:
+        return self._trainer.train(request, call)
+
+    def plan_training(self, request: c.TrainingJob, call: Call) -> c.TrainingPlan:
+        return self._trainer.plan(request, call)
+
+    def run_status(self, run: c.RunRef, call: Call) -> c.RunStatus:
+        return self._trainer.status(run, call)
+
+    def run_logs(self, run: c.RunRef, cursor: str | None, call: Call) -> c.LogPage:
+        return self._trainer.logs(run, cursor, call)
+
+    def cancel_run(self, run: c.RunRef, call: Call) -> None:
+        self._trainer.cancel(run, call)
+
+    def fetch_run(self, run: c.RunRef, folder: Path, call: Call) -> None:
+        self._trainer.fetch(run, folder, call)
+
+    def list_runs(self, call: Call) -> Sequence[c.RunRef]:
+        return self._trainer.list(call)
 
     # --- objects ---------------------------------------------------------------------------------
 

@@ -27,12 +27,13 @@ IMPLEMENTS = frozenset(
         "translation.detect_language",
         "translation.languages",
         "translation.translate_document",
+        "custom.train",
     }
 )
 
 
 class AwsProvider:
-    """`provider = "aws"`: Rekognition, Textract, Transcribe, Polly, Translate and Comprehend, by boto3."""
+    """`provider = "aws"`: Rekognition, Textract, Transcribe, Polly, Translate, Comprehend and SageMaker, by boto3."""
 
     @property
     def name(self) -> str:
@@ -62,6 +63,7 @@ class AwsProvider:
             "translation.translate": settings.TranslateOptions,
             "speech.synthesize": settings.SynthesizeOptions,
             "speech.transcribe": settings.TranscribeOptions,
+            "custom.train": settings.TrainOptions,
         }
 
     def open(self, settings: BackendSettings, *, backend: str) -> AwsDriver:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from typing import Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from cloudai.errors import ConfigError
 from cloudai.settings import BackendSettings, OptionsModel
 
 
@@ -28,6 +30,12 @@ class AwsSettings(BackendSettings):
     """In the backend's region: where audio is put for Transcribe, documents of several pages for Textract, and where
     Polly writes long speech; objects are deleted after use."""
     staging_prefix: str = "cloudai/"
+    sagemaker_role_arn: str | None = Field(default=None, pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+$")
+    """The role that SageMaker's jobs and endpoints run as: it reads and writes the bucket. Needed by `custom.*`."""
+    training_images: Mapping[str, str] = Field(default_factory=dict)
+    """Framework -> container, instead of AWS's own."""
+    serving_image: str | None = None
+    """Instead of AWS's Triton: a container that serves a Triton model repository on SageMaker."""
     connections: int = Field(default=64, ge=1)
     """Kept open to each host at most."""
     poll_seconds: float = Field(default=2.0, gt=0)
@@ -58,6 +66,16 @@ class AwsSettings(BackendSettings):
         if self.role_external_id is not None and self.role_arn is None:
             raise PydanticCustomError("aws", "role_external_id belongs to role_arn")
         return self
+
+
+def sagemaker_role(settings: AwsSettings) -> str:
+    """Raises `ConfigError` without one: which role runs a job is not for us to guess."""
+    if settings.sagemaker_role_arn is None:
+        raise ConfigError(
+            "SageMaker runs jobs and endpoints as a role of your account: set sagemaker_role_arn = "
+            "'arn:aws:iam::ACCOUNT:role/NAME' in the backend (docs/endpoints.md has its permissions)"
+        )
+    return settings.sagemaker_role_arn
 
 
 def is_safe(address: str) -> bool:
@@ -122,3 +140,33 @@ class TranscribeOptions(OptionsModel):
     """Entity types, or `("ALL",)`."""
     output_bucket: str | None = None
     """The transcript is kept there; `None`: in a bucket of AWS, until the job is deleted."""
+
+
+class TrainOptions(OptionsModel):
+    """Of `custom.train`. `metrics`: names printed by the script that CloudWatch should have as metrics too."""
+
+    volume_gb: int = Field(default=50, ge=1)
+    """Of the disk, where the instance has none of its own."""
+    max_wait_seconds: int | None = Field(default=None, ge=1)
+    """With spot: longest time until it ends, waiting for machines included; `None`: twice `max_seconds`."""
+    metrics: tuple[str, ...] = Field(default=("loss", "accuracy"), max_length=40)
+
+
+class DeployOptions(OptionsModel):
+    """Of `custom.deploy`."""
+
+    memory_mb: int = Field(default=2048, ge=1024, le=6144, multiple_of=1024)
+    """Of a serverless endpoint."""
+    max_concurrency: int = Field(default=5, ge=1, le=200)
+    """Calls at once of a serverless endpoint."""
+    target_invocations: float = Field(default=600.0, gt=0)
+    """Calls per minute and instance that the number of instances is kept at, between `min_replicas` and
+    `max_replicas`."""
+
+
+class BatchOptions(OptionsModel):
+    """Of `custom.batch_predict`: how SageMaker reads the input files."""
+
+    content_type: str = "application/json"
+    split: str = Field(default="Line", pattern="^(None|Line|RecordIO|TFRecord)$")
+    max_payload_mb: int = Field(default=6, ge=1, le=100)

@@ -194,13 +194,16 @@ class Wire:
 def _check_json(request: Prepared, event: str, content_type: str, body: bytes) -> None:
     """botocore takes a body that is no JSON for an answer without members, which would be "nothing found".
 
-    JSON is what comes of a service that is named in a header, what says so itself, and all of Polly but sound.
+    JSON is what comes of a service that is named in a header, what says so itself, and all of Polly but sound. A model
+    answers in whatever form it was asked.
     """
+    if event.endswith(".InvokeEndpoint"):
+        return
     target = _text(request.headers.get("X-Amz-Target", ""))
     said = "json" in content_type.replace("x-json-stream", "")
     if not (target or said or (".polly." in event and not event.endswith(".SynthesizeSpeech"))):
         return
-    if not body and ".Delete" in target:
+    if not body and (".Delete" in target or ".Stop" in target):
         return
     try:
         whole = isinstance(json.loads(body), dict)

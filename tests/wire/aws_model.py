@@ -15,7 +15,20 @@ from typing import Any
 import botocore.session
 from botocore.model import OperationModel, ServiceModel, Shape
 
-SERVICES = ("rekognition", "textract", "transcribe", "translate", "comprehend", "polly", "s3", "sts")
+SERVICES = (
+    "rekognition",
+    "textract",
+    "transcribe",
+    "translate",
+    "comprehend",
+    "polly",
+    "s3",
+    "sts",
+    "sagemaker",
+    "sagemaker-runtime",
+    "application-autoscaling",
+    "logs",
+)
 
 _KINDS: Mapping[str, tuple[type, ...]] = {
     "string": (str,),
@@ -62,6 +75,10 @@ TOGETHER: Mapping[str, tuple[tuple[str, str], ...]] = {
 }
 """Who gives one has to give the other:
 https://docs.aws.amazon.com/transcribe/latest/APIReference/API_Settings.html"""
+
+
+_ANY_TEXT = r"[\u0020-\uD7FF\uE000-\uFFFD\uD800\uDC00-\uDBFF\uDFFF\r\n\t]"
+"""Java's pairs of surrogates: Python's patterns have none."""
 
 
 @cache
@@ -183,4 +200,6 @@ def _bounds(shape: Shape, size: float, path: str, unit: str) -> Iterator[str]:
 def compiled(pattern: str) -> re.Pattern[str]:
     """An AWS pattern (Java's dialect) in Python's: a service matches the whole value."""
     python = pattern.replace(r"[\P{M}\p{M}]", r"[\s\S]").replace(r"\p{ASCII}", r"[\x00-\x7f]")
+    python = python.replace(r"\p{L}\p{Z}\p{N}", r"\w\s").replace(r"\p{Print}+", r"[\x20-\x7e]+")
+    python = python.replace(r"[\p{Print}]", r"[\x20-\x7e]").replace(r"\z", r"\Z").replace(_ANY_TEXT, r"[^\x00-\x08]")
     return re.compile(python.replace("[^[:ascii:]]", r"[^\x00-\x7f]"), re.ASCII)

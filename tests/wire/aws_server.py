@@ -108,6 +108,16 @@ class StrictServer(ThreadingHTTPServer):
         """What was asked, in order."""
         return [each.operation for each in self.received]
 
+    def forget(self) -> None:
+        """As if nothing had been asked yet: for a server that several tests share."""
+        with self.lock:
+            self.received.clear()
+            self.next_faults.clear()
+            self.objects.clear()
+            self.violations.clear()
+            self.answers.clear()
+            self.requests = 0
+
     def params(self, operation: str) -> Params:
         """The last request of an operation."""
         return next(each.params for each in reversed(self.received) if each.operation == operation)
@@ -177,6 +187,8 @@ class _Exchange(BaseHTTPRequestHandler):
             return self._query(body)
         if urlsplit(self.path).path.startswith("/v1/"):
             return self._answer(*self._rest("polly", body))
+        if urlsplit(self.path).path.startswith("/endpoints/"):
+            return self._answer(*self._rest("sagemaker-runtime", body))
         import aws_storage
 
         return aws_storage.serve(self, body)
@@ -193,17 +205,22 @@ class _Exchange(BaseHTTPRequestHandler):
         operation, places = found[0]
         shape, query = operation.input_shape, parse_qs(url.query, keep_blank_values=True)
         params, known = Params(), set[str]()
+        payload = shape.serialization.get("payload")
         for name, member in shape.members.items():
             where, key = member.serialization.get("location"), member.serialization.get("name", name)
             if where == "uri":
                 params[name] = unquote(places[key])
+            elif where == "header" and key in self.headers:
+                params[name] = self.headers[key]
             elif where == "querystring":
                 known.add(key)
                 if key in query:
                     params[name] = _from_text(member, query[key][0])
         if unknown := set(query) - known:
             raise Violation(f"unknown in the query: {sorted(unknown)}")
-        if body:
+        if payload:
+            params[payload] = body
+        elif body:
             params |= from_wire(shape, _json(body))
         return operation, params
 
@@ -294,7 +311,7 @@ class _Exchange(BaseHTTPRequestHandler):
     def _fail(self, failure: Failure) -> None:
         headers = {"x-amzn-ErrorType": failure.code, **failure.headers}
         text = json.dumps({"__type": failure.code, "message": failure.message}).encode()
-        if not self.headers.get("X-Amz-Target") and not urlsplit(self.path).path.startswith("/v1/"):
+        if not self.headers.get("X-Amz-Target") and not urlsplit(self.path).path.startswith(("/v1/", "/endpoints/")):
             text = f"<Error><Code>{failure.code}</Code><Message>{failure.message}</Message></Error>".encode()
             return self.reply(failure.status, text, "application/xml", failure.headers)
         return self.reply(failure.status, text, "application/x-amz-json-1.1", headers)

@@ -1,0 +1,3 @@
+"""A job of the conformance kit: what it does is not looked at."""
+
+print("hello")
