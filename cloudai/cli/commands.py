@@ -51,6 +51,8 @@ TABLE: tuple[Row, ...] = (
     Row("speech", "speech to text, text to speech, voices", "cloudai.cli.speech"),
     Row("translation", "translate, detect a language, list languages", "cloudai.cli.translation"),
     Row("custom", "ask, train and deploy models of your own", "cloudai.cli.custom"),
+    Row("train", "train a model: on a cloud, or here", "cloudai.cli.train"),
+    Row("runs", "training runs: list, show, logs, wait, cancel, fetch, diff", "cloudai.cli.runs"),
     Row("serve", "models of this machine over HTTP: Open Inference Protocol v2", "cloudai.cli.serve"),
     Row("translate", "short for: translation translate", None, alias=("translation", "translate")),
     Row("transcribe", "short for: speech transcribe", None, alias=("speech", "transcribe")),

@@ -112,19 +112,9 @@ def _start(tensor: Tensor) -> str:
 
 
 def _train(client: Client, source: Any, values: Values, options: CallOptions) -> c.TrainResult:
-    import tomllib
+    from cloudai.training.job_file import read_job
 
-    from cloudai.calls.run import checked
-    from cloudai.types.custom import TrainingJob
-
-    path = Path(str(values["job"]))
-    try:
-        written = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InvalidInput(f"{path}: {error.strerror or error}") from error
-    except ValueError as error:
-        raise InvalidInput(f"{path}: {error}") from error
-    return client.custom.train(checked(lambda: TrainingJob.model_validate(written)), **options)
+    return client.custom.train(read_job(Path(str(values["job"]))).job, **options)
 
 
 def _deploy(client: Client, source: Any, values: Values, options: CallOptions) -> c.DeployResult:

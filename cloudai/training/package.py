@@ -53,11 +53,19 @@ class SourcePackage:
 
     files: dict[str, bytes]
     """Path in the archive -> content, in order."""
+    own: frozenset[str]
+    """Those that are the user's: the others ship with cloudai."""
 
     @cached_property
     def sha256(self) -> str:
-        """Of the paths and contents, however they are packed."""
+        """Of all paths and contents, however they are packed."""
         return digest((path, hashlib.sha256(data).hexdigest()) for path, data in self.files.items())
+
+    @cached_property
+    def source_sha256(self) -> str:
+        """Of the user's own: the same with a newer cloudai."""
+        mine = ((path, data) for path, data in self.files.items() if path in self.own)
+        return digest((path, hashlib.sha256(data).hexdigest()) for path, data in mine)
 
     @cached_property
     def targz(self) -> bytes:
@@ -143,14 +151,19 @@ def digest(rows: Iterable[tuple[str, ...]]) -> str:
 
 def _hashes(job: TrainingJob, package: SourcePackage, data: dict[str, tuple[Listed, ...]]) -> dict[str, str]:
     parts = {
-        "source": package.sha256,
+        "source": package.source_sha256,
         "requirements": hashlib.sha256(package.files.get(job.requirements or "", b"")).hexdigest(),
         "data": digest((channel, f.name, str(f.size), f.hash) for channel, files in data.items() for f in files),
         "environment": digest([(job.framework or "", job.image or ""), *sorted(job.environment.items())]),
         "hyperparameters": digest((name, json.dumps(value)) for name, value in sorted(job.hyperparameters.items())),
     }
     machine = job.model_dump_json(include={"accelerator", "nodes", "spot", "checkpoint", "output", "max_seconds"})
-    return {**parts, "job": digest([*parts.items(), ("machine", machine), ("again", job.tags.get(AGAIN, ""))])}
+    return {
+        **parts,
+        "job": digest(
+            [*parts.items(), ("script", job.script), ("machine", machine), ("again", job.tags.get(AGAIN, ""))]
+        ),
+    }
 
 
 # --- the source ------------------------------------------------------------------------------------------
@@ -175,8 +188,9 @@ def pack(job: TrainingJob, *, max_bytes: int = MAX_BYTES) -> SourcePackage:
     for what, named in (("script", job.script), ("requirements file", job.requirements)):
         if named is not None and named not in files:
             raise InvalidInput(f"job {job.name}: the {what} {named} is not in {job.source}")
+    own = frozenset(files)
     files |= _shipped(job)
-    return SourcePackage(files=dict(sorted(files.items())))
+    return SourcePackage(files=dict(sorted(files.items())), own=own)
 
 
 def _shipped(job: TrainingJob) -> dict[str, bytes]:

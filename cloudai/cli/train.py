@@ -1,0 +1,194 @@
+"""`cloudai train JOB.toml`: shows what would be sent and what it costs, submits it, and waits for it when asked to."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cloudai.cli.parser import completes_files
+from cloudai.cli.terminal import Grid, Shown, note, show, warn
+
+if TYPE_CHECKING:
+    from cloudai.client import Client
+    from cloudai.training.job_file import JobFile
+    from cloudai.training.sweep import Sweep, Trial
+    from cloudai.types.custom import RunStatus, TrainingJob, TrainingPlan
+    from cloudai.types.results import Money
+
+FAILED = 1
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Its arguments."""
+    parser.epilog = """\
+examples:
+  cloudai train job.toml --dry-run
+  cloudai train job.toml --backend aws --max-cost "5 USD" --wait
+  cloudai train job.toml --sweep sweep.toml
+
+exit codes: 0 fine, 1 the run failed, 2 wrong input, 3 it may cost more than --max-cost"""
+    add = parser.add_argument
+    completes_files(add("job", metavar="JOB.toml", help="the training job: docs/training.md"))
+    add("--backend", metavar="NAME", help="train there, whatever the routes say")
+    completes_files(add("--config", metavar="FILE", help="use this cloudai.toml"))
+    add("--dry-run", action="store_true", help="print exactly what would be sent, and send nothing")
+    add("--max-cost", metavar="AMOUNT", help='refuse what may cost more: "5 USD"')
+    add("--wait", action="store_true", help="follow the log until the run has ended")
+    completes_files(add("--sweep", metavar="SWEEP.toml", help="one run for each set of hyperparameters"))
+    add("--again", nargs="?", const="again", metavar="TEXT", help="a new run, although the same job was run before")
+    add("--fetch", metavar="FOLDER", help="with --wait: download the model into it")
+    add("--interval", type=float, default=5.0, metavar="S", help="seconds between looks (default: 5)")
+    add("--json", action="store_true", help="the plan or the result as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Submits; with `--wait` the exit code says how the run ended."""
+    from cloudai.cli.calls import open_client
+    from cloudai.training.job_file import read_job, read_sweep
+
+    file = read_job(Path(args.job))
+    job = _with_flags(file.job, args)
+    sweep = read_sweep(Path(args.sweep)) if args.sweep else file.sweep
+    with open_client(args.config, args.backend) as client:
+        if sweep is not None:
+            return _sweep(client, job, sweep, file, args)
+        plan = client.custom.plan_training(job)
+        if args.dry_run:
+            show([plan.model_dump_json(indent=2)] if args.json else _dry(plan))
+            return 0
+        return _one(client, job, plan, file, args)
+
+
+def _with_flags(job: TrainingJob, args: argparse.Namespace) -> TrainingJob:
+    from cloudai.training.job_file import money_of
+    from cloudai.training.package import AGAIN
+
+    changed: dict[str, object] = {}
+    if args.max_cost is not None:
+        changed["max_cost"] = money_of(args.max_cost)
+    if args.again is not None:
+        changed["tags"] = {**job.tags, AGAIN: args.again}
+    return job.model_copy(update=changed)
+
+
+def _one(client: Client, job: TrainingJob, plan: TrainingPlan, file: JobFile, args: argparse.Namespace) -> int:
+    from cloudai.training.register import Register
+    from cloudai.training.submission import submit
+    from cloudai.types.speech import JobState
+
+    if not args.json:
+        note(_cost_line(plan))
+    for warning in plan.warnings:
+        warn(warning.message)
+    result = submit(client, job, plan=plan, register=Register.own())
+    assert result.run is not None
+    if not args.wait:
+        show(
+            [result.model_dump_json(indent=2)] if args.json else [Grid(("", ""), _rows(result.run.name, result.state))]
+        )
+        if result.found:
+            note("this job was submitted before: this is that run; --again makes a new one")
+        return 0
+    handle = client.custom.run(result.run)
+    for line in handle.logs(follow=True, interval=args.interval):
+        if not args.json and not line.startswith(('{"cloudai_environment"', '{"cloudai_outcome"')):
+            show([line])
+    status = handle.wait(interval=args.interval)
+    cost = handle.cost(status)
+    if status.state is JobState.SUCCEEDED and args.fetch:
+        handle.fetch(args.fetch)
+    from cloudai.cli.runs import tracked
+
+    tracked(handle, job, status, file.tracking)
+    show([status.model_dump_json(indent=2)] if args.json else _ended(handle.ref.name, status, cost))
+    return 0 if status.state is JobState.SUCCEEDED else FAILED
+
+
+def _rows(name: str, state: object) -> tuple[tuple[str, str], ...]:
+    return (("run", name), ("state", str(state)), ("look", f"cloudai runs show {name}"))
+
+
+def _ended(name: str, status: RunStatus, cost: Money | None) -> Iterable[Shown]:
+    rows = [("run", name), ("state", str(status.state)), ("cost", str(cost) if cost is not None else "unknown")]
+    rows += [("artefact", status.artefact)] if status.artefact else []
+    rows += [("why", status.message)] if status.message else []
+    yield Grid(("", ""), tuple(rows))
+
+
+def _cost_line(plan: TrainingPlan) -> str:
+    rate = f"{plan.hourly} an hour, {plan.at_limit} at the time limit" if plan.hourly else "its cost is not known"
+    return f"{plan.name} on {plan.backend}: {plan.instances} x {plan.instance}{', spot' if plan.spot else ''}, {rate}"
+
+
+def _dry(plan: TrainingPlan) -> Iterable[Shown]:
+    yield _cost_line(plan)
+    yield Grid(("upload", "to"), plan.uploads, empty="nothing is uploaded")
+    for request in plan.requests:
+        yield json.dumps(dict(request), indent=2, sort_keys=True, ensure_ascii=False)
+    for warning in plan.warnings:
+        warn(warning.message)
+
+
+# --- sweeps ------------------------------------------------------------------------------------------------
+
+
+def _sweep(client: Client, job: TrainingJob, sweep: Sweep, file: JobFile, args: argparse.Namespace) -> int:
+    from cloudai.cli.runs import tracked
+    from cloudai.training.register import Register
+    from cloudai.training.submission import submit
+    from cloudai.training.sweep import Searcher, best, jobs_of
+    from cloudai.types.speech import JobState
+
+    if args.dry_run:
+        plans = [client.custom.plan_training(one) for one in jobs_of(job, sweep)]
+        show(
+            [Grid(("run", "instance", "at limit"), tuple((p.name, p.instance, str(p.at_limit or "-")) for p in plans))]
+        )
+        return 0
+    register = Register.own()
+
+    def told(trial: Trial) -> None:
+        state = trial.skipped or (trial.status.state if trial.status is not None else "started")
+        note(f"{trial.plan.name} {_point(trial, sweep)}: {state}")
+        if trial.run is not None and trial.status is not None:
+            tracked(trial.run, trial.job, trial.status, file.tracking)
+
+    searcher = Searcher(
+        plan=client.custom.plan_training,
+        submit=lambda one: submit(client, one, plan=client.custom.plan_training(one), register=register),
+        handle=client.custom.run,
+        interval=args.interval,
+        told=told,
+    )
+    trials = searcher.search(job, sweep)
+    show(_trials(trials, sweep, args))
+    found = best(trials, sweep)
+    if found is not None and not args.json:
+        show([f"best: {found.plan.name} {_point(found, sweep)}: {sweep.metric} = {found.value:g}"])
+    ended = [trial.status.state for trial in trials if trial.status is not None]
+    return 0 if len(ended) == len(trials) and set(ended) == {JobState.SUCCEEDED} else FAILED
+
+
+def _trials(trials: tuple[Trial, ...], sweep: Sweep, args: argparse.Namespace) -> Iterable[Shown]:
+    rows = tuple(
+        (
+            trial.plan.name,
+            _point(trial, sweep),
+            str(trial.status.state) if trial.status is not None else f"skipped: {trial.skipped}",
+            "-" if trial.value is None else f"{trial.value:g}",
+            str(trial.cost) if trial.cost is not None else "unknown",
+        )
+        for trial in trials
+    )
+    heads = ("run", "hyperparameters", "state", sweep.metric or "metric", "cost")
+    if args.json:
+        yield json.dumps([dict(zip(heads, row, strict=True)) for row in rows], indent=2)
+    else:
+        yield Grid(heads, rows)
+
+
+def _point(trial: Trial, sweep: Sweep) -> str:
+    return ", ".join(f"{name}={trial.job.hyperparameters[name]}" for name in sweep.parameters)

@@ -1,0 +1,118 @@
+"""The register of submissions, in the user's state folder: written before a job is sent, and after.
+
+A submission that was killed between the two stands there as `intent`; submitting the same job again finds what the
+first one made, because both have one name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloudai.errors import CloudAIError, ErrorCode
+from cloudai.types.custom import RunRef, TrainingJob
+
+STATE_VARIABLE = "CLOUDAI_STATE"
+INTENT, SUBMITTED = "intent", "submitted"
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS runs (
+    backend TEXT NOT NULL, name TEXT NOT NULL, state TEXT NOT NULL, created TEXT NOT NULL,
+    job TEXT NOT NULL, hashes TEXT NOT NULL, ref TEXT,
+    PRIMARY KEY (backend, name)
+)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One submission."""
+
+    backend: str
+    name: str
+    state: str
+    """`intent`: nobody knows whether it was sent; `submitted`."""
+    created: str
+    job: TrainingJob
+    hashes: Mapping[str, str]
+    ref: RunRef | None
+
+
+def state_folder() -> Path:
+    """The user's own, or the one of `CLOUDAI_STATE`."""
+    import platformdirs
+
+    named = os.environ.get(STATE_VARIABLE)
+    return Path(named) if named else platformdirs.user_state_path("cloudai")
+
+
+@dataclass(frozen=True)
+class Register:
+    """A SQLite file that many processes may use at once."""
+
+    path: Path
+
+    @classmethod
+    def own(cls) -> Register:
+        """The user's."""
+        return cls(state_folder() / "runs.sqlite")
+
+    def intend(self, backend: str, name: str, job: TrainingJob, hashes: Mapping[str, str]) -> None:
+        """Before a job is sent. One that stands there already keeps what is known of it."""
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        row = (backend, name, INTENT, now, job.model_dump_json(), json.dumps(dict(hashes)))
+        with self._open() as file:
+            file.execute(
+                "INSERT INTO runs (backend, name, state, created, job, hashes) VALUES (?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT DO NOTHING",
+                row,
+            )
+
+    def submitted(self, ref: RunRef, name: str | None = None) -> None:
+        """After it was accepted."""
+        with self._open() as file:
+            file.execute(
+                "UPDATE runs SET state = ?, ref = ? WHERE backend = ? AND name = ?",
+                (SUBMITTED, ref.model_dump_json(), ref.backend, name or ref.name),
+            )
+
+    def refused(self, backend: str, name: str) -> None:
+        """It certainly was not sent: an intent is taken back."""
+        with self._open() as file:
+            file.execute("DELETE FROM runs WHERE backend = ? AND name = ? AND state = ?", (backend, name, INTENT))
+
+    def entries(self) -> tuple[Entry, ...]:
+        """All, newest first."""
+        with self._open() as file:
+            rows = file.execute(
+                "SELECT backend, name, state, created, job, hashes, ref FROM runs ORDER BY created DESC, rowid DESC"
+            ).fetchall()
+        return tuple(_entry(*row) for row in rows)
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(self.path, timeout=30)) as file, file:
+                file.execute(_SCHEMA)
+                yield file
+        except (sqlite3.Error, OSError) as error:
+            raise CloudAIError(
+                f"the register of runs ({self.path}) can't be used: {error}", code=ErrorCode.UNAVAILABLE
+            ) from error
+
+
+def _entry(backend: str, name: str, state: str, created: str, job: str, hashes: str, ref: str | None) -> Entry:
+    return Entry(
+        backend=backend,
+        name=name,
+        state=state,
+        created=created,
+        job=TrainingJob.model_validate_json(job),
+        hashes=json.loads(hashes),
+        ref=None if ref is None else RunRef.model_validate_json(ref),
+    )

@@ -1,0 +1,199 @@
+"""Hyperparameter sweeps: a grid or a random search over one job, with a limit on how many run and what they cost."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, model_validator
+
+from cloudai.errors import BudgetExceeded, CloudAIError, InvalidInput
+from cloudai.types.custom import Metric, RunRef, RunStatus, TrainingJob, TrainingPlan, TrainResult
+from cloudai.types.results import Model, Money
+from cloudai.types.speech import JobState
+
+if TYPE_CHECKING:
+    from cloudai.calls.runs import TrainingRun
+
+Scalar = str | int | float | bool
+MOST = 1000
+"""Runs of one sweep."""
+
+
+class Range(Model):
+    """Numbers for a random search."""
+
+    min: float
+    max: float
+    scale: Literal["linear", "log"] = "linear"
+    integer: bool = False
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Range:
+        if not self.min < self.max or (self.scale == "log" and self.min <= 0):
+            raise ValueError("min is below max, and above 0 on a log scale")
+        return self
+
+    def draw(self, source: random.Random) -> float | int:
+        """One value."""
+        if self.scale == "log":
+            value = math.exp(source.uniform(math.log(self.min), math.log(self.max)))
+        else:
+            value = source.uniform(self.min, self.max)
+        return round(value) if self.integer else float(f"{value:.6g}")
+
+
+class Sweep(Model):
+    """`[sweep]` of a job file."""
+
+    method: Literal["grid", "random"] = "grid"
+    parameters: Mapping[str, tuple[Scalar, ...] | Range]
+    runs: int = Field(default=20, ge=1, le=MOST)
+    """Of a random search."""
+    parallel: int = Field(default=1, ge=1)
+    seed: int = 0
+    max_cost: Money | None = None
+    """Of all runs together; the next is only started while it fits."""
+    metric: str | None = None
+    """The last value of this metric ranks the runs."""
+    goal: Literal["max", "min"] = "max"
+
+    @model_validator(mode="after")
+    def _fits(self) -> Sweep:
+        ranges = [name for name, values in self.parameters.items() if isinstance(values, Range)]
+        if self.method == "grid" and ranges:
+            raise ValueError(f'a grid takes lists: {ranges[0]} is a range (method = "random")')
+        if not self.parameters or not all(isinstance(v, Range) or v for v in self.parameters.values()):
+            raise ValueError("parameters name at least one hyperparameter with at least one value")
+        return self
+
+
+def jobs_of(job: TrainingJob, sweep: Sweep) -> tuple[TrainingJob, ...]:
+    """The job with each set of hyperparameters: the same sweep, the same jobs. Raises `InvalidInput` for too many."""
+    found = tuple(itertools.islice(_points(sweep), MOST + 1))
+    if len(found) > MOST:
+        raise InvalidInput(f'the sweep has more than {MOST} runs: take values out, or method = "random"')
+    return tuple(job.model_copy(update={"hyperparameters": {**job.hyperparameters, **point}}) for point in found)
+
+
+def _points(sweep: Sweep) -> Iterator[dict[str, Scalar]]:
+    if sweep.method == "grid":
+        lists = [values for values in sweep.parameters.values() if not isinstance(values, Range)]
+        for values in itertools.product(*lists):
+            yield dict(zip(sweep.parameters, values, strict=True))
+        return
+    source = random.Random(sweep.seed)  # noqa: S311  # a search, not a secret
+    for _ in range(sweep.runs):
+        yield {
+            name: values.draw(source) if isinstance(values, Range) else source.choice(values)
+            for name, values in sweep.parameters.items()
+        }
+
+
+@dataclass(kw_only=True)
+class Trial:
+    """One run of a sweep."""
+
+    job: TrainingJob
+    plan: TrainingPlan
+    run: TrainingRun | None = None
+    status: RunStatus | None = None
+    cost: Money | None = None
+    value: float | None = None
+    """The metric's last value."""
+    skipped: str | None = None
+    """Why it was not started."""
+
+    @property
+    def ref(self) -> RunRef | None:
+        return self.run.ref if self.run is not None else None
+
+
+@dataclass(kw_only=True)
+class Searcher:
+    """How a sweep asks: `submit` and `plan` are `client.custom.train` and `.plan_training` of one backend."""
+
+    plan: Callable[[TrainingJob], TrainingPlan]
+    submit: Callable[[TrainingJob], TrainResult]
+    handle: Callable[[RunRef], TrainingRun]
+    interval: float = 5.0
+    told: Callable[[Trial], None] = field(default=lambda trial: None)
+    """Each run that was started, has ended or was skipped."""
+
+    def search(self, job: TrainingJob, sweep: Sweep) -> tuple[Trial, ...]:
+        """Runs them all, in order; what runs when this is interrupted goes on, and is found again by the same sweep.
+
+        Raises `BudgetExceeded` where the sweep has a `max_cost` and what a run costs is not known.
+        """
+        trials = tuple(Trial(job=one, plan=self.plan(one)) for one in jobs_of(job, sweep))
+        if sweep.max_cost is not None and any(trial.plan.at_limit is None for trial in trials):
+            raise BudgetExceeded(f"not started: max_cost is {sweep.max_cost}, and what a run costs is not known")
+        waiting, running = list(trials), list[Trial]()
+        while waiting or running:
+            while waiting and len(running) < sweep.parallel:
+                self._begin(waiting.pop(0), running, trials, sweep)
+            ended = [trial for trial in running if self._ended(trial, sweep)]
+            running = [trial for trial in running if trial not in ended]
+            if running and not ended:
+                time.sleep(self.interval)
+        return trials
+
+    def _begin(self, trial: Trial, running: list[Trial], trials: Sequence[Trial], sweep: Sweep) -> None:
+        if sweep.max_cost is not None:
+            bound = _committed(trials) + (trial.plan.at_limit.amount if trial.plan.at_limit else 0)
+            if bound > sweep.max_cost.amount:
+                trial.skipped = f"it could bring the sweep to {bound:f} USD, above its {sweep.max_cost}"
+                self.told(trial)
+                return
+        try:
+            found = self.submit(trial.job)
+        except CloudAIError as error:
+            trial.skipped = str(error)
+        else:
+            assert found.run is not None
+            trial.run = self.handle(found.run)
+            running.append(trial)
+        self.told(trial)
+
+    def _ended(self, trial: Trial, sweep: Sweep) -> bool:
+        assert trial.run is not None
+        trial.status = trial.run.status()
+        if trial.status.state not in (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED):
+            return False
+        trial.cost = trial.run.cost(trial.status)
+        if sweep.metric is not None:
+            trial.value = last_value(trial.run.metrics(), sweep.metric)
+        self.told(trial)
+        return True
+
+
+def _committed(trials: Sequence[Trial]) -> Decimal:
+    """What has been spent, and what those that run may still cost."""
+    begun = [trial for trial in trials if trial.run is not None]
+    bounds = [trial.cost or trial.plan.at_limit for trial in begun]
+    return sum((bound.amount for bound in bounds if bound is not None), Decimal(0))
+
+
+def last_value(metrics: Sequence[Metric], name: str) -> float | None:
+    """`None` where it was never logged."""
+    return next((metric.value for metric in reversed(metrics) if metric.name == name), None)
+
+
+def best(trials: Sequence[Trial], sweep: Sweep) -> Trial | None:
+    """The run that succeeded with the best value."""
+    found = [
+        trial
+        for trial in trials
+        if trial.status is not None
+        and trial.status.state is JobState.SUCCEEDED
+        and trial.value is not None
+        and math.isfinite(trial.value)
+    ]
+    sign = 1 if sweep.goal == "max" else -1
+    return max(found, key=lambda trial: sign * (trial.value or 0), default=None)
