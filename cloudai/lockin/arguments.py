@@ -1,0 +1,86 @@
+"""The arguments of one call, evaluated once: values with the places where their keywords stand."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from cloudai.lockin.scanned import Place
+from cloudai.lockin.values import UNKNOWN, Function, Sequence, Table, Value, union
+
+
+@dataclass(slots=True)
+class Arguments:
+    """Positional values; keywords with place; `spread`: keys that came by `**`."""
+
+    place: Place
+    positional: list[Value] = field(default_factory=list)
+    keywords: dict[str, tuple[Value, Place]] = field(default_factory=dict)
+    nodes: tuple[ast.expr, ...] = ()
+    keyword_nodes: dict[str, ast.expr] = field(default_factory=dict)
+
+    def get(self, position: int, *names: str) -> Value:
+        """An argument by place or by one of its names."""
+        for name in names:
+            if name in self.keywords:
+                return self.keywords[name][0]
+        return self.positional[position] if 0 <= position < len(self.positional) else UNKNOWN
+
+    def rest(self, count: int) -> Arguments:
+        """Without the first so many positional ones."""
+        return Arguments(self.place, self.positional[count:], self.keywords, self.nodes[count:], self.keyword_nodes)
+
+    @property
+    def values(self) -> Iterator[Value]:
+        """All of them."""
+        yield from self.positional
+        for value, _ in self.keywords.values():
+            yield value
+
+    @property
+    def functions(self) -> Iterator[Function]:
+        """Callbacks among them."""
+        for value in self.values:
+            for atom in value:
+                if isinstance(atom, Function):
+                    yield atom
+
+    def words(self) -> frozenset[str]:
+        """Names of members and short strings anywhere in the arguments, through lists and dictionaries in variables."""
+        found: set[str] = set()
+        for node in (*self.nodes, *self.keyword_nodes.values()):
+            found |= _words(node)
+        for value in self.values:
+            found |= _value_words(value, 4)
+        return frozenset(found)
+
+    def words_of(self, keyword: str) -> frozenset[str]:
+        """The same of one keyword."""
+        node = self.keyword_nodes.get(keyword)
+        value, _ = self.keywords.get(keyword, (UNKNOWN, self.place))
+        return frozenset((_words(node) if node is not None else set()) | _value_words(value, 4))
+
+
+def _words(node: ast.AST) -> set[str]:
+    found: set[str] = set()
+    for child in ast.walk(node):
+        if isinstance(child, ast.Attribute):
+            found.add(child.attr)
+        elif isinstance(child, ast.Constant) and isinstance(child.value, str) and len(child.value) < 200:
+            found |= {child.value, *child.value.split(",")}
+        elif isinstance(child, ast.keyword) and child.arg:
+            found.add(child.arg)
+    return found
+
+
+def _value_words(value: Value, depth: int) -> set[str]:
+    found: set[str] = set()
+    if depth == 0:
+        return found
+    for atom in value:
+        if isinstance(atom, (Table, Sequence)):
+            found |= _words(atom.node)
+            inner = atom.items if isinstance(atom, Sequence) else tuple(entry for entry, _ in atom.entries.values())
+            found |= _value_words(union(inner), depth - 1)
+    return found
