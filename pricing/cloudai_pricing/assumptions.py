@@ -39,6 +39,10 @@ def of(
     for discount in catalog.overlay.discounts:
         service = "all services" if discount.service == "*" else discount.service
         found.append(f"{grouped(discount.percent)}% off the list prices of {discount.provider}, {service}.")
+    if catalog.overlay.savings:
+        from cloudai_pricing.savings import assumed as assumed_of_plan
+
+        found.extend(assumed_of_plan(savings) for savings in catalog.overlay.savings)
     if workload.local is not None and any(name == "local" for name, _ in providers):
         from cloudai_pricing.local import assumed
 
@@ -57,6 +61,9 @@ def unused(overlay: Overlay, charges: Sequence[Charge]) -> Iterator[str]:
     for price in overlay.prices:
         if price.where not in used:
             yield f"Not used by any line: own price {price.sku} of {price.provider} in {price.region} ({price.where})."
+    for savings in overlay.savings:
+        if savings.where not in used:
+            yield f"Used by no line, so its fee is in no total: savings plan {savings.name} ({savings.where})."
     taken = {(charge.price.provider, service) for charge in charges for service in (charge.price.service, "*")}
     for discount in overlay.discounts:
         if (discount.provider, discount.service) not in taken:

@@ -29,7 +29,7 @@ class Plan(NamedTuple):
     charges: tuple[Charge, ...]
     nodes: int = 1
     pace: Decimal | None = None
-    """Base units of the line that one billed hour of a machine does; None: its own units are billed."""
+    """Base units of the line to one billed unit (an hour of an own machine); None: its own units are billed."""
     known: bool = True
     """Everything that was asked for has a price (as far as the ladders go)."""
 
@@ -37,9 +37,11 @@ class Plan(NamedTuple):
     def order(self) -> tuple[Decimal, str]:
         """Whose units count first in what lines share: the cheapest price first, then by name.
 
-        The order of the workload file has no say, so that moving a line changes nothing.
+        What a commitment includes goes first to those who would pay most above it, as the clouds have it. The order of
+        the workload file has no say, so that moving a line changes nothing.
         """
-        return (self.charges[0].price.first_price, self.line.name)
+        price = self.charges[0].price
+        return (price.first_price if price.commitment is None else -price.first_price, self.line.name)
 
     def units(self, charge: Charge, volume: Decimal) -> Decimal:
         """Base units that a volume is billed as at one price."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from cloudai_pricing.entries import Price
 from cloudai_pricing.exact import ONE
+
+if TYPE_CHECKING:
+    from cloudai_pricing.savings import SavingsPlan
 
 
 class Discount(NamedTuple):
@@ -23,11 +26,12 @@ class Discount(NamedTuple):
 
 
 class Overlay(NamedTuple):
-    """Own prices, which take the place of the book's, and discounts on the book's."""
+    """Own prices, which take the place of the book's; discounts on the book's, and savings plans for them."""
 
     name: str = ""
     prices: tuple[Price, ...] = ()
     discounts: tuple[Discount, ...] = ()
+    savings: tuple[SavingsPlan, ...] = ()
 
     def at(self, as_of: str | None) -> Overlay:
         """With the prices in force on a day; None: with the latest of each."""
@@ -36,7 +40,7 @@ class Overlay(NamedTuple):
             if as_of is None or price.effective_from <= as_of:
                 newest[price.key] = price
         kept = tuple(price for price in self.prices if newest.get(price.key) is price)
-        return Overlay(name=self.name, prices=kept, discounts=self.discounts)
+        return self._replace(prices=kept)
 
     def of(self, operation: str, provider: str) -> tuple[Price, ...]:
         """A provider's own prices that name an operation; else those for all of its service (`other.*`)."""

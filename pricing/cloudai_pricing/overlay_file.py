@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cloudai_pricing.book import with_ends
 from cloudai_pricing.entries import Row, build
@@ -14,6 +15,12 @@ from cloudai_pricing.exact import ZERO
 from cloudai_pricing.overlay import Discount, Overlay
 from cloudai_pricing.regions import neutral_regions, region_of
 from cloudai_pricing.tomlfile import TomlError, TomlFile
+
+if TYPE_CHECKING:
+    from cloudai_pricing.savings import SavingsPlan
+
+
+_TABLES = ("price", "discount", "savings_plan")
 
 
 def load_overlay(path: str | Path) -> Overlay:
@@ -27,8 +34,8 @@ def load_overlay(path: str | Path) -> Overlay:
 def parse_overlay(file: TomlFile) -> Overlay:
     """Reads an overlay document. Raises `PlanError` with file and line."""
     for key in file.data:
-        if key not in ("price", "discount"):
-            fix = nearest(key, ("price", "discount"))
+        if key not in _TABLES:
+            fix = nearest(key, _TABLES)
             raise PlanError(
                 f"unknown key {key!r} in a price overlay", fix=fix, file=file.name, line=file.line_of((key,))
             )
@@ -41,7 +48,8 @@ def parse_overlay(file: TomlFile) -> Overlay:
             raise error.at(file.name, file.line_of(("price", number, *error.path))) from error
     ended = with_ends(rows)
     prices = tuple(build({key: value for key, value in row.items() if key != "until"}) for row in map(_placed, ended))
-    return Overlay(name=Path(file.name).name, prices=prices, discounts=_discounts(file))
+    name = Path(file.name).name
+    return Overlay(name=name, prices=prices, discounts=_discounts(file), savings=_savings(file))
 
 
 def _placed(row: Row) -> Row:
@@ -59,6 +67,25 @@ def _tables(file: TomlFile, key: str) -> Sequence[tuple[int, object]]:
             f"{key} is not a list of tables", fix=f"Write [[{key}]]", file=file.name, line=file.line_of((key,))
         )
     return list(enumerate(tables))
+
+
+def _savings(file: TomlFile) -> tuple[SavingsPlan, ...]:
+    if "savings_plan" not in file.data:
+        return ()
+    from cloudai_pricing.savings import parse_savings  # few have one
+
+    found: dict[str, SavingsPlan] = {}
+    for number, table in _tables(file, "savings_plan"):
+        line = file.line_of(("savings_plan", number))
+        try:
+            plan = parse_savings(table, where=f"{file.name}:{line}")
+        except PlanError as error:
+            raise error.at(file.name, file.line_of(("savings_plan", number, *error.path))) from error
+        if plan.name in found:
+            fix = "Give each its own name"
+            raise PlanError(f"two savings plans are called {plan.name!r}", fix=fix, file=file.name, line=line)
+        found[plan.name] = plan
+    return tuple(found.values())
 
 
 def _discounts(file: TomlFile) -> tuple[Discount, ...]:

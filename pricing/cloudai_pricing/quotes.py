@@ -117,7 +117,7 @@ def _plan(
         choice = choose(catalog, provider, region, line.operation, line.machine)
         charges = choice.selection.charges
         plan = Plan(line=line, region=region, volumes=volumes, charges=charges, nodes=choice.nodes)
-        return plan, choice.selection.notes, choice.candidates
+        return _saving(catalog, plan), choice.selection.notes, choice.candidates
     wanted = Wanted(
         operation=line.operation,
         unit=line.unit,
@@ -127,4 +127,13 @@ def _plan(
     )
     selection = select(catalog, provider, region, wanted)
     plan = Plan(line=line, region=region, volumes=volumes, charges=selection.charges, known=not selection.unpriced)
-    return plan, selection.notes, ()
+    return _saving(catalog, plan), selection.notes, ()
+
+
+def _saving(catalog: Catalog, plan: Plan) -> Plan:
+    """Through the user's savings plans, where there are any."""
+    if not catalog.overlay.savings:
+        return plan
+    from cloudai_pricing.savings import covered
+
+    return covered(catalog.overlay.savings, plan)
