@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     from cloudai_gcp.auth import Auth
     from cloudai_gcp.settings import GcpSettings
 
-KEYLESS = ("vision.read_document", "translation.translate_document")
+KEYLESS = (
+    "vision.read_document",
+    "translation.translate_document",
+    "custom.train",
+    "custom.deploy",
+    "custom.predict",
+)
 """Operations that take no API key."""
 
 

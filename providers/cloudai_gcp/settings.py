@@ -35,6 +35,16 @@ class GcpSettings(HttpSettings):
     """Document AI: a Form Parser processor, for tables and forms."""
     layout_processor: str | None = None
     """Document AI: a Layout Parser processor, for headings, lists, headers and footers."""
+    vertex_location: str | None = Field(default=None, pattern=r"^[a-z]+-[a-z]+[0-9]+$")
+    """Vertex AI: the region of training jobs and endpoints; otherwise `region` or `location`, otherwise us-central1."""
+    vertex_bucket: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$")
+    """Cloud Storage: sources, inputs, artefacts and models of Vertex AI; otherwise `staging_bucket`."""
+    vertex_service_account: str | None = None
+    """The account that jobs and endpoints run as; otherwise Vertex AI's own."""
+    training_image: str | None = None
+    """The container of training jobs that name neither `image` nor `framework`."""
+    serving_image: str | None = None
+    """Triton in Artifact Registry; otherwise `LOCATION-docker.pkg.dev/PROJECT/cloudai/tritonserver:25.01-py3`."""
 
 
 class VisionOptions(OptionsModel):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
@@ -204,3 +205,11 @@ def region(node: JsonNode, frame: Frame | None) -> Region | None:
     """The same with the upright box around it."""
     outline = polygon(node, frame)
     return None if outline is None else Region.of(outline)
+
+
+def moment(text: str) -> datetime:
+    """`google-datetime`, up to nanoseconds. Raises `Malformed`."""
+    try:
+        return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text))
+    except ValueError:
+        raise Malformed(f"{text[:40]!r} is no time") from None

@@ -1,0 +1,448 @@
+"""Vertex AI, Cloud Storage and Cloud Logging on loopback, strict: for the tests of custom jobs and endpoints.
+
+Requests and answers are held to Google's discovery documents (aiplatform.v1, logging.v2); objects to the JSON API's
+pages. It keeps what it is sent: jobs, endpoints, models, objects. What it can't know it refuses, with the status that
+`google.rpc.Code` has for it. An answer can be lost after the work was done (`lose`), or before (`drop`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from gcp_description import Discovery, Method
+from gcp_server import EMAIL, PROJECT, _pem, _signed
+
+LOCATION = "us-central1"
+PARENT = f"projects/{PROJECT}/locations/{LOCATION}"
+PAGE = 2
+"""Resources on a page: every list has to follow its pages."""
+Json = dict[str, Any]
+
+
+class Refused(Exception):
+    """An error as Google sends it."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code = status, code
+
+
+def missing(what: str) -> Refused:
+    return Refused(404, "NOT_FOUND", f"{what} does not exist")
+
+
+@cache
+def methods() -> tuple[Method, ...]:
+    found = [each for name in ("aiplatform.v1", "logging.v2") for each in Discovery(name).methods()]
+    return tuple(sorted(found, key=lambda each: each.path.pattern.count("[^/]+")))
+
+
+@cache
+def find(verb: str, path: str) -> Method | None:
+    return next((each for each in methods() if each.verb == verb and each.path.fullmatch(path)), None)
+
+
+def named(body: Any) -> Any:
+    """Enums by their names: Google's clients send their numbers, and Google takes both."""
+    from google.cloud import aiplatform_v1
+
+    kinds = {"acceleratorType": aiplatform_v1.AcceleratorType, "strategy": aiplatform_v1.Scheduling.Strategy}
+    if isinstance(body, list):
+        return [named(each) for each in body]
+    if not isinstance(body, dict):
+        return body
+    return {k: kinds[k](v).name if k in kinds and isinstance(v, int) else named(v) for k, v in body.items()}
+
+
+class VertexServer:
+    """`jobs`, `endpoints`, `models`, `objects` are what tests look at; `violations` must be empty at the end."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, Json] = {}
+        self.endpoints: dict[str, Json] = {}
+        self.models: dict[str, Json] = {}
+        self.operations: dict[str, Json] = {}
+        self.objects: dict[str, bytes] = {}
+        self.log: list[Json] = []
+        self.requests: list[tuple[str, Any]] = []
+        self.violations: list[str] = []
+        self.lose: list[str] = []
+        """Methods whose next answer is lost after the work was done."""
+        self.drop: list[str] = []
+        """Methods whose next request is lost before any work."""
+        self.refuse: dict[str, Refused] = {}
+        self.slow_operations = 0
+        """How often an operation is looked at before it is done."""
+        self.serve: Callable[[bytes, str], tuple[bytes, str]] | None = None
+        self.lock = threading.Lock()
+        self.count = 0
+        self._http = _Http(("127.0.0.1", 0), _Talk)
+        self._http.vertex = self
+        threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._http.server_port}"
+
+    def close(self) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+
+    def account(self, folder: Path) -> Path:
+        path = folder / "service-account.json"
+        known = {"type": "service_account", "project_id": PROJECT, "private_key_id": "1", "private_key": _pem()[0]}
+        path.write_text(
+            json.dumps({**known, "client_email": EMAIL, "client_id": "1", "token_uri": f"{self.url}/token"})
+        )
+        return path
+
+    def asked(self, method: str) -> list[Any]:
+        """Bodies of the requests for a method."""
+        return [body for name, body in self.requests if name == method]
+
+    # --- what each method does ------------------------------------------------------------------------
+
+    def do(self, method: str, name: Mapping[str, str], query: Mapping[str, str], body: Any) -> Json:
+        short = method.rpartition("locations.")[2] or method
+        handler = getattr(self, "_" + re.sub(r"\W", "_", short), None)
+        if handler is None:
+            raise Refused(501, "UNIMPLEMENTED", method)
+        made: Json = handler(name, query, body)
+        return made
+
+    def _customJobs_create(self, name: Mapping[str, str], query: Mapping[str, str], body: Json) -> Json:  # noqa: N802
+        spec = body["jobSpec"]
+        if not spec["workerPoolSpecs"] or "containerSpec" not in spec["workerPoolSpecs"][0]:
+            raise Refused(400, "INVALID_ARGUMENT", "a worker pool needs a container or a package")
+        for pool in spec["workerPoolSpecs"]:
+            if pool["machineSpec"].get("acceleratorCount") and "acceleratorType" not in pool["machineSpec"]:
+                raise Refused(400, "INVALID_ARGUMENT", "accelerator_type is missing")
+        return self._kept(self.jobs, name["parent"], "customJobs", body, state="JOB_STATE_PENDING")
+
+    def _customJobs_list(self, name: Mapping[str, str], query: Mapping[str, str], body: Any) -> Json:  # noqa: N802
+        return self._page(self.jobs, "customJobs", query)
+
+    def _customJobs_get(self, name: Mapping[str, str], query: Mapping[str, str], body: Any) -> Json:  # noqa: N802
+        return self._one(self.jobs, name["name"])
+
+    def _customJobs_cancel(self, name: Mapping[str, str], query: Mapping[str, str], body: Any) -> Json:  # noqa: N802
+        job = self._one(self.jobs, name["name"])
+        if job["state"] in ("JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED"):
+            raise Refused(400, "FAILED_PRECONDITION", f"the job is {job['state']}")
+        job["state"] = "JOB_STATE_CANCELLED"
+        job["endTime"] = "2026-11-21T10:10:00Z"
+        return {}
+
+    def _endpoints_create(self, name: Mapping[str, str], query: Mapping[str, str], body: Json) -> Json:
+        made = self._kept(self.endpoints, name["parent"], "endpoints", body, own=query.get("endpointId", ""))
+        return self._operation(made["name"])
+
+    def _endpoints_get(self, name: Mapping[str, str], query: Mapping[str, str], body: Any) -> Json:
+        return self._one(self.endpoints, name["name"])
+
+    def _endpoints_list(self, name: Mapping[str, str], query: Mapping[str, str], body: Any) -> Json:
+        return self._page(self.endpoints, "endpoints", query)
+
+    def _endpoints_patch(self, name: Mapping[str, str], query: Mapping[str, str], body: Json) -> Json:
+        if query.get("updateMask") != "trafficSplit":
+            raise Refused(400, "INVALID_ARGUMENT", f"mask {query.get('updateMask')}")
+        endpoint = self._one(self.endpoints, name["name"])
+        self._check_split(body.get("trafficSplit", {}), {each["id"] for each in endpoint.get("deployedModels", [])})
+        endpoint["trafficSplit"] = body["trafficSplit"]
+        return endpoint
+
+    def _endpoints_delete(self, name: Mapping[str, str], query: Mapping[str, str], body: Any) -> Json:
+        endpoint = self._one(self.endpoints, name["name"])
+        if endpoint.get("deployedModels"):
+            raise Refused(400, "FAILED_PRECONDITION", "the endpoint has deployed models")
+        del self.endpoints[name["name"]]
+        return self._operation(name["name"])
+
+    def _endpoints_deployModel(self, name: Mapping[str, str], query: Mapping[str, str], body: Json) -> Json:  # noqa: N802
+        endpoint, deployed = self._one(self.endpoints, name["endpoint"]), body["deployedModel"]
+        self._one(self.models, deployed["model"])
+        there = {each["id"] for each in endpoint.get("deployedModels", [])}
+        if not re.fullmatch(r"[0-9]{1,10}", deployed["id"]) or deployed["id"] in there:
+            raise Refused(400, "INVALID_ARGUMENT", f"id {deployed['id']}")
+        resources = deployed["dedicatedResources"]
+        if resources["minReplicaCount"] < 1 or resources["maxReplicaCount"] < resources["minReplicaCount"]:
+            raise Refused(400, "INVALID_ARGUMENT", "replicas")
+        self._check_split(body["trafficSplit"], there | {"0"})
+        endpoint["deployedModels"] = [*endpoint.get("deployedModels", []), deployed]
+        endpoint["trafficSplit"] = {deployed["id"] if k == "0" else k: v for k, v in body["trafficSplit"].items()}
+        return self._operation(name["endpoint"])
+
+    def _endpoints_undeployModel(self, name: Mapping[str, str], query: Mapping[str, str], body: Json) -> Json:  # noqa: N802
+        endpoint, gone = self._one(self.endpoints, name["endpoint"]), body["deployedModelId"]
+        rest = [each for each in endpoint["deployedModels"] if each["id"] != gone]
+        split = body.get("trafficSplit", {})
+        if split:
+            self._check_split(split, {each["id"] for each in rest})
+            endpoint["trafficSplit"] = split
+        elif rest and endpoint.get("trafficSplit", {}).get(gone):
+            raise Refused(400, "FAILED_PRECONDITION", "the traffic of the model has nowhere to go")
+        endpoint["deployedModels"] = rest
+        endpoint["trafficSplit"] = {key: value for key, value in endpoint["trafficSplit"].items() if key != gone}
+        return self._operation(name["endpoint"])
+
+    def _models_upload(self, name: Mapping[str, str], query: Mapping[str, str], body: Json) -> Json:
+        prefix = body["model"]["artifactUri"].rstrip("/") + "/"
+        if not any(uri.startswith(prefix) for uri in self.objects):
+            raise Refused(400, "INVALID_ARGUMENT", f"nothing is at {prefix}")
+        made = self._kept(self.models, name["parent"], "models", body["model"], own=body.get("modelId", ""))
+        return self._operation(made["name"])
+
+    def _models_get(self, name: Mapping[str, str], query: Mapping[str, str], body: Any) -> Json:
+        return self._one(self.models, name["name"])
+
+    def _models_list(self, name: Mapping[str, str], query: Mapping[str, str], body: Any) -> Json:
+        return self._page(self.models, "models", query)
+
+    def _models_delete(self, name: Mapping[str, str], query: Mapping[str, str], body: Any) -> Json:
+        used = [each["model"] for endpoint in self.endpoints.values() for each in endpoint.get("deployedModels", [])]
+        if name["name"] in used:
+            raise Refused(400, "FAILED_PRECONDITION", "the model is deployed")
+        self._one(self.models, name["name"])
+        del self.models[name["name"]]
+        return self._operation(name["name"])
+
+    def _endpoints_operations_get(self, name: Mapping[str, str], query: Mapping[str, str], body: Any) -> Json:
+        operation = self._one(self.operations, name["name"])
+        operation["looks"] -= 1
+        return {key: value for key, value in operation.items() if key != "looks"} | (
+            {"done": True} if operation["looks"] <= 0 else {}
+        )
+
+    _models_operations_get = _endpoints_operations_get
+
+    def _endpoints_operations_list(self, name: Mapping[str, str], query: Mapping[str, str], body: Any) -> Json:
+        mine = [op for key, op in self.operations.items() if key.startswith(name["name"] + "/")]
+        return {"operations": [{k: v for k, v in op.items() if k != "looks"} for op in mine]}
+
+    def _logging_entries_list(self, name: Mapping[str, str], query: Mapping[str, str], body: Json) -> Json:
+        if body["resourceNames"] != [f"projects/{PROJECT}"] or body["orderBy"] != "timestamp asc":
+            raise Refused(400, "INVALID_ARGUMENT", "resourceNames or orderBy")
+        found = re.fullmatch(
+            r'resource\.type="ml_job" AND resource\.labels\.job_id="(\d+)"(?: AND timestamp>="([^"]+)")?',
+            body["filter"],
+        )
+        if found is None:
+            raise Refused(400, "INVALID_ARGUMENT", f"filter {body['filter']}")
+        mine = [
+            e for e in self.log if e["resource"]["labels"]["job_id"] == found[1] and e["timestamp"] >= (found[2] or "")
+        ]
+        start = int(body.get("pageToken", "0"))
+        more = {"nextPageToken": str(start + PAGE)} if start + PAGE < len(mine) else {}
+        return {"entries": mine[start : start + PAGE], **more}
+
+    # --- keeping --------------------------------------------------------------------------------------
+
+    def _kept(
+        self, shelf: dict[str, Json], parent: str, collection: str, body: Json, *, own: str = "", **more: Any
+    ) -> Json:
+        with self.lock:
+            self.count += 1
+            if parent != PARENT:
+                raise missing(parent)
+            if own and not re.fullmatch(r"[a-z][a-z0-9_-]{0,61}[a-z0-9]", own):
+                raise Refused(400, "INVALID_ARGUMENT", f"id {own}")
+            for key, value in body.get("labels", {}).items():
+                if not re.fullmatch(r"[a-z][a-z0-9_-]{0,62}", key) or not re.fullmatch(r"[a-z0-9_-]{0,63}", value):
+                    raise Refused(400, "INVALID_ARGUMENT", f"label {key}={value}")
+            name = f"{parent}/{collection}/{own or self.count}"
+            if name in shelf:
+                raise Refused(409, "ALREADY_EXISTS", f"{name} exists")
+            shelf[name] = {**body, "name": name, "createTime": f"2026-11-21T10:00:{self.count:02}.123456789Z", **more}
+            return shelf[name]
+
+    def _one(self, shelf: dict[str, Json], name: str) -> Json:
+        if name not in shelf:
+            raise missing(name)
+        return shelf[name]
+
+    def _page(self, shelf: dict[str, Json], collection: str, query: Mapping[str, str]) -> Json:
+        asked = query.get("filter", "")
+        found = re.fullmatch(r"labels\.([a-z-]+)(?:=([a-z0-9_-]+)|:\*)", asked)
+        if asked and found is None:
+            raise Refused(400, "INVALID_ARGUMENT", f"filter {asked}")
+        mine = [
+            each
+            for each in shelf.values()
+            if found is None or (found[1] in each["labels"] and found[2] in (None, each["labels"][found[1]]))
+        ]
+        start = int(query.get("pageToken") or "0")
+        more = {"nextPageToken": str(start + PAGE)} if start + PAGE < len(mine) else {}
+        return {**({collection: mine[start : start + PAGE]} if mine else {}), **more}
+
+    def _operation(self, of: str) -> Json:
+        with self.lock:
+            self.count += 1
+            name = f"{of}/operations/{self.count}"
+            operation = {"name": name, **({} if self.slow_operations else {"done": True})}
+            self.operations[name] = {**operation, "looks": self.slow_operations}
+            return operation
+
+    @staticmethod
+    def _check_split(split: Mapping[str, int], known: set[str]) -> None:
+        if sum(split.values()) != 100 or not set(split) <= known:
+            raise Refused(400, "INVALID_ARGUMENT", f"traffic {split} over {sorted(known)}")
+
+
+class _Http(ThreadingHTTPServer):
+    daemon_threads = True
+    vertex: VertexServer
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that gave up is part of the tests."""
+
+
+class _Talk(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    disable_nagle_algorithm = True
+    server: _Http
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Silent."""
+
+    def answer(self) -> None:
+        vertex, url = self.server.vertex, urlsplit(self.path)
+        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if not _signed((self.headers.get("Authorization") or "").removeprefix("Bearer ")):
+            return self._error(Refused(401, "UNAUTHENTICATED", "no token"))
+        path, query = unquote(url.path), dict(parse_qsl(url.query, keep_blank_values=True))
+        if path.startswith(("/storage/v1/", "/upload/storage/v1/")):
+            return self._storage(url.path, query, raw)
+        if path.endswith(":rawPredict"):
+            return self._predict(path, raw)
+        method = find(self.command, path)
+        if method is None:
+            vertex.violations.append(f"no method {self.command} {path}")
+            return self._error(missing(path))
+        body = json.loads(raw) if raw else None
+        wrong = method.faults_of_request(body, query)
+        if wrong:
+            vertex.violations.append(f"{method.id}: {'; '.join(wrong)}")
+            return self._error(Refused(400, "INVALID_ARGUMENT", "; ".join(wrong)))
+        return self._worked(method, path, query, named(body))
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = answer  # noqa: N815
+
+    def _worked(self, method: Method, path: str, query: Mapping[str, str], body: Any) -> None:
+        vertex = self.server.vertex
+        short = method.id.rpartition("locations.")[2] or method.id
+        short = short.rpartition(":")[2] if short.startswith("logging") else short
+        vertex.requests.append((short, body))
+        if short in vertex.drop:
+            vertex.drop.remove(short)
+            return self._reset()
+        found = method.path.fullmatch(path)
+        assert found is not None
+        try:
+            if short in vertex.refuse:
+                raise vertex.refuse.pop(short)
+            made = vertex.do(short.replace("logging.", "logging_"), found.groupdict(), query, body)
+        except Refused as error:
+            return self._error(error)
+        if short in vertex.lose:
+            vertex.lose.remove(short)
+            return self._reset()
+        wrong = method.faults_of_answer(made)
+        if wrong:
+            vertex.violations.append(f"answer of {method.id}: {'; '.join(wrong)}")
+        return self._send(200, json.dumps(made).encode())
+
+    def _predict(self, path: str, raw: bytes) -> None:
+        """The body goes to the container as it is, with its content type; Google adds which model answered."""
+        vertex = self.server.vertex
+        name = path.removeprefix("/v1/").removesuffix(":rawPredict")
+        vertex.requests.append(("endpoints.rawPredict", raw))
+        endpoint = vertex.endpoints.get(name)
+        if endpoint is None or not endpoint.get("deployedModels"):
+            return self._error(missing(name))
+        assert vertex.serve is not None
+        content, kind = vertex.serve(raw, self.headers.get("Content-Type", ""))
+        if kind.startswith("error:"):
+            return self._send(int(kind.removeprefix("error:")), content)
+        return self._send(200, content, kind=kind)
+
+    # --- Cloud Storage ----------------------------------------------------------------------------------
+
+    def _storage(self, path: str, query: Mapping[str, str], raw: bytes) -> None:
+        vertex = self.server.vertex
+        vertex.requests.append((f"storage.{self.command}", path))
+        if f"storage.{self.command}" in vertex.refuse:
+            return self._error(vertex.refuse.pop(f"storage.{self.command}"))
+        upload = re.fullmatch(r"/upload/storage/v1/b/([^/]+)/o", path)
+        if upload and self.command == "POST":
+            if set(query) != {"uploadType", "name"} or query["uploadType"] != "media":
+                vertex.violations.append(f"an upload as {query}")
+            vertex.objects[f"gs://{upload[1]}/{query['name']}"] = raw
+            return self._send(200, json.dumps({"kind": "storage#object", "name": query["name"]}).encode())
+        listing = re.fullmatch(r"/storage/v1/b/([^/]+)/o", path)
+        if listing and self.command == "GET":
+            return self._listed(listing[1], query)
+        one = re.fullmatch(r"/storage/v1/b/([^/]+)/o/([^/]+)", path)
+        uri = f"gs://{one[1]}/{unquote(one[2])}" if one else ""
+        if uri not in vertex.objects:
+            return self._error(missing(uri))
+        if self.command == "DELETE":
+            del vertex.objects[uri]
+            return self._send(204, b"")
+        if query != {"alt": "media"}:
+            vertex.violations.append(f"a download as {query}")
+        return self._send(200, vertex.objects[uri], kind="application/octet-stream")
+
+    def _listed(self, bucket: str, query: Mapping[str, str]) -> None:
+        vertex, start = self.server.vertex, f"gs://{bucket}/"
+        if not set(query) <= {"prefix", "pageToken"}:
+            vertex.violations.append(f"a listing as {query}")
+        names = sorted(uri.removeprefix(start) for uri in vertex.objects if uri.startswith(start + query["prefix"]))
+        first = int(query.get("pageToken", "0"))
+        items = [
+            {"name": name, "size": str(len(vertex.objects[start + name])), "generation": "1"}
+            for name in names[first : first + PAGE]
+        ]
+        more = {"nextPageToken": str(first + PAGE)} if first + PAGE < len(names) else {}
+        self._send(200, json.dumps({"kind": "storage#objects", "items": items, **more}).encode())
+
+    # --- answers ----------------------------------------------------------------------------------------
+
+    def _error(self, error: Refused) -> None:
+        told = {"error": {"code": error.status, "message": str(error), "status": error.code}}
+        self._send(error.status, json.dumps(told).encode())
+
+    def _send(self, status: int, content: bytes, *, kind: str = "application/json; charset=UTF-8") -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+        self.wfile.flush()
+
+    def _reset(self) -> None:
+        self.close_connection = True
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+
+
+@contextmanager
+def vertex_server() -> Iterator[VertexServer]:
+    """Violations are a failure at the end."""
+    server = VertexServer()
+    try:
+        yield server
+    finally:
+        server.close()
+    assert server.violations == [], server.violations
