@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cloudai.calls.month import MonthToDate
     from cloudai.calls.records import OnCall
     from cloudai.calls.redaction import Redact
+    from cloudai.calls.teller import Teller
     from cloudai.calls.watching import Watcher
     from cloudai.config import Config
     from cloudai.ledger import Books
@@ -87,6 +88,8 @@ class Engine:
         self.closed.append(True)
         if "threads" in self.__dict__:
             self.threads.shutdown(wait=False)
+        if "teller" in self.__dict__:
+            self.teller.close()
         self.cache.close()
         if self.books is not None:
             self.books.close()
@@ -127,6 +130,14 @@ class Engine:
         if isinstance(request, AnalyzeRequest):
             return bound_of_analysis(backend.capabilities, backend.region, request)
         return bound_of(backend.capabilities, backend.region, operation, request, options=options)
+
+    @cached_property
+    def teller(self) -> Teller:
+        """Books for event loops."""
+        from cloudai.calls.teller import Teller
+
+        assert self.books is not None  # who has something to book has books
+        return Teller(self.books)
 
     @cached_property
     def month(self) -> MonthToDate:

@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from typing import NoReturn, TypeVar
 
@@ -64,9 +64,14 @@ class Books:
         self._pruned = 0
 
     @property
-    def remote(self) -> bool:
-        """Whether booking goes over a network: then not on an event loop, but in a thread."""
-        return self.store is not None and self.store.remote
+    def quick(self) -> bool:
+        """Whether booking takes no disk and no network: an event loop may do it itself."""
+        return self.store is None or self.store.quick
+
+    def together(self) -> AbstractContextManager[object]:
+        """What this thread books inside is one transaction, where the ledger has that. Raises `LedgerFailure`: then
+        nothing of it was booked."""
+        return nullcontext() if self.store is None else self.store.together()
 
     def reserve(self, attempt: Attempt) -> Reservation:
         """Holds the attempt's bound, or raises `BudgetExceeded` (also for an unknown price, or a ledger that can't be

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import count
@@ -42,7 +43,11 @@ class _Open:
 class MemoryStore:
     """The operations of `Store`. Limits are those of the one client that has it, known from the beginning."""
 
-    remote = False
+    quick = True
+
+    def together(self) -> AbstractContextManager[object]:
+        """There is nothing to be gained."""
+        return nullcontext()
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

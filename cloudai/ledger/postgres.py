@@ -49,10 +49,6 @@ class PostgresStore(SqlStore):
         self._process = os.getpid()
         self._closed = False
 
-    @property
-    def remote(self) -> bool:
-        return True
-
     def transaction(self, work: Callable[[Execute], T]) -> T:
         if self._process != os.getpid():
             self._connection, self._lock, self._process = None, threading.Lock(), os.getpid()

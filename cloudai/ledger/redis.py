@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
@@ -45,9 +46,11 @@ class RedisStore:
             Path(__file__).with_name("redis.lua").read_text(encoding="utf-8")
         )
 
-    @property
-    def remote(self) -> bool:
-        return True
+    quick = False
+
+    def together(self) -> AbstractContextManager[object]:
+        """Each script is a transaction of its own."""
+        return nullcontext()
 
     def _do(self, step: str, *values: object) -> Any:
         return self._asked(lambda: self._script(keys=[self._prefix], args=[step, *values]))

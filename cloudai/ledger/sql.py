@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from decimal import Decimal
 from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
 
@@ -82,10 +83,11 @@ class SqlStore(ABC):
     service: ClassVar[str]
     """SQL for `vision.*` of the column `operation`."""
 
-    @property
-    def remote(self) -> bool:
-        """Behind a network."""
-        return False
+    quick = False
+
+    def together(self) -> AbstractContextManager[object]:
+        """Each operation is a transaction of its own, unless a store says otherwise."""
+        return nullcontext()
 
     @abstractmethod
     def transaction(self, work: Callable[[Execute], T]) -> T:

@@ -11,8 +11,8 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -49,38 +49,51 @@ class SqliteStore(SqlStore):
     def __init__(self, path: Path, *, synchronous: str = "normal") -> None:
         self.path = path
         self._synchronous = synchronous
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
+        self._together = False
         self._process = os.getpid()
         self._closed = False
         self._done = 0
         self._checkpointer: threading.Thread | None = None
 
     def transaction(self, work: Callable[[Execute], T]) -> T:
+        with self.together() as connection:
+            return work(connection.execute)
+
+    @contextmanager
+    def together(self) -> Iterator[sqlite3.Connection]:
+        """What this thread books inside is one transaction: all of it, or, when `LedgerFailure` is raised, nothing."""
         if self._process != os.getpid():
             self._forked()
         with self._lock:
+            if self._together and self._connection is not None:
+                yield self._connection
+                return
             try:
-                done = self._transaction(work)
+                with self._transaction() as connection:
+                    yield connection
             except (sqlite3.Error, OSError) as error:
                 self._drop()
                 raise LedgerFailure(f"{self.path}: {_reason(error)}") from error
             self._done += 1
             if self._done % _CHECKPOINT_EVERY == 0:
                 self._checkpoint_soon()
-            return done
 
-    def _transaction(self, work: Callable[[Execute], T]) -> T:
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
         connection = self._connection or self._open()
         self._begin(connection)
+        self._together = True
         try:
-            done = work(connection.execute)
+            yield connection
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
                 connection.rollback()
             raise
-        return done
+        finally:
+            self._together = False
 
     def _begin(self, connection: sqlite3.Connection) -> None:
         """SQLite's own waiting starts at a millisecond, twenty times what a transaction takes."""
@@ -148,7 +161,7 @@ class SqliteStore(SqlStore):
         """A connection must not be carried over a fork, and the lock may be held by a thread that is not here."""
         if self._connection is not None:
             _abandoned.append(self._connection)
-        self._connection, self._lock, self._process = None, threading.Lock(), os.getpid()
+        self._connection, self._lock, self._process = None, threading.RLock(), os.getpid()
         self._checkpointer = None
 
     def _drop(self) -> None:

@@ -8,6 +8,7 @@ whatever limits that one knows. A row that is missing is summed up from the atte
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
@@ -111,8 +112,13 @@ class Store(Protocol):
     """A ledger's storage. Methods raise `LedgerFailure`; they are called from many threads."""
 
     @property
-    def remote(self) -> bool:
-        """Behind a network: not to be called on an event loop."""
+    def quick(self) -> bool:
+        """Neither disk nor network: may be called on an event loop."""
+        ...
+
+    def together(self) -> AbstractContextManager[object]:
+        """What this thread does inside is one transaction, where there are any. Raises `LedgerFailure`: then nothing of
+        it was done."""
         ...
 
     def reserve(
