@@ -150,6 +150,51 @@ def test_many_variants_at_once_come_to_what_one_estimate_does(tmp_path: Path) ->
     assert several[0][1] == option.total.likely
 
 
+AWS_EXAMPLE = (
+    ("r5.4xlarge", "1.00", "0.70", 4),
+    ("fargate-vcpu", "0.04", "0.03", 400),
+    ("fargate-gb", "0.004", "0.003", 1600),
+    ("m5.24xlarge", "10.00", "8.20", 1),
+    ("lambda-seconds", "0.000015", "0.00001275", 1_500_000),
+    ("lambda-requests", "0.20", "0.20", 1),
+)
+"""One hour of the example of AWS: what it is, list price, rate of a Compute Savings Plan, how much of it runs.
+
+https://docs.aws.amazon.com/savingsplans/latest/userguide/sp-applying.html (read 2026-11-21)
+"""
+
+
+@pytest.mark.parametrize(
+    ("plans", "above"),
+    [
+        ((("50.00", False),), "0.20"),
+        ((("2.00", False),), "56.24"),
+        ((("19.60", False),), "32.70"),
+        ((("3.00", True), ("16.80", False)), "32.70"),
+    ],
+)
+def test_the_example_of_aws_comes_out(tmp_path: Path, plans: tuple[tuple[str, bool], ...], above: str) -> None:
+    """Its scenarios 1, 2, 3 and 5: the fee, and what is billed at list prices, of each hour.
+
+    The plan of scenario 1 covers all; requests to Lambda cost the same in it, 0.20.
+    """
+    rates = ", ".join(f'"{name}" = "{rate}"' for name, _, rate, _ in AWS_EXAMPLE)
+    tables = [
+        f'[[savings_plan]]\nname = "{number}"\nprovider = "aws"\nservices = ["Hosting"]\nfee = "{fee}"\n'
+        + ('rates = { "r5.4xlarge" = "0.60" }\n' if family else f"rates = {{ {rates} }}\n")
+        for number, (fee, family) in enumerate(plans)
+    ]
+    lines = [
+        {"name": name, "operation": "custom.deploy", "instance": name, "volume": f"{count * 730} hours"}
+        for name, _, _, count in AWS_EXAMPLE
+    ]
+    book = Book.of([machine(name, price) for name, price, _, _ in AWS_EXAMPLE])
+    what = check_workload(Draft(name="test", data={"months": 1, "line": lines}))
+    found = estimate(what, book=book, providers=["aws"], overlay=overlay(tmp_path, "".join(tables)))
+    fees = sum((Decimal(fee) for fee, _ in plans), Decimal(0))
+    assert round(found.options[0].total.likely / 730 - fees, 2) == Decimal(above)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
