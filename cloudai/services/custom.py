@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
-from cloudai.calls.run import CallOptions, Runner, checked
+from cloudai.calls.endpoints import Endpoint, named, plan_deployment, request_of, standing
+from cloudai.calls.run import CallOptions, Runner
 from cloudai.calls.runs import TrainingRun, listing, plan, with_price
 from cloudai.types import custom as c
 from cloudai.types.media import MediaLike
@@ -46,8 +47,21 @@ class Custom:
         return listing(self._run, backend)
 
     def deploy(self, model: c.DeployRequest, **call: Unpack[CallOptions]) -> c.DeployResult:
-        """Puts a model behind an endpoint."""
+        """Puts a model behind an endpoint, or another version behind one that stands. `endpoint(result.endpoint)` is
+        the handle. The same model again finds what is there; never sent twice when its outcome is unknown."""
         return self._run("custom.deploy", model, call, c.DeployResult)
+
+    def plan_deployment(self, model: c.DeployRequest, **call: Unpack[CallOptions]) -> c.DeployPlan:
+        """What `deploy` would create, on which machine, at which cost per hour. Nothing is sent."""
+        return plan_deployment(self._run, model, call)
+
+    def endpoint(self, endpoint: c.EndpointRef | str, *, backend: str | None = None) -> Endpoint:
+        """The handle of an endpoint, by its ref, the ref's JSON or its name: status, wait, traffic, predict, delete."""
+        return named(self._run, endpoint, backend)
+
+    def endpoints(self, *, backend: str | None = None) -> tuple[c.EndpointStatus, ...]:
+        """The endpoints that cloudai made, with what they cost: of the route's backends, or of one."""
+        return standing(self._run, backend)
 
     def predict(
         self,
@@ -61,18 +75,7 @@ class Custom:
     ) -> c.PredictResult:
         """Asks a model with named tensors (numpy arrays), or with images that its manifest says how to read."""
         media = tuple([self._run.media("vision.detect_labels", image, call) for image in images])
-        request = checked(
-            lambda: c.PredictRequest(
-                model=model,
-                version=version,
-                tensors={
-                    name: value if isinstance(value, Tensor) else Tensor(value)
-                    for name, value in (tensors or {}).items()
-                },
-                outputs=tuple(outputs),
-                images=media,
-            )
-        )
+        request = request_of(model, tensors, outputs, version, media)
         return self._run("custom.predict", request, call, c.PredictResult)
 
     def batch_predict(self, job: c.BatchPredictRequest, **call: Unpack[CallOptions]) -> c.BatchPredictResult:

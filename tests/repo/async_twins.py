@@ -31,6 +31,12 @@ REWRITES = (
         "import AsyncTrainingRun, listing_async, plan_async, with_price",
     ),
     (r"\bTrainingRun\b", "AsyncTrainingRun"),
+    (r"\b(plan_deployment|standing|named)\(self\._run", r"await \1_async(self._run"),
+    (
+        r"import Endpoint, named, plan_deployment, request_of, standing$",
+        "import AsyncEndpoint, named_async, plan_deployment_async, request_of, standing_async",
+    ),
+    (r"\bEndpoint\b", "AsyncEndpoint"),
     (r"\bRunner\b", "AsyncRunner"),
     (r"^class (\w+):", r"class Async\1:"),
 )

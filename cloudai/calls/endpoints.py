@@ -1,0 +1,336 @@
+"""Endpoints: a handle that survives the process that deployed, and questions about what a deployment would be."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Unpack
+
+from cloudai.calls.engine import CallOptions, Engine
+from cloudai.calls.job import Job, Step, begin
+from cloudai.calls.policy import turn
+from cloudai.calls.run import AsyncRunner, Runner, checked
+from cloudai.driver import Endpoints
+from cloudai.errors import CloudAIError, ErrorCode, InvalidInput, ServiceError, Unsupported
+from cloudai.types.custom import (
+    DeployPlan,
+    DeployRequest,
+    EndpointRef,
+    EndpointStatus,
+    PredictRequest,
+    PredictResult,
+)
+from cloudai.types.results import Model
+from cloudai.types.speech import JobState
+from cloudai.types.tensor import Tensor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cloudai.types.media import Media
+
+OPERATION: Final = "custom.deploy"
+PREDICT: Final = "custom.predict"
+FINAL: Final = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
+_PASSING: Final = frozenset({ErrorCode.UNAVAILABLE, ErrorCode.DEADLINE_EXCEEDED, ErrorCode.RATE_LIMITED})
+LOOKS: Final = 5
+"""That may fail in a row, each with its own retries, before waiting ends."""
+Ask = Callable[[Endpoints, Any], Any]
+"""What is asked of a driver: `(driver, call)`."""
+Progress = Callable[[EndpointStatus], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """An endpoint at one backend. `ref` is all that is needed to find it again: `ref.model_dump_json()`."""
+
+    run: Runner
+    ref: EndpointRef
+
+    @property
+    def url(self) -> str | None:
+        """Where the Open Inference Protocol is spoken; `None`: only the provider's own API reaches it."""
+        return self.ref.url
+
+    def status(self) -> EndpointStatus:
+        """Its versions with their traffic, whether it answers, what an hour costs."""
+        found: EndpointStatus = self._ask(lambda driver, call: driver.endpoint_status(self.ref, call))
+        return found
+
+    def wait(
+        self, *, timeout: float = 1800.0, interval: float = 5.0, progress: Progress | None = None
+    ) -> EndpointStatus:
+        """Looks every `interval` seconds until it answers. Raises `ServiceError` with the provider's words when it
+        failed, and `deadline_exceeded` after `timeout` seconds: it stands, and costs, all the same."""
+        looks = _Looks(self.ref, timeout)
+        while True:
+            try:
+                status = self.status()
+            except CloudAIError as error:
+                looks.failed(error)
+            else:
+                if looks.ended(status, progress):
+                    return status
+            time.sleep(looks.pause(interval))
+
+    def set_traffic(self, traffic: Mapping[str, int]) -> None:
+        """Percent by version; they add up to 100. `{"old": 100}` takes a new version back."""
+        shares = checked_traffic(traffic)
+        self._ask(lambda driver, call: driver.set_traffic(self.ref, shares, call))
+
+    def delete(self) -> None:
+        """With all that belongs to it. One that is gone already is no error."""
+        self._ask(lambda driver, call: driver.delete_endpoint(self.ref, call))
+
+    def predict(
+        self,
+        tensors: Mapping[str, Tensor | NDArray[Any]],
+        *,
+        outputs: Sequence[str] = (),
+        version: str | None = None,
+        **call: Unpack[CallOptions],
+    ) -> PredictResult:
+        """Asks it with named tensors (numpy arrays), whatever the routes say of `custom.predict`; `version`: that one,
+        else as the traffic is split."""
+        return self.run(PREDICT, request_of(self.ref.id, tensors, outputs, version), _at(self.ref, call), PredictResult)
+
+    def _ask(self, ask: Ask) -> Any:
+        job, step = question(self.run.engine, self.ref.backend, ask)
+        return step.turn.run(partial(self.run.unbooked, job, step, request=step.request))
+
+
+@dataclass(frozen=True, kw_only=True)
+class AsyncEndpoint:
+    """The same of an `AsyncClient`: one handle is as good for both."""
+
+    run: AsyncRunner
+    ref: EndpointRef
+
+    @property
+    def url(self) -> str | None:
+        """As `Endpoint.url`."""
+        return self.ref.url
+
+    async def status(self) -> EndpointStatus:
+        """As `Endpoint.status`."""
+        found: EndpointStatus = await self._ask(lambda driver, call: driver.endpoint_status(self.ref, call))
+        return found
+
+    async def wait(
+        self,
+        *,
+        timeout: float = 1800.0,  # it stands all the same: not for asyncio.timeout
+        interval: float = 5.0,
+        progress: Progress | None = None,
+    ) -> EndpointStatus:
+        """As `Endpoint.wait`."""
+        looks = _Looks(self.ref, timeout)
+        while True:
+            try:
+                status = await self.status()
+            except CloudAIError as error:
+                looks.failed(error)
+            else:
+                if looks.ended(status, progress):
+                    return status
+            await asyncio.sleep(looks.pause(interval))
+
+    async def set_traffic(self, traffic: Mapping[str, int]) -> None:
+        """As `Endpoint.set_traffic`."""
+        shares = checked_traffic(traffic)
+        await self._ask(lambda driver, call: driver.set_traffic(self.ref, shares, call))
+
+    async def delete(self) -> None:
+        """As `Endpoint.delete`."""
+        await self._ask(lambda driver, call: driver.delete_endpoint(self.ref, call))
+
+    async def predict(
+        self,
+        tensors: Mapping[str, Tensor | NDArray[Any]],
+        *,
+        outputs: Sequence[str] = (),
+        version: str | None = None,
+        **call: Unpack[CallOptions],
+    ) -> PredictResult:
+        """As `Endpoint.predict`."""
+        request = request_of(self.ref.id, tensors, outputs, version)
+        return await self.run(PREDICT, request, _at(self.ref, call), PredictResult)
+
+    async def _ask(self, ask: Ask) -> Any:
+        job, step = question(self.run.engine, self.ref.backend, ask)
+        return await step.turn.run_async(partial(self.run.unbooked, job, step, request=step.request))
+
+
+# --- before and beside an endpoint -----------------------------------------------------------------------
+
+
+def plan_deployment(run: Runner, request: DeployRequest, options: CallOptions) -> DeployPlan:
+    """What a deployment would create. Nothing is."""
+    job, step = _planning(run.engine, request, options)
+    found: DeployPlan = step.turn.run(partial(run.unbooked, job, step, request=request))
+    return found
+
+
+async def plan_deployment_async(run: AsyncRunner, request: DeployRequest, options: CallOptions) -> DeployPlan:
+    """The same with `await`."""
+    job, step = _planning(run.engine, request, options)
+    found: DeployPlan = await step.turn.run_async(partial(run.unbooked, job, step, request=request))
+    return found
+
+
+def standing(run: Runner, backend: str | None) -> tuple[EndpointStatus, ...]:
+    """The endpoints that cloudai made at the route's backends, or at the one that is named; by name."""
+    found: list[EndpointStatus] = []
+    for name in _listable(run.engine, backend):
+        job, step = question(run.engine, name, lambda driver, call: driver.list_endpoints(call))
+        found += step.turn.run(partial(run.unbooked, job, step, request=step.request))
+    return tuple(sorted(found, key=lambda one: (one.ref.name, one.ref.backend)))
+
+
+async def standing_async(run: AsyncRunner, backend: str | None) -> tuple[EndpointStatus, ...]:
+    """The same with `await`."""
+    found: list[EndpointStatus] = []
+    for name in _listable(run.engine, backend):
+        job, step = question(run.engine, name, lambda driver, call: driver.list_endpoints(call))
+        found += await step.turn.run_async(partial(run.unbooked, job, step, request=step.request))
+    return tuple(sorted(found, key=lambda one: (one.ref.name, one.ref.backend)))
+
+
+def named(run: Runner, name: EndpointRef | str, backend: str | None) -> Endpoint:
+    """The handle of an endpoint: from its ref, the ref's JSON, or its name, which is looked for."""
+    ref = _given(name)
+    return Endpoint(run=run, ref=ref or _one(str(name), standing(run, backend)))
+
+
+async def named_async(run: AsyncRunner, name: EndpointRef | str, backend: str | None) -> AsyncEndpoint:
+    """The same with `await`."""
+    ref = _given(name)
+    return AsyncEndpoint(run=run, ref=ref or _one(str(name), await standing_async(run, backend)))
+
+
+def checked_traffic(traffic: Mapping[str, int]) -> dict[str, int]:
+    """Raises `InvalidInput` unless they are percents that add up to 100."""
+    shares = dict(traffic)
+    if any(not 0 <= share <= 100 for share in shares.values()) or sum(shares.values()) != 100:
+        raise InvalidInput(f"traffic is percent by version and adds up to 100, not {shares}")
+    return shares
+
+
+def request_of(
+    model: str,
+    tensors: Mapping[str, Tensor | NDArray[Any]] | None,
+    outputs: Sequence[str],
+    version: str | None,
+    images: tuple[Media, ...] = (),
+) -> PredictRequest:
+    """A request with numpy arrays as tensors. Raises `InvalidInput` for what is none."""
+    return checked(
+        lambda: PredictRequest(
+            model=model,
+            version=version,
+            tensors={
+                name: value if isinstance(value, Tensor) else Tensor(value) for name, value in (tensors or {}).items()
+            },
+            outputs=tuple(outputs),
+            images=images,
+        )
+    )
+
+
+def _given(name: EndpointRef | str) -> EndpointRef | None:
+    if isinstance(name, EndpointRef):
+        return name
+    if not name.lstrip().startswith("{"):
+        return None
+    try:
+        return EndpointRef.model_validate_json(name)
+    except ValueError as error:
+        raise InvalidInput("this is no endpoint's ref in JSON") from error
+
+
+def _one(name: str, found: tuple[EndpointStatus, ...]) -> EndpointRef:
+    refs = [one.ref for one in found if one.ref.name == name]
+    if not refs:
+        known = ", ".join(one.ref.name for one in found) or "none"
+        raise InvalidInput(f"no endpoint {name!r}; there are: {known}", code=ErrorCode.NOT_FOUND)
+    if len(refs) > 1:
+        raise InvalidInput(f"{name!r} is at {', '.join(ref.backend for ref in refs)}: say which, backend=...")
+    return refs[0]
+
+
+def _planning(engine: Engine, request: DeployRequest, options: CallOptions) -> tuple[Job, Step[Model]]:
+    chosen = engine.candidates(OPERATION, options.get("backend"))[0]
+    return question(engine, chosen.backend.name, lambda driver, call: driver.plan_deployment(request, call))
+
+
+def _listable(engine: Engine, backend: str | None) -> list[str]:
+    chosen = engine.candidates(OPERATION, backend)
+    return [one.backend.name for one in chosen if backend or isinstance(one.backend.driver, Endpoints)]
+
+
+def _at(ref: EndpointRef, options: CallOptions) -> CallOptions:
+    return {**options, "backend": ref.backend}
+
+
+# --- asking ----------------------------------------------------------------------------------------------
+
+
+def question(engine: Engine, backend: str, ask: Ask) -> tuple[Job, Step[Model]]:
+    """One question or change that may be repeated: it creates nothing."""
+    job = begin(engine, OPERATION, {}, watched=False)
+    (chosen,) = engine.candidates(OPERATION, backend)
+    if not isinstance(chosen.backend.driver, Endpoints):
+        raise Unsupported(f"{backend} has no endpoints to ask about", backend=backend, operation=OPERATION)
+    driver = chosen.backend.driver
+    asked = chosen.calling(lambda request, call: ask(driver, call))
+    made = turn(
+        engine.config.policy,
+        ends=job.ends,
+        timeout=job.timeout,
+        backends_left=1,
+        operation=OPERATION,
+        lane=engine.lane(chosen, OPERATION),
+    )
+    return job, Step(chosen=asked, request=Model(), notices=(), turn=replace(made, repeatable=True))
+
+
+class _Looks:
+    """Waiting: when it ends, and how many looks in a row have failed."""
+
+    def __init__(self, ref: EndpointRef, timeout: float) -> None:
+        self._ref, self._timeout = ref, timeout
+        self._ends = time.monotonic() + timeout
+        self._failed = 0
+
+    def failed(self, error: CloudAIError) -> None:
+        """Raises one that waiting does not cure, and the last of too many."""
+        self._failed += 1
+        if error.code not in _PASSING or self._failed == LOOKS:
+            raise error
+
+    def ended(self, status: EndpointStatus, progress: Progress | None) -> bool:
+        """Raises `ServiceError` for an endpoint that will never answer."""
+        self._failed = 0
+        if progress:
+            progress(status)
+        if status.state in FINAL and status.state is not JobState.SUCCEEDED:
+            raise ServiceError(
+                f"endpoint {self._ref.name} {status.state}: {status.message or 'no reason given'}",
+                code=ErrorCode.INTERNAL,
+                backend=self._ref.backend,
+                operation=OPERATION,
+            )
+        return status.state is JobState.SUCCEEDED
+
+    def pause(self, interval: float) -> float:
+        if time.monotonic() + interval > self._ends:
+            raise CloudAIError(
+                f"endpoint {self._ref.name} does not answer after {self._timeout:g} s; it stands all the same",
+                code=ErrorCode.DEADLINE_EXCEEDED,
+                backend=self._ref.backend,
+                operation=OPERATION,
+            )
+        return interval
