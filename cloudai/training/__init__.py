@@ -22,6 +22,9 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from cloudai.training.export import export_onnx
+    from cloudai.training.export_model import Exported, ExportError
+
     Scalar = str | int | float | bool
 
 METRIC = "cloudai_metric"
@@ -29,11 +32,14 @@ ENVIRONMENT = "cloudai_environment"
 OUTCOME = "cloudai_outcome"
 
 __all__ = [
+    "ExportError",
+    "Exported",
     "LoggedMetric",
     "Outcome",
     "Surroundings",
     "checkpoint_dir",
     "environment_of",
+    "export_onnx",
     "hparams",
     "input_dir",
     "log_metric",
@@ -180,3 +186,13 @@ def _marked(lines: Iterable[str], mark: str) -> Iterator[dict[str, object]]:
 
 def _texts(value: object) -> dict[str, str]:
     return {str(key): str(text) for key, text in value.items()} if isinstance(value, dict) else {}
+
+
+def __getattr__(name: str) -> object:
+    """The export helpers are imported when they are used."""
+    homes = {"export_onnx": "export", "Exported": "export_model", "ExportError": "export_model"}
+    if name not in homes:
+        raise AttributeError(f"module 'cloudai.training' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f"cloudai.training.{homes[name]}"), name)
