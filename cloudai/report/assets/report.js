@@ -1,0 +1,372 @@
+// Draws the charts of the page (Observable Plot), and gives the bill at other volumes (`engine.js`).
+"use strict";
+
+(() => {
+  const root = document.documentElement;
+  root.classList.add("js");
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const text = (node, words) => { node.textContent = words; return node; };
+  const make = (name, attributes = {}, ...children) => {
+    const node = document.createElement(name);
+    for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+    node.append(...children);
+    return node;
+  };
+
+  // Colours go by provider, so that one has the same everywhere; the shape says it once more.
+  const FIXED = ["aws", "gcp", "azure", "local"];
+  const SYMBOLS = ["circle", "square", "triangle", "diamond", "star", "wye"];
+  const names = [...new Set([...FIXED, ...data.names])];
+  const place = (name) => (FIXED.includes(name) ? FIXED.indexOf(name) : 4 + ((names.indexOf(name) - 4) % 2));
+  const colour = (name) => `var(--s${place(name)})`;
+  const symbol = (name) => SYMBOLS[place(name)];
+  const short = (words, most) => ([...words].length > most ? `${[...words].slice(0, most - 1).join("")}…` : words);
+  const usd = (number) => {
+    const size = Math.abs(number);
+    if (size >= 1e9) return `$${+(number / 1e9).toPrecision(3)}B`;
+    if (size >= 1e6) return `$${+(number / 1e6).toPrecision(3)}M`;
+    if (size >= 1e4) return `$${+(number / 1e3).toPrecision(3)}k`;
+    return `$${size >= 100 ? Math.round(number).toLocaleString("en-US") : +number.toPrecision(3)}`;
+  };
+  const count = (number) => {
+    if (number >= 1e9) return `${+(number / 1e9).toPrecision(3)}B`;
+    if (number >= 1e6) return `${+(number / 1e6).toPrecision(3)}M`;
+    if (number >= 1e4) return `${+(number / 1e3).toPrecision(3)}k`;
+    return `${+number.toPrecision(3)}`;
+  };
+
+  const base = (width, height) => ({
+    width, height, marginLeft: 62, marginBottom: 40, marginRight: 20, marginTop: 24,
+    style: { background: "transparent", color: "var(--ink)", fontSize: "12px", fontFamily: "inherit" },
+  });
+  const MONEY_AXIS = { label: "USD", tickFormat: usd, grid: true, ticks: 6 };
+  const GRID = { stroke: "var(--line)", strokeOpacity: 1 };
+  const gridY = () => Plot.gridY({ ...GRID, ticks: 6 });
+
+  const draw = {
+    months(chart, width) {
+      const rows = chart.rows;
+      const months = Math.max(...rows.map((row) => row.month));
+      const options = { ...base(width, 300), y: { ...MONEY_AXIS, grid: false, zero: true, nice: true } };
+      if (months === 1) {
+        return Plot.plot({ ...options, x: { label: null, domain: rows.map((row) => row.name) }, marks: [gridY(),
+          Plot.barY(rows, { x: "name", y: "cost", fill: (row) => colour(row.name), insetLeft: 12, insetRight: 12 }),
+          Plot.text(rows, { x: "name", y: "cost", text: (row) => usd(row.cost), dy: -8, fill: "var(--ink)" }),
+          Plot.ruleY([0], { stroke: "var(--soft)" })] });
+      }
+      const step = Math.ceil(months / Math.max(Math.floor((width - 80) / 42), 1));
+      const ticks = d3.range(1, months + 1).filter((month) => (month - 1) % step === 0);
+      const ranged = rows.filter((row) => row.low !== null);
+      return Plot.plot({ ...options,
+        x: { label: "month", ticks, tickFormat: String, domain: [1, months], inset: 8 }, marks: [gridY(),
+          Plot.areaY(ranged, { x: "month", y1: "low", y2: "high", z: "name", fill: (row) => colour(row.name), fillOpacity: 0.14 }),
+          Plot.lineY(rows, { x: "month", y: "cost", z: "name", stroke: (row) => colour(row.name), strokeWidth: 2 }),
+          ...symbols(rows, "month", "cost", months > 36 ? 0 : 3.5),
+          Plot.ruleY([0], { stroke: "var(--soft)" }),
+          Plot.tip(rows, Plot.pointer({ x: "month", y: "cost", title: (row) => `${row.name}, month ${row.month}: ${usd(row.cost)}`, fill: "var(--paper)" }))] });
+    },
+    waterfall(chart, width) {
+      const narrow = width < 520;
+      const rows = chart.rows;
+      const SPAN = "P10 to P90";
+      const span = chart.span === null ? [] : [{ name: SPAN, low: chart.span[0], high: chart.span[1] }];
+      const options = base(width, 44 + (rows.length + span.length) * 32 + 36);
+      return Plot.plot({ ...options, marginLeft: narrow ? 104 : 150, marginRight: 64,
+        x: { ...MONEY_AXIS, ticks: narrow ? 3 : 6, grid: false, zero: true, nice: true },
+        y: { label: null, domain: [...rows, ...span].map((row) => row.name), padding: 0.25, tickSize: 0, tickFormat: (name) => short(name, narrow ? 14 : 22) },
+        marks: [Plot.gridX({ ...GRID, ticks: narrow ? 3 : 6 }),
+          Plot.barX(rows, { y: "name", x1: "from", x2: "to", fill: (row) => (row.sum ? "var(--s5)" : "var(--bar)") }),
+          Plot.ruleX(rows.slice(0, -1).filter((row) => !row.sum), { x: "to", y1: "name", y2: (row) => rows[rows.indexOf(row) + 1].name, stroke: "var(--soft)", strokeDasharray: "2,2" }),
+          Plot.link(span, { x1: "low", x2: "high", y1: "name", y2: "name", stroke: "var(--ink)", strokeWidth: 2, markerStart: "tick", markerEnd: "tick" }),
+          Plot.text(span, { y: "name", x: "low", text: (row) => usd(row.low), dx: -8, textAnchor: "end", fill: "var(--ink)" }),
+          Plot.text(span, { y: "name", x: "high", text: (row) => usd(row.high), dx: 8, textAnchor: "start", fill: "var(--ink)" }),
+          Plot.text(rows, { y: "name", x: "to", text: (row) => usd(row.to - row.from), dx: 6, textAnchor: "start", fill: "var(--ink)" })] });
+    },
+    tornado(chart, width) {
+      const narrow = width < 520;
+      const rows = chart.rows;
+      const sides = rows.flatMap((row) => [{ name: row.name, end: row.low, side: "low" }, { name: row.name, end: row.high, side: "high" }]);
+      return Plot.plot({ ...base(width, 60 + rows.length * 30), marginLeft: narrow ? 110 : 190, marginRight: 28,
+        x: { ...MONEY_AXIS, label: "total, USD", ticks: narrow ? 3 : 6, grid: false, nice: true },
+        y: { label: null, domain: rows.map((row) => row.name), padding: 0.3, tickSize: 0, tickFormat: (name) => short(name, narrow ? 14 : 28) },
+        marks: [Plot.gridX({ ...GRID, ticks: narrow ? 3 : 6 }),
+          Plot.barX(sides, { y: "name", x1: () => chart.likely, x2: "end", fill: (row) => (row.side === "low" ? "var(--bar)" : "var(--bar2)") }),
+          Plot.ruleX([chart.likely], { stroke: "var(--ink)", strokeWidth: 1.5 })] });
+    },
+    front(chart, width) {
+      const rows = chart.rows;
+      const best = rows.filter((row) => row.best);
+      const stairs = best.flatMap((row, at) => (at ? [{ x: row.x, y: best[at - 1].y }, row] : [row]));
+      return Plot.plot({ ...base(width, 320), inset: 24, marginRight: 40,
+        x: { ...MONEY_AXIS, label: chart.x, ticks: width < 520 ? 3 : 6, grid: false, nice: true }, y: { ...MONEY_AXIS, label: chart.y, grid: false, nice: true },
+        marks: [Plot.gridX({ ...GRID, ticks: width < 520 ? 3 : 6 }), gridY(),
+          Plot.line(stairs, { x: "x", y: "y", stroke: "var(--soft)", strokeDasharray: "4,3" }),
+          Plot.dot(rows, { x: "x", y: "y", r: 6, symbol: (row) => symbol(row.name), fill: (row) => (row.best ? colour(row.name) : "var(--paper)"), stroke: (row) => colour(row.name), strokeWidth: 2 }),
+          Plot.text(rows, { x: "x", y: "y", text: (row) => short(row.name, 18), dy: -14, fill: "var(--ink)", stroke: "var(--paper)", strokeWidth: 4 })], symbol: { type: "identity" } });
+    },
+    curves(chart, width) {
+      const narrow = width < 520;
+      return Plot.plot({ ...base(width, 330), marginBottom: 46,
+        x: { labelOffset: 42, label: `${chart.unit} a month`, tickFormat: count, ticks: narrow ? 4 : 8 }, y: { ...MONEY_AXIS, grid: false, zero: true, nice: true },
+        marks: [gridY(),
+          Plot.line(chart.rows, { x: "x", y: "y", z: "name", stroke: (row) => colour(row.name), strokeWidth: 2 }),
+          chart.now === null ? null : Plot.ruleX([chart.now], { stroke: "var(--ink)", strokeDasharray: "4,3" }),
+          chart.now === null ? null : Plot.text([chart.now], { x: (at) => at, frameAnchor: "top", text: () => "now", dy: -14, fill: "var(--ink)" }),
+          Plot.dot(chart.edges, { x: "x", y: "y", r: 3.5, fill: "var(--paper)", stroke: "var(--soft)", strokeWidth: 1.5 }),
+          Plot.dot(chart.crossings, { x: "x", y: "y", r: 6, symbol: "diamond", fill: "var(--ink)", stroke: "var(--paper)" }),
+          Plot.ruleY([0], { stroke: "var(--soft)" }),
+          Plot.tip([...chart.edges, ...chart.crossings], Plot.pointer({ x: "x", y: "y", title: (row) => `${count(row.x)} ${chart.unit}: ${row.what}`, fill: "var(--paper)" }))], symbol: { type: "identity" } });
+    },
+  };
+
+  function symbols(rows, x, y, r) {
+    if (!r) return [];
+    return [...new Set(rows.map((row) => row.name))].map((name) => Plot.dot(rows.filter((row) => row.name === name),
+      { x, y, r, symbol: symbol(name), fill: colour(name), stroke: "var(--paper)", strokeWidth: 0.75 }));
+  }
+
+  function key(chart) {
+    const named = [...new Set(chart.rows.map((row) => row.name))];
+    if (!["months", "curves"].includes(chart.kind)) return null;
+    const list = make("ul", { class: "key", "aria-hidden": "true" });
+    for (const name of named) {
+      const mark = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+      mark.setAttribute("width", "14");
+      mark.setAttribute("height", "14");
+      mark.setAttribute("viewBox", "-7 -7 14 14");
+      const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+      const kind = { circle: d3.symbolCircle, square: d3.symbolSquare, triangle: d3.symbolTriangle, diamond: d3.symbolDiamond, star: d3.symbolStar, wye: d3.symbolWye };
+      path.setAttribute("d", d3.symbol(kind[symbol(name)], 70)());
+      path.style.fill = colour(name);
+      mark.append(path);
+      list.append(make("li", {}, mark, short(name, 40)));
+    }
+    return list;
+  }
+
+  /** Puts a chart into its place, as one picture with a sentence for those who can't see it. */
+  function show(box, chart) {
+    const width = Math.max(Math.min(Math.round(box.clientWidth), 1120), 260);
+    const svg = draw[chart.kind](chart, width);
+    svg.setAttribute("role", "img");
+    svg.setAttribute("aria-label", chart.label);
+    for (const node of svg.querySelectorAll("[aria-label], [aria-description]")) {
+      node.removeAttribute("aria-label");
+      node.removeAttribute("aria-description");
+    }
+    box.replaceChildren(...[key(chart), svg].filter(Boolean));
+  }
+
+  const boxes = new Map();
+  function place_chart(box, chart) {
+    boxes.set(box, chart);
+    show(box, chart);
+  }
+  for (const chart of data.charts) place_chart(document.getElementById(chart.id), chart);
+
+  let frame = 0;
+  let shown = window.innerWidth;
+  function redraw() {
+    for (const [box, chart] of boxes) show(box, chart);
+  }
+  window.addEventListener("resize", () => {
+    if (window.innerWidth === shown) return;
+    shown = window.innerWidth;
+    cancelAnimationFrame(frame);
+    frame = requestAnimationFrame(redraw);
+  });
+
+  // Light, dark, or as the system is.
+  const button = document.getElementById("theme");
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : dark.matches);
+  const say = () => text(button, isDark() ? "Light colours" : "Dark colours");
+  button.addEventListener("click", () => { root.dataset.theme = isDark() ? "light" : "dark"; say(); });
+  dark.addEventListener("change", say);
+  say();
+
+  // A closed table would not be printed.
+  let closed = [];
+  window.addEventListener("beforeprint", () => {
+    closed = [...document.querySelectorAll("details:not([open])")];
+    for (const one of closed) one.open = true;
+  });
+  window.addEventListener("afterprint", () => { for (const one of closed) one.open = false; });
+
+  if (data.tables) volumes(data.tables, data.command);
+
+  /** The slider: one line's volume, and what each provider's bill comes to. */
+  function volumes(raw, command) {
+    const tables = Bill.read(raw);
+    const get = (id) => document.getElementById(id);
+    const [chosen, slider, typed, unit, rows, told, shell, reset] =
+      ["line", "slider", "volume", "unit", "totals", "told", "shell", "reset"].map(get);
+    const bases = tables.lines.map((line) => line.base);
+    const before = tables.providers.map((one) => Bill.total(tables, one, bases));
+    const MIDDLE = 100;
+    const PER_TEN = 50;
+
+    tables.lines.forEach((line, at) => chosen.append(make("option", { value: at }, short(line.name, 80))));
+    const first = raw.first ?? 0;
+    chosen.value = String(first);
+
+    const at = () => Number(chosen.value);
+    const words = (line, base) => {
+      const [whole, fraction] = Bill.stated(line, base).split(".");
+      return `${Bill.grouped(whole)}${fraction ? `.${fraction}` : ""} ${line.units}`;
+    };
+
+    /** The volume of a place of the slider: a hundredth to a hundredfold, to two digits. */
+    function volumeOf(line, place) {
+      if (place === MIDDLE) return line.base;
+      const now = Number(Bill.stated(line, line.base)) || 1000;
+      const wanted = Math.min(Number((now * 10 ** ((place - MIDDLE) / PER_TEN)).toPrecision(2)), 1e18);
+      const decimals = wanted >= 100 ? 0 : 3;
+      return Bill.baseOf(line, Bill.scaled(wanted.toFixed(decimals), 9));
+    }
+
+    function placeOf(line, base) {
+      const now = Number(Bill.stated(line, line.base)) || 1000;
+      const there = Number(Bill.stated(line, base));
+      if (!there) return 0;
+      return Math.max(0, Math.min(200, Math.round(MIDDLE + PER_TEN * Math.log10(there / now))));
+    }
+
+    function label() {
+      const line = tables.lines[at()];
+      text(unit, `${line.units} ${line.once ? "once" : "a month"}`);
+      typed.value = Bill.stated(line, bases[at()]);
+      slider.value = String(placeOf(line, bases[at()]));
+      slider.setAttribute("aria-valuetext", words(line, bases[at()]));
+    }
+
+    function totals() {
+      const found = tables.providers.map((one) => Bill.total(tables, one, bases));
+      const whole = found.filter((one) => one.complete).map((one) => one.total);
+      const least = whole.length > 1 ? whole.reduce((one, other) => (other < one ? other : one)) : null;
+      rows.replaceChildren(...tables.providers.map((one, number) => {
+        const bill = found[number];
+        const sign = bill.complete ? "" : ">= ";
+        const best = bill.complete && bill.total === least;
+        const change = bill.total - before[number].total;
+        const cells = [
+          sign + Bill.money(tables, bill.months[0]),
+          `${sign}${Bill.money(tables, bill.total)}${best ? " ✓" : ""}`,
+          change === 0n ? "as planned" : `${change < 0n ? "-" : "+"}${Bill.money(tables, change < 0n ? -change : change)}`,
+        ].map((cell) => make("td", {}, cell));
+        cells[1].dataset.exact = Bill.plain(tables, bill.total);
+        cells[1].dataset.provider = one.provider;
+        if (best) cells[1].className = "best";
+        if (!bill.complete) cells[1].className = "gap";
+        return make("tr", {}, make("th", { scope: "row", class: "w" }, `${one.provider} ${one.region}`), ...cells);
+      }));
+      return found;
+    }
+
+    function tell(found) {
+      const line = tables.lines[at()];
+      const spoken = tables.providers.map((one, number) =>
+        `${one.provider} ${found[number].complete ? "" : "at least "}${Bill.money(tables, found[number].total)}`);
+      text(told, `${line.name} at ${words(line, bases[at()])}: ${spoken.join(", ")}.`);
+    }
+
+    const quoted = (words) => `'${words.replaceAll("'", "'\\''")}'`;
+    function asCommand() {
+      const changed = tables.lines.filter((line, number) => line.settable && bases[number] !== line.base);
+      const sets = changed.map((line) => {
+        const volume = Bill.stated(line, bases[tables.lines.indexOf(line)]);
+        return ` --set ${quoted(`${line.name}.volume=${volume} ${line.units}${line.once ? " once" : "/month"}`)}`;
+      });
+      text(shell, command + sets.join(""));
+    }
+
+    function curve() {
+      const line = at();
+      const info = tables.lines[line];
+      const now = bases[line];
+      const offers = tables.providers.filter((one) => one.plans.some((plan) => plan.line === line));
+      const top = now > 0n ? now * 3n : Bill.baseOf(info, Bill.scaled("1000000", 9));
+      const far = info.base > now ? info.base * 100n : now * 100n;
+      const edges = offers.map((one) => Bill.edges(tables, one, line).filter((edge) => edge <= far));
+      const marks = [...new Set([0n, 1n, now, top, far, ...edges.flat()].map(String))].map(BigInt).filter((one) => one <= far).sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+      const costs = offers.map((one) => marks.map((mark) => Bill.alone(tables, one, line, mark)));
+      const asX = (base) => Number(Bill.stated(info, base));
+      const asY = (cost) => Bill.number(tables, cost);
+      const rows_ = offers.flatMap((one, number) => marks.map((mark, spot) => ({ mark, spot })).filter(({ mark, spot }) => mark <= top && !costs[number][spot][1])
+        .map(({ mark, spot }) => ({ name: one.provider, x: asX(mark), y: asY(costs[number][spot][0]) })));
+      const dots = offers.flatMap((one, number) => edges[number].map((edge) => {
+        const [cost, open] = costs[number][marks.findIndex((mark) => mark === edge)];
+        return { x: asX(edge), y: asY(cost), open, edge, cost, what: `${one.provider}: the price of the next changes` };
+      }).filter((dot) => !dot.open));
+      const crossings = changes(offers, marks, costs).map(({ edge, cost, what }) => ({ edge, cost, what, x: asX(edge), y: asY(cost) }));
+      const chart = { kind: "curves", unit: info.units, now: asX(now), rows: rows_,
+        edges: dots.filter((dot) => dot.edge <= top), crossings: crossings.filter((one) => one.edge <= top),
+        label: `Cost of ${short(info.name, 60)} alone in one month by volume, ${offers.length} providers. ${crossings.length ? crossings.map((one) => `${words(info, one.edge)}: ${one.what}`).join("; ") : "The cheapest provider stays the same"}. The table below has the numbers.` };
+      if (rows_.length) place_chart(get("curve"), chart);
+      else { boxes.delete(get("curve")); text(get("curve"), "No provider prices this line."); }
+      const all = [...crossings.map((one) => [one, "✦"]), ...dots.map((one) => [one, ""])].sort((a, b) => a[0].x - b[0].x);
+      get("changes").replaceChildren(...all.map(([one, sign]) => make("tr", {},
+        make("th", { scope: "row" }, words(info, one.edge)), make("td", {}, Bill.money(tables, one.cost)), make("td", { class: "w" }, `${sign} ${one.what}`.trim()))));
+      if (!all.length) get("changes").append(make("tr", {}, make("td", { class: "w", colspan: "3" }, "Nothing changes: one price, one cheapest provider.")));
+    }
+
+    /** Where another provider becomes the cheapest of a line. Costs are straight lines between the marks. */
+    function changes(offers, marks, costs) {
+      const known = (number, spot) => !costs[number][spot][1];
+      const found = [];
+      for (let spot = 1; spot < marks.length - 1; spot += 1) {
+        const here = marks[spot];
+        const there = marks[spot + 1];
+        const able = offers.map((_, number) => number).filter((number) => known(number, spot) && known(number, spot + 1));
+        const cuts = new Map();
+        for (const one of able) for (const other of able) {
+          if (one >= other) continue;
+          const a = costs[one][spot][0] - costs[other][spot][0];
+          const b = costs[one][spot + 1][0] - costs[other][spot + 1][0];
+          if ((a < 0n && b > 0n) || (a > 0n && b < 0n)) {
+            const span = a < 0n ? -a : a;
+            const whole = span + (b < 0n ? -b : b);
+            cuts.set(here + ((there - here) * span + whole - 1n) / whole, [one, other]);
+          }
+        }
+        for (const edge of [...cuts.keys()].sort((x, y) => (x < y ? -1 : 1))) {
+          const cost = (number) => costs[number][spot][0] + ((costs[number][spot + 1][0] - costs[number][spot][0]) * (edge - here)) / (there - here);
+          const [one, other] = cuts.get(edge);
+          const least = able.reduce((a, b) => (cost(b) < cost(a) ? b : a));
+          if (least !== one && least !== other) continue;
+          const after = costs[one][spot + 1][0] < costs[other][spot + 1][0] ? one : other;
+          const earlier = after === one ? other : one;
+          found.push({ edge, cost: cost(after), what: `${offers[after].provider} is cheaper than ${offers[earlier].provider} from here on` });
+        }
+      }
+      return found;
+    }
+
+    let timer = 0;
+    function update({ keep = null } = {}) {
+      if (keep !== typed) typed.value = Bill.stated(tables.lines[at()], bases[at()]);
+      if (keep !== slider) slider.value = String(placeOf(tables.lines[at()], bases[at()]));
+      slider.setAttribute("aria-valuetext", words(tables.lines[at()], bases[at()]));
+      const found = totals();
+      asCommand();
+      clearTimeout(timer);
+      timer = setTimeout(() => tell(found), 400);
+      curve();
+    }
+
+    chosen.addEventListener("change", () => { label(); update(); });
+    slider.addEventListener("input", () => { bases[at()] = volumeOf(tables.lines[at()], Number(slider.value)); typed.removeAttribute("aria-invalid"); update({ keep: slider }); });
+    typed.addEventListener("input", () => {
+      const plainly = typed.value.replace(/[,_\s]/g, "");
+      const fine = /^\d{1,18}(\.\d{1,9})?$/.test(plainly);
+      typed.setAttribute("aria-invalid", String(!fine));
+      if (!fine) return;
+      bases[at()] = Bill.baseOf(tables.lines[at()], Bill.scaled(plainly, 9));
+      update({ keep: typed });
+    });
+    reset.addEventListener("click", () => { tables.lines.forEach((line, number) => { bases[number] = line.base; }); typed.removeAttribute("aria-invalid"); label(); update(); });
+    label();
+    update();
+    clearTimeout(timer);
+  }
+})();

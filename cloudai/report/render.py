@@ -1,0 +1,219 @@
+"""A `Page` as one HTML file: style, scripts, charts' data and price tables are in it, and nothing is ever loaded.
+
+The page's own policy forbids everything but the scripts that are in it, by their hashes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from functools import cache
+from html import escape
+from importlib.resources import files
+
+from cloudai.report.charts import Curves, Front, Json, Months, Table, Tornado, Waterfall
+from cloudai.report.parts import Lines, Listing, Page, Part, Section, Slider, Titled
+
+SCRIPTS = ("d3.min.js", "plot.umd.min.js", "engine.js", "report.js")
+
+
+def html(page: Page) -> str:
+    """The whole file. The same page gives the same bytes."""
+    scripts = [asset(name) for name in SCRIPTS]
+    body = _Body()
+    sections = "\n".join(body.section(section) for section in page.sections)
+    data = {
+        "charts": body.charts,
+        "names": list(page.providers),
+        "command": page.command,
+        "tables": page.tables,
+    }
+    return "\n".join(
+        [
+            "<!doctype html>",
+            '<html lang="en">',
+            "<head>",
+            '<meta charset="utf-8">',
+            f'<meta http-equiv="Content-Security-Policy" content="{policy(scripts)}">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            '<meta name="color-scheme" content="light dark">',
+            '<meta name="referrer" content="no-referrer">',
+            f"<title>{escape(page.title)}</title>",
+            f"<style>{asset('report.css')}</style>",
+            "</head>",
+            "<body>",
+            '<a class="skip" href="#main">To the content</a>',
+            _header(page),
+            '<main id="main" tabindex="-1">',
+            _figures(page),
+            sections,
+            "</main>",
+            _FOOTER,
+            f'<script type="application/json" id="data">{_json(data)}</script>',
+            *(f"<script>{script}</script>" for script in scripts),
+            "</body>",
+            "</html>",
+            "",
+        ]
+    )
+
+
+@cache
+def asset(name: str) -> str:
+    """A file that is part of every page."""
+    return files("cloudai.report").joinpath("assets", name).read_text(encoding="utf-8")
+
+
+def policy(scripts: Sequence[str]) -> str:
+    """What the page may do: run these scripts, have a style. No loading, no sending, no frames, no `eval`."""
+    hashes = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
+    allowed = " ".join(f"'sha256-{one}'" for one in hashes)
+    return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+
+
+def _json(data: Json) -> str:
+    """JSON that can't end the element it stands in."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _header(page: Page) -> str:
+    links = "".join(f'<li><a href="#{one.name}">{escape(one.title)}</a></li>' for one in page.sections)
+    return (
+        f'<header><div class="top"><h1><bdi>{escape(page.title)}</bdi></h1>'
+        '<button type="button" id="theme" class="needs-script">Dark colours</button></div>'
+        f'<p class="soft">{escape(page.subtitle)}</p>'
+        f'<nav aria-label="On this page"><ul>{links}</ul></nav></header>'
+    )
+
+
+def _figures(page: Page) -> str:
+    rows = "".join(
+        f'<div><dt>{escape(one.label)}</dt><dd class="big">{escape(one.value)}</dd>'
+        + (f'<dd class="say">{escape(one.say)}</dd>' if one.say else "")
+        + "</div>"
+        for one in page.figures
+    )
+    return f'<dl class="figures">{rows}</dl>' if rows else ""
+
+
+_FOOTER = (
+    "<footer><p>Made by cloudai; nothing was loaded to show it, and nothing is sent. Amounts are list prices in USD"
+    " without taxes, unless an own price is marked. Charts by Observable Plot and D3 (ISC licence).</p></footer>"
+)
+
+_SLIDER = """<div class="needs-script">
+<div class="controls">
+<div><label for="line">Line</label><select id="line"></select></div>
+<div><label for="slider">Volume, from a hundredth to a hundredfold</label>
+<input type="range" id="slider" min="0" max="200" step="1" value="100"></div>
+<div><label for="volume">Volume in <span id="unit">units</span></label>
+<input type="text" id="volume" inputmode="decimal" autocomplete="off" spellcheck="false"></div>
+<div><button type="button" id="reset">As planned</button></div>
+</div>
+<p id="told" role="status" class="note"></p>
+<div class="scroll" tabindex="0" role="region" aria-label="What each provider's bill comes to">
+<table><thead><tr><th scope="col" class="w">provider</th><th scope="col">first month</th><th scope="col">all months</th>
+<th scope="col">change</th></tr></thead><tbody id="totals"></tbody></table></div>
+<p class="note">The same, on the command line:</p>
+<code class="command" id="shell" dir="ltr"></code>
+<h3>The chosen line alone, by volume</h3>
+<figure><figcaption><span class="say">One month of this line with nothing else on its tiers. Circles: the price of the
+next unit changes. Diamonds: two providers change places at the bottom.</span></figcaption>
+<div class="chart" id="curve"></div>
+<details open><summary>Where it changes</summary>
+<div class="scroll" tabindex="0" role="region" aria-label="Volumes at which something changes">
+<table><thead><tr><th scope="col">volume in a month</th><th scope="col">cost of the month</th>
+<th scope="col" class="w">what changes</th></tr></thead><tbody id="changes"></tbody></table></div></details></figure>
+</div>
+<noscript><p class="note">The slider needs scripts; <code>cloudai estimate --set</code> says the same.</p></noscript>
+"""
+
+
+class _Body:
+    """Sections as HTML; the charts' data on the way."""
+
+    def __init__(self) -> None:
+        self.charts: list[Json] = []
+
+    def section(self, section: Section) -> str:
+        parts = "\n".join(self._part(part) for part in section.parts)
+        text = f"<p>{escape(section.text)}</p>" if section.text else ""
+        return f'<section id="{section.name}"><h2>{escape(section.title)}</h2>{text}\n{parts}</section>'
+
+    def _part(self, part: Part) -> str:
+        match part:
+            case Titled():
+                return _titled(part)
+            case Listing():
+                return _listing(part)
+            case Slider():
+                return f"<p>{escape(part.note)}</p>{_SLIDER}"
+            case Lines():
+                return f'<h3>{escape(part.title)}</h3><code class="command">{escape(part.text)}</code>'
+            case _:
+                return self._chart(part)
+
+    def _chart(self, chart: Months | Waterfall | Tornado | Front | Curves) -> str:
+        name = f"chart{len(self.charts) + 1}"
+        self.charts.append({"id": name, "label": f"{chart.title}. {chart.summary}", **chart.data()})
+        return (
+            f"<figure><figcaption><strong>{escape(chart.title)}</strong> "
+            f'<span class="say">{escape(chart.summary)}</span></figcaption>'
+            f'<div class="chart needs-script" id="{name}"></div>'
+            f"<details><summary>{escape(chart.title)}: the numbers</summary>{_table(chart.title, chart.table())}"
+            "</details></figure>"
+        )
+
+
+def _titled(part: Titled) -> str:
+    table = _table(part.title, part.table, sums=part.sums)
+    if part.folded:
+        return f"<details><summary>{escape(part.title)}</summary>{table}</details>"
+    return f"<h3>{escape(part.title)}</h3>{table}" if part.title else table
+
+
+def _listing(part: Listing) -> str:
+    title = f"<h3>{escape(part.title)}</h3>" if part.title else ""
+    return f'{title}<ul class="plain">{"".join(f"<li>{escape(item)}</li>" for item in part.items)}</ul>'
+
+
+def _table(title: str, table: Table, *, sums: int = 0) -> str:
+    words = ' class="w"'
+    head = "".join(
+        f'<th scope="col"{words if at < table.left else ""}>{escape(cell)}</th>' for at, cell in enumerate(table.head)
+    )
+    first_sum = len(table.rows) - sums
+    body = "\n".join(_row(row, table.left, is_sum=at >= first_sum) for at, row in enumerate(table.rows))
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(title)}">'
+        f"<table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>"
+    )
+
+
+def _row(row: Sequence[str], left: int, *, is_sum: bool) -> str:
+    kind = ' class="sum"' if is_sum else ""
+    return f"<tr{kind}>{''.join(_cells(row, left))}</tr>"
+
+
+def _cells(row: Sequence[str], left: int) -> Iterator[str]:
+    for at, cell in enumerate(row):
+        kinds = ["w"] if at < left else []
+        if cell.endswith(" ✓"):
+            kinds.append("best")
+        if cell.startswith(">=") or cell in ("unknown", "not offered"):
+            kinds.append("gap")
+        kind = f' class="{" ".join(kinds)}"' if kinds else ""
+        if at == 0:
+            yield f'<th scope="row"{kind}>{_text(cell)}</th>'
+        else:
+            yield f"<td{kind}>{_text(cell)}</td>"
+
+
+def _text(cell: str) -> str:
+    """A cell; a source becomes a link. `bdi`: a name from right to left does not turn its neighbours round."""
+    if cell.startswith("https://"):
+        return f'<a href="{escape(cell)}" rel="noreferrer">{escape(cell)}</a>'
+    return escape(cell) if cell.isascii() else f"<bdi>{escape(cell)}</bdi>"
