@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudai.config import Config, Route
 from cloudai.config_document import nearest
+from cloudai.delivery import marked
 from cloudai.driver import OwnLimits
 from cloudai.errors import CloudAIError, ConfigError, ErrorCode, Fault, ServiceError, Unsupported
 from cloudai.traces import forget_locals
@@ -113,6 +114,7 @@ class Backend:
             error.provider = error.provider or self.provider
             error.backend = error.backend or self.name
             error.operation = error.operation or operation
+            error.delivery = marked(error) or error.delivery
             return error
         fault: Fault | None = self.driver.classify(error)
         if fault is None:
@@ -128,7 +130,7 @@ class Backend:
             retryable=fault.retryable,
             retry_after=fault.retry_after,
             request_id=fault.request_id,
-            delivery=fault.delivery,
+            delivery=marked(error) or fault.delivery,
         )
 
     def _without_secrets(self, message: str) -> str:

@@ -68,7 +68,15 @@ class Delivery(StrEnum):
     """It may have been done: a lost connection, a time-out, an answer that can't be read."""
 
 
-UNSURE = frozenset({ErrorCode.UNAVAILABLE, ErrorCode.DEADLINE_EXCEEDED, ErrorCode.INTERNAL, ErrorCode.CANCELLED})
+UNSURE = frozenset(
+    {
+        ErrorCode.UNAVAILABLE,
+        ErrorCode.DEADLINE_EXCEEDED,
+        ErrorCode.INTERNAL,
+        ErrorCode.CANCELLED,
+        ErrorCode.OUTCOME_UNKNOWN,
+    }
+)
 """Codes after which nobody knows whether the request was done, unless its `delivery` says so."""
 
 

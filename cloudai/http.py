@@ -26,13 +26,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from pydantic import Field, field_serializer
 
-from cloudai.errors import ConfigError, ErrorCode, Fault
+from cloudai.delivery import mark
+from cloudai.errors import ConfigError, Delivery, ErrorCode, Fault
 from cloudai.settings import BackendSettings, ConfigPath
 
 if TYPE_CHECKING:
@@ -190,21 +192,42 @@ def transport_fault(error: BaseException) -> Fault | None:
     if isinstance(error, ReplyTooLarge):
         return Fault(code=ErrorCode.INTERNAL, message="the reply is longer than any that is expected")
     if isinstance(error, TimeoutError | OutOfTime):
-        return Fault(code=ErrorCode.DEADLINE_EXCEEDED, message="no complete answer in time")
+        text = "no complete answer in time"
+        return Fault(code=ErrorCode.DEADLINE_EXCEEDED, message=text, delivery=Delivery.UNKNOWN)
     if not _of_transport(error):
         return None
     if any(isinstance(each, ssl.SSLCertVerificationError) for each in chain):
         text = "the server's certificate is not trusted; name its authority with ca_file or SSL_CERT_FILE"
-        return Fault(code=ErrorCode.UNAVAILABLE, message=text, retryable=False)
+        return Fault(code=ErrorCode.UNAVAILABLE, message=text, retryable=False, delivery=Delivery.NOT_SENT)
     name = type(error).__name__
     if "Timeout" in name:
-        waited = "connection" if name.startswith(("Connect", "Pool")) else "complete answer"
-        return Fault(code=ErrorCode.DEADLINE_EXCEEDED, message=f"no {waited} in time")
+        early = name.startswith(("Connect", "Pool"))
+        text = f"no {'connection' if early else 'complete answer'} in time"
+        return Fault(code=ErrorCode.DEADLINE_EXCEEDED, message=text, delivery=_reached(not early))
     if name in _OURS:
-        return Fault(code=ErrorCode.INVALID_INPUT, message=f"the request can't be sent: {name}", retryable=False)
-    return Fault(code=ErrorCode.UNAVAILABLE, message=_WORDS.get(name, f"the connection failed: {name}"))
+        text = f"the request can't be sent: {name}"
+        return Fault(code=ErrorCode.INVALID_INPUT, message=text, retryable=False, delivery=Delivery.NOT_SENT)
+    text = _WORDS.get(name, f"the connection failed: {name}")
+    return Fault(code=ErrorCode.UNAVAILABLE, message=text, delivery=_reached(name not in _UNCONNECTED))
 
 
+def _reached(left: bool) -> Delivery:
+    return Delivery.UNKNOWN if left else Delivery.NOT_SENT
+
+
+_UNCONNECTED: Final = frozenset(
+    {
+        "ConnectError",
+        "ConnectionRefusedError",
+        "ClientConnectorError",
+        "ClientConnectorDNSError",
+        "ClientConnectorSSLError",
+        "ProxyError",
+        "ClientHttpProxyError",
+        "ClientProxyConnectionError",
+    }
+)
+"""There was no connection that the request could have gone over."""
 _OURS: Final = frozenset({"LocalProtocolError", "UnsupportedProtocol", "InvalidURL", "InvalidUrlClientError"})
 _WORDS: Final = {
     "ConnectError": "no connection to the server",
@@ -352,6 +375,7 @@ class AsyncTransport:
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": "cloudai"},
             trust_env=False,
+            trace_configs=[_leaving()],
         )
         # aiohttp sends a GET again when a kept connection breaks; its own test client switches that off the same way
         session._retry_connection = False
@@ -361,13 +385,17 @@ class AsyncTransport:
         """Sends once and reads the reply within `timeout` seconds. Raises what `transport_fault` knows."""
         import aiohttp
 
+        passage = _Passage()
         try:
-            return await self._exchange(request, timeout, max_bytes)
-        except aiohttp.ClientResponseError as error:
-            _without_request(error)
+            return await self._exchange(request, timeout, max_bytes, passage)
+        except BaseException as error:
+            if isinstance(error, aiohttp.ClientResponseError):
+                _without_request(error)
+            if not passage.left:
+                mark(error, Delivery.NOT_SENT)
             raise
 
-    async def _exchange(self, request: WireRequest, timeout: float, max_bytes: int) -> WireReply:
+    async def _exchange(self, request: WireRequest, timeout: float, max_bytes: int, passage: _Passage) -> WireReply:
         import aiohttp
 
         proxy, asking = self._proxy(request.url)
@@ -381,6 +409,7 @@ class AsyncTransport:
             proxy=proxy,
             proxy_headers=asking,
             timeout=aiohttp.ClientTimeout(total=timeout),
+            trace_request_ctx=passage,
         ) as reply:
             if (reply.content_length or 0) > max_bytes:
                 raise ReplyTooLarge
@@ -405,6 +434,27 @@ class AsyncTransport:
             known = self._sessions.pop(asyncio.get_running_loop(), None)
         if known is not None:
             await known.close()
+
+
+class _Passage:
+    """Whether a request's first byte has left."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = False
+
+
+def _leaving() -> aiohttp.TraceConfig:
+    """aiohttp's one time limit covers waiting for a connection too: here it says when the request goes."""
+    import aiohttp
+
+    async def leaves(_: object, context: SimpleNamespace, __: object) -> None:
+        context.trace_request_ctx.left = True
+
+    tracing = aiohttp.TraceConfig()
+    tracing.on_request_headers_sent.append(leaves)
+    return tracing
 
 
 def _without_request(error: aiohttp.ClientResponseError) -> None:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import httpcore
 import httpx
 
+from cloudai.delivery import unsent
+
 if TYPE_CHECKING:
     from cloudai.http import Clock
 
@@ -143,13 +145,14 @@ class _TimedNetwork(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        stream = self._network.connect_tcp(
-            host,
-            port,
-            timeout=self._clock.left(timeout),
-            local_address=local_address,
-            socket_options=socket_options,
-        )
+        with unsent():
+            stream = self._network.connect_tcp(
+                host,
+                port,
+                timeout=self._clock.left(timeout),
+                local_address=local_address,
+                socket_options=socket_options,
+            )
         return _TimedStream(stream, self._clock)
 
     def sleep(self, seconds: float) -> None:
@@ -173,9 +176,9 @@ class _TimedStream(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        return _TimedStream(
-            self._stream.start_tls(ssl_context, server_hostname, timeout=self._clock.left(timeout)), self._clock
-        )
+        with unsent():
+            left = self._clock.left(timeout)
+            return _TimedStream(self._stream.start_tls(ssl_context, server_hostname, timeout=left), self._clock)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)

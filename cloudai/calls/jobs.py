@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cloudai.calls.engine import CallOptions, Engine
 from cloudai.calls.fitting import prepare
-from cloudai.calls.job import Job, Step, begin, end
+from cloudai.calls.job import Job, Step, begin, cancelled, end
 from cloudai.calls.limits import fit
-from cloudai.calls.policy import Turn, turn
+from cloudai.calls.policy import Turn, turn, unknown
 from cloudai.calls.run import AsyncRunner, Runner
 from cloudai.driver import StagesAudio, TranscribeJobs
 from cloudai.errors import CloudAIError, Delivery, ErrorCode, InvalidInput, ServiceError, TooLarge, Unsupported
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 OPERATION: Final = "speech.transcribe"
 FINAL: Final = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
-_LOST: Final = frozenset({ErrorCode.UNAVAILABLE, ErrorCode.DEADLINE_EXCEEDED, ErrorCode.INTERNAL})
 _PASSING: Final = frozenset({ErrorCode.UNAVAILABLE, ErrorCode.DEADLINE_EXCEEDED, ErrorCode.RATE_LIMITED})
 LEDGER: Final = "ledger"
 """The detail of a handle that names its entry in the books."""
@@ -145,28 +144,38 @@ class AsyncTranscriptionJob:
 
 def submit(run: Runner, request: TranscribeRequest, options: CallOptions) -> TranscriptionJob:
     """Submits once to the first backend that takes it: a lost answer is `outcome_unknown`, never a second job."""
-    job, step = _submission(run.engine, request, options)
+    job, planned = _submission(run.engine, request, options)
     try:
-        ref: JobRef = step.turn.run(partial(run.attempt, job, step))
-    except CloudAIError as error:
-        failure = _unknown(error)
-        end(job, None, failure, written=False)
-        raise failure from error.__cause__
-    return TranscriptionJob(run=run, ref=_booked(job, ref))
+        for step in planned:
+            try:
+                ref: JobRef = step.turn.run(partial(run.attempt, job, step))
+            except CloudAIError as error:
+                _not_sent(job, step, error)
+            else:
+                return TranscriptionJob(run=run, ref=_booked(job, ref))
+        raise job.exhausted()
+    except BaseException as error:
+        end(job, None, error if isinstance(error, CloudAIError) else cancelled(OPERATION), written=False)
+        raise
 
 
 async def submit_async(run: AsyncRunner, request: TranscribeRequest, options: CallOptions) -> AsyncTranscriptionJob:
     """The same with `await`."""
     import asyncio
 
-    job, step = await asyncio.to_thread(_submission, run.engine, request, options)
+    job, planned = _submission(run.engine, request, options)
     try:
-        ref: JobRef = await step.turn.run_async(partial(run.attempt, job, step))
-    except CloudAIError as error:
-        failure = _unknown(error)
-        end(job, None, failure, written=False)
-        raise failure from error.__cause__
-    return AsyncTranscriptionJob(run=run, ref=_booked(job, ref))
+        while step := await asyncio.to_thread(next, planned, None):
+            try:
+                ref: JobRef = await step.turn.run_async(partial(run.attempt, job, step))
+            except CloudAIError as error:
+                _not_sent(job, step, error)
+            else:
+                return AsyncTranscriptionJob(run=run, ref=_booked(job, ref))
+        raise job.exhausted()
+    except BaseException as error:
+        end(job, None, error if isinstance(error, CloudAIError) else cancelled(OPERATION), written=False)
+        raise
 
 
 def _booked(job: Job, ref: JobRef) -> JobRef:
@@ -180,12 +189,24 @@ def _booked(job: Job, ref: JobRef) -> JobRef:
     return ref if number is None else ref.model_copy(update={"details": (*ref.details, (LEDGER, str(number)))})
 
 
-def _submission(engine: Engine, request: TranscribeRequest, options: CallOptions) -> tuple[Job, Step[Any]]:
-    """To the first backend with jobs whose limits for jobs the audio is within."""
-    job = begin(engine, OPERATION, options)
+def _not_sent(job: Job, step: Step[Any], error: CloudAIError) -> None:
+    """Raises the failure, unless nothing has left and the next backend may be asked."""
+    if error.delivery is not Delivery.NOT_SENT:
+        raise unknown(error, OPERATION, key=job.key) from error.__cause__
+    job.failed(step.chosen.backend, error)
+
+
+def _submission(engine: Engine, request: TranscribeRequest, options: CallOptions) -> tuple[Job, Iterator[Step[Any]]]:
+    """To the backends with jobs whose limits for jobs the audio is within."""
     able = list(_with_jobs(engine, options))
     if not able:
         raise Unsupported("no backend on the route takes transcription jobs: use transcribe()", operation=OPERATION)
+    job = begin(engine, OPERATION, options)
+    return job, _submissions(job, able, request)
+
+
+def _submissions(job: Job, able: list[Candidate], request: TranscribeRequest) -> Iterator[Step[Any]]:
+    options, engine = job.options, job.engine
     for left, chosen in zip(range(len(able) - 1, -1, -1), able, strict=True):
         try:
             made, notices = prepare(job, _of_jobs(chosen), request)
@@ -195,8 +216,7 @@ def _submission(engine: Engine, request: TranscribeRequest, options: CallOptions
         seconds = options.get("timeout", engine.config.policy.deadline)
         mine = replace(_turn(job, chosen, seconds), repeatable=False)
         once = chosen.calling(chosen.backend.driver.submit_transcription)
-        return job, Step(chosen=once, request=made.requests[0], notices=notices, turn=mine)
-    raise job.exhausted()
+        yield Step(chosen=once, request=made.requests[0], notices=notices, turn=mine)
 
 
 def _with_jobs(engine: Engine, options: CallOptions) -> Iterator[Candidate]:
@@ -211,13 +231,6 @@ def _of_jobs(chosen: Candidate) -> Candidate:
     return (
         replace(chosen, declared=replace(declared, limits=declared.job_limits)) if declared.job_limits.known else chosen
     )
-
-
-def _unknown(error: CloudAIError) -> CloudAIError:
-    if error.code in _LOST and error.delivery is not Delivery.NOT_SENT:
-        error.code, error.retryable = ErrorCode.OUTCOME_UNKNOWN, False
-        error.message += "; the job may have been created: look before you submit it again"
-    return error
 
 
 # --- a request or a job --------------------------------------------------------------------------------

@@ -11,19 +11,20 @@ The rules, for one call over backends A, B, C:
 - A backend with a fallback is left alone while its breaker is open (`cloudai.calls.breaker`). One that throttled is
   waited for by every call (`cloudai.calls.limiter`), and asked last where there are others.
 - A failure that another backend may cure (`errors.FALLBACK`) moves on to it; any other is raised.
-- An operation that creates something (`custom.train`, a job) is never sent again after its outcome is unknown.
+- An operation that creates something (`custom.train`, a job) is sent again, here or elsewhere, only where nothing of
+  it has left; any other doubt is `outcome_unknown`, with where to look.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cloudai.calls.breaker import State
-from cloudai.errors import FALLBACK, CloudAIError, ErrorCode
+from cloudai.errors import FALLBACK, CloudAIError, Delivery, ErrorCode
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -37,6 +38,13 @@ CREATES = frozenset({"custom.train", "custom.deploy", "custom.batch_predict"})
 """Operations that create a resource: not repeated when it is not known whether the first one got through."""
 
 _UNCERTAIN = frozenset({ErrorCode.UNAVAILABLE, ErrorCode.DEADLINE_EXCEEDED, ErrorCode.INTERNAL})
+WHERE: Mapping[str, str] = {
+    "custom.train": "look for a job that is named after yours in the list of training jobs",
+    "custom.deploy": "look for its name in the list of endpoints",
+    "custom.batch_predict": "look for its output, and in the list of batch jobs",
+    "speech.transcribe": "look for {key} in the names of its transcription jobs",
+}
+"""Of what an operation may have created, how to find out. `key`: what the call's jobs and objects are named by."""
 
 
 @dataclass(slots=True)
@@ -64,7 +72,10 @@ class Turn:
         left = self.ends - time.monotonic()
         if left <= 0:
             raise CloudAIError(
-                f"the deadline passed after {self.attempts} attempt(s)", code=ErrorCode.DEADLINE_EXCEEDED
+                f"the deadline passed after {self.attempts} attempt(s)",
+                code=ErrorCode.DEADLINE_EXCEEDED,
+                # what creates something comes here only while nothing of it has left
+                delivery=None if self.attempts and self.repeatable else Delivery.NOT_SENT,
             )
         self.attempts += 1
         return min(self.timeout, left)
@@ -80,6 +91,7 @@ class Turn:
                 code=ErrorCode.RATE_LIMITED,
                 retryable=False,
                 retry_after=left,
+                delivery=Delivery.NOT_SENT,
             )
         self.waited += wait
         return wait
@@ -89,7 +101,7 @@ class Turn:
         if not (
             isinstance(error, CloudAIError)
             and error.retryable
-            and self.repeatable
+            and (self.repeatable or error.delivery is Delivery.NOT_SENT)
             and self.attempts < self.policy.max_attempts
             and time.monotonic() + (error.retry_after or 0.0) < self.ends
             and (self.alone or self.lane.breaker.state is not State.OPEN)
@@ -204,12 +216,25 @@ def turn(
 
 def may_fall_back(error: CloudAIError, operation: str) -> bool:
     """Whether another backend should be asked after this failure."""
-    return error.code in FALLBACK and not (operation in CREATES and error.code in _UNCERTAIN)
+    return error.code in FALLBACK and not (operation in CREATES and in_doubt(error))
 
 
-def settle(error: CloudAIError, operation: str) -> CloudAIError:
+def in_doubt(error: CloudAIError) -> bool:
+    """Whether what the request was to create may be there. An answer of 5xx is no proof that it is not."""
+    return error.code in _UNCERTAIN and error.delivery is not Delivery.NOT_SENT
+
+
+def settle(error: CloudAIError, operation: str, *, key: str) -> CloudAIError:
     """The error to raise: for a creating operation a lost answer is `outcome_unknown`, not a failure."""
-    if operation in CREATES and error.code in _UNCERTAIN:
+    return unknown(error, operation, key=key) if operation in CREATES else error
+
+
+def unknown(error: CloudAIError, operation: str, *, key: str) -> CloudAIError:
+    """`outcome_unknown`, and how to find out, where there is a doubt; any other failure as it is."""
+    if in_doubt(error):
         error.code, error.retryable = ErrorCode.OUTCOME_UNKNOWN, False
-        error.message += "; it may have been created: look before you submit it again"
+        at = f" at {error.backend}" if error.backend else ""
+        error.message += (
+            f"\nIt may have been created{at}: {WHERE[operation].format(key=key)} before you submit it again"
+        )
     return error

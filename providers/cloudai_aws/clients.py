@@ -6,6 +6,7 @@ import re
 import threading
 from typing import TYPE_CHECKING, Any
 
+from cloudai.delivery import unsent
 from cloudai.errors import ConfigError
 from cloudai.traces import mask
 from cloudai_aws.settings import AwsSettings, is_safe
@@ -109,7 +110,8 @@ class Clients:
 
         def renew() -> dict[str, str]:
             client = self._make(source, "sts")
-            found = client.assume_role(RoleArn=role_arn, RoleSessionName="cloudai", **external)["Credentials"]
+            with unsent():
+                found = client.assume_role(RoleArn=role_arn, RoleSessionName="cloudai", **external)["Credentials"]
             return {
                 "access_key": found["AccessKeyId"],
                 "secret_key": found["SecretAccessKey"],

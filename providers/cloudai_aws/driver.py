@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from cloudai.delivery import submitted
 from cloudai.driver import (
     Analyze,
     Call,
@@ -280,7 +281,11 @@ class AwsDriver(
         """Several requests, all within the seconds of one attempt."""
         client = self._clients(service)
         with within(call.timeout):
-            return [getattr(client, method)(**params) for method, params in asked]
+            (method, params), *more = asked
+            replies = [getattr(client, method)(**params)]
+            with submitted():
+                replies += [getattr(client, method)(**params) for method, params in more]
+        return replies
 
     def _ask_pages(self, service: str, method: str, params: Params, call: Call) -> list[Reply]:
         """All pages of a list."""

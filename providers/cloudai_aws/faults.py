@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import ssl
 import tomllib
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from cloudai.errors import ErrorCode, Fault
+from cloudai.delivery import of_status
+from cloudai.errors import Delivery, ErrorCode, Fault
 from cloudai.http import retry_after
 
-_UNSENT = ("NewConnectionError", "ConnectTimeoutError", "NameResolutionError")
+_UNSENT = ("NewConnectionError", "ConnectTimeoutError", "NameResolutionError", "ProxyError")
+"""Of urllib3, which sends our requests: there was no connection."""
+_FOR_CREDENTIALS = frozenset(
+    {
+        "CredentialRetrievalError",
+        "EndpointConnectionError",
+        "NoCredentialsError",
+        "ParamValidationError",
+        "PartialCredentialsError",
+        "ProxyConnectionError",
+        "TokenRetrievalError",
+        "UnauthorizedSSOTokenError",
+    }
+)
+"""Of botocore, which sends nothing of ours but looks for credentials: they come before the request."""
 _OURS = ("botocore", "boto3", "urllib3", "builtins")
 
 
@@ -25,7 +41,7 @@ def fault_of(error: Exception) -> Fault | None:
         known = _table("exceptions").get(kind.__name__)
         if known is not None and kind.__module__.partition(".")[0] in _OURS:
             words = (_line(str(error)) or kind.__name__, _table("remedies").get(type(error).__name__, ""))
-            return Fault(code=ErrorCode(known), message=": ".join(filter(None, words)))
+            return Fault(code=ErrorCode(known), message=": ".join(filter(None, words)), delivery=_delivery(error))
     return None
 
 
@@ -40,6 +56,7 @@ def fault_of_reply(reply: Mapping[str, Any]) -> Fault:
         message=f"{code or status}: {_line(str(error.get('Message', '')))}".removesuffix(": "),
         retry_after=_retry_after(metadata.get("HTTPHeaders", {})),
         request_id=metadata.get("RequestId"),
+        delivery=of_status(int(status)) if status.isdecimal() else None,
     )
 
 
@@ -52,16 +69,26 @@ def lost(error: Exception) -> bool:
     """Whether a request may have been served though nothing came back."""
     from botocore.exceptions import ClientError
 
-    if isinstance(error, ClientError) or type(error).__name__ in _UNSENT:
-        return False
     fault = fault_of(error)
-    return fault is not None and fault.code in (ErrorCode.UNAVAILABLE, ErrorCode.DEADLINE_EXCEEDED)
+    if fault is None or fault.code not in (ErrorCode.UNAVAILABLE, ErrorCode.DEADLINE_EXCEEDED):
+        return False
+    return not isinstance(error, ClientError) and fault.delivery is not Delivery.NOT_SENT
 
 
 def code_of(error: Exception) -> str:
     """AWS's code of an error answer; empty for anything else."""
     response = getattr(error, "response", None)
     return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
+
+
+def _delivery(error: Exception) -> Delivery | None:
+    """`None`: what the code says."""
+    name = type(error).__name__
+    if name in _UNSENT or name in _FOR_CREDENTIALS:
+        return Delivery.NOT_SENT
+    inner = [error, *(each for each in error.args if isinstance(each, BaseException)), error.__cause__]
+    early = any(isinstance(each, ssl.SSLCertVerificationError) for each in inner)
+    return Delivery.NOT_SENT if early else None
 
 
 def _by_family(status: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from cloudai.delivery import submitted, unsent
 from cloudai.driver import Call
 from cloudai.errors import ErrorCode, ServiceError
 from cloudai.types.vision import ReadDocumentRequest, ReadDocumentResult
@@ -42,7 +43,7 @@ class DocumentReader:
             return self._read(request, options, call, s3_address(str(request.document.uri)), name, ends)
         where = self._storage.place(f"{name}.{codec.suffix(request.document)}", codec.SEVERAL_PAGES)
         try:
-            with within(ends - time.monotonic()):
+            with unsent(), within(ends - time.monotonic()):
                 self._storage.put(*where, request.document.data)
             return self._read(request, options, call, where, name, ends)
         finally:
@@ -61,6 +62,13 @@ class DocumentReader:
         textract = self._clients("textract")
         with within(ends - time.monotonic()):
             job_id = getattr(textract, job.start)(**job.params)["JobId"]
+        with submitted():
+            return self._ended(job, job_id, request, call, ends)
+
+    def _ended(
+        self, job: codec.DocumentJob, job_id: str, request: ReadDocumentRequest, call: Call, ends: float
+    ) -> ReadDocumentResult:
+        textract = self._clients("textract")
 
         def page(token: str | None) -> Reply:
             more = {"NextToken": token} if token else {}

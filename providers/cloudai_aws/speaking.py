@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
+from cloudai.delivery import submitted, unsent
 from cloudai.driver import Call
 from cloudai.errors import CloudAIError, ErrorCode, ServiceError
 from cloudai.types.speech import SynthesizeRequest, SynthesizeResult
@@ -41,18 +42,20 @@ class Speaker:
         if self._storage.staging:
             self._clients("s3")  # made before the clock starts
         with within(call.timeout):
-            voice, engine = self._voice(request, options)
+            with unsent():
+                voice, engine = self._voice(request, options)
             spoken = codec.encode_speech(request, options, voice, engine)
             if codec.by_task(spoken, staging=self._storage.staging):
                 return self._by_task(spoken, request, call)
             reply = polly.synthesize_speech(**spoken.params)
-            codec.check_stream(reply)
-            audio, billed = reply["AudioStream"].read(), codec.billed_characters(reply, spoken)
-            marks = None
-            if request.speech_marks:
-                second = polly.synthesize_speech(**codec.marks_params(spoken))
-                marks = second["AudioStream"].read()
-                billed += codec.billed_characters(second, spoken)
+            with submitted():
+                codec.check_stream(reply)
+                audio, billed = reply["AudioStream"].read(), codec.billed_characters(reply, spoken)
+                marks = None
+                if request.speech_marks:
+                    second = polly.synthesize_speech(**codec.marks_params(spoken))
+                    marks = second["AudioStream"].read()
+                    billed += codec.billed_characters(second, spoken)
         return told(codec.decode_speech(audio, spoken, billed, marks), reply, call)
 
     def _voice(self, request: SynthesizeRequest, options: SynthesizeOptions) -> tuple[str, str]:
@@ -82,8 +85,9 @@ class Speaker:
         audio, reply = self._written(spoken.params, ends, call)
         billed, marks = codec.billed_of_task(reply, spoken), None
         if request.speech_marks:
-            marks, second = self._written(codec.marks_params(spoken), ends, call)
-            billed += codec.billed_of_task(second, spoken)
+            with submitted():
+                marks, second = self._written(codec.marks_params(spoken), ends, call)
+                billed += codec.billed_of_task(second, spoken)
         return told(codec.decode_speech(audio, spoken, billed, marks), reply, call)
 
     def _written(self, params: Params, ends: float, call: Call) -> tuple[bytes, Reply]:
@@ -91,14 +95,16 @@ class Speaker:
         polly = self._clients("polly")
         bucket, prefix = self._storage.place(self._storage.name(call), _LONG)
         task = self._begun({**params, "OutputS3BucketName": bucket, "OutputS3KeyPrefix": prefix}, ends)
-        key = codec.task_key(task, bucket)
-        task_id = task["SynthesisTask"]["TaskId"]
-        try:
-            found = self._waited(lambda: codec.ended(polly.get_speech_synthesis_task(TaskId=task_id)), ends, call, key)
-            codec.check_task(found)
-            return self._waited(lambda: self._storage.read(bucket, key), ends, call, key), found
-        finally:
-            self._storage.remove(bucket, key)
+        with submitted():
+            key = codec.task_key(task, bucket)
+            task_id = task["SynthesisTask"]["TaskId"]
+            try:
+                look = lambda: codec.ended(polly.get_speech_synthesis_task(TaskId=task_id))  # noqa: E731
+                found = self._waited(look, ends, call, key)
+                codec.check_task(found)
+                return self._waited(lambda: self._storage.read(bucket, key), ends, call, key), found
+            finally:
+                self._storage.remove(bucket, key)
 
     def _waited(self, look: Callable[[], T | None], ends: float, call: Call, key: str) -> T:
         found = awaited(look, ends=ends, poll_seconds=self._poll_seconds)

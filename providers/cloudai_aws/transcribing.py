@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
+from cloudai.delivery import submitted, unsent
 from cloudai.driver import Call
 from cloudai.errors import ErrorCode, ServiceError
 from cloudai.types.results import Notice
@@ -44,8 +45,9 @@ class Transcriber:
         ends = time.monotonic() + max(call.timeout - 2 * CLEANUP_SECONDS, call.timeout / 2)
         job, notices = self._start(request, call, seconds=ends - time.monotonic())
         try:
-            self._await(job, ends, call)
-            result = self._waited(lambda: self._fetched(job, call, seconds=ends - time.monotonic()), ends, call)
+            with submitted():
+                self._await(job, ends, call)
+                result = self._waited(lambda: self._fetched(job, call, seconds=ends - time.monotonic()), ends, call)
         finally:
             quietly_delete_job(self._clients, job.id)
             self._unstage(job)
@@ -97,7 +99,8 @@ class Transcriber:
         try:
             with within(seconds):
                 if staged:
-                    self._storage.put(staged["bucket"], staged["key"], request.audio.content)
+                    with unsent():
+                        self._storage.put(staged["bucket"], staged["key"], request.audio.content)
                 self._create(params)
         except BaseException:  # also when an answer was lost: what it may have made is taken back
             quietly_delete_job(self._clients, name)

@@ -27,6 +27,7 @@ from botocore.utils import get_environ_proxies
 from urllib3.exceptions import ReadTimeoutError
 from urllib3.util import Timeout
 
+from cloudai.delivery import unsent
 from cloudai.errors import CloudAIError, ErrorCode
 
 _CHUNK = 1 << 16
@@ -71,7 +72,8 @@ def seconds_left() -> float:
     ends = _ends.get()
     left = _DEFAULT_SECONDS if ends is None else ends - time.monotonic()
     if left <= 0:
-        raise TimeoutError("the time for this attempt is over")
+        with unsent():
+            raise TimeoutError("the time for this attempt is over")
     return left
 
 

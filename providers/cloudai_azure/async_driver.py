@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from cloudai.delivery import unsent
 from cloudai.driver import Call
 from cloudai.errors import Fault
 from cloudai.http import MAX_REPLY_BYTES, AsyncTransport, OutOfTime
@@ -17,7 +18,7 @@ from cloudai_azure.auth import Auths
 from cloudai_azure.driver import AzureDriver
 from cloudai_azure.errors import fault_of
 from cloudai_azure.flows import Flows
-from cloudai_azure.sending import answer_of, request_of, too_late, unavailable
+from cloudai_azure.sending import Passage, answer_of, request_of, too_late, unavailable
 from cloudai_azure.settings import AzureSettings
 from cloudai_azure.wire import Answer, Flow, Pause, Wire
 
@@ -77,19 +78,24 @@ class AsyncAzureDriver:
 
     async def _run(self, flow: Flow[R], call: Call) -> R:
         """Sends what the flow yields, and throws at it what goes wrong, until it returns."""
-        ends = time.monotonic() + call.timeout
+        ends, passage = time.monotonic() + call.timeout, Passage()
         try:
             step = next(flow)
             while True:
                 try:
                     answer = await self._step(step, ends - time.monotonic())
                 except BaseException as error:  # noqa: BLE001  # the flow raises it again, or tidies up before
+                    passage.failed(step, error)
                     step = flow.throw(error)
                 else:
+                    passage.answered(step)
                     step = flow.send(answer)
         except StopIteration as done:
             result: R = done.value
             return result
+        except BaseException as error:
+            passage.ended(error)
+            raise
 
     async def _step(self, step: Wire | Pause, left: float) -> Answer:
         if isinstance(step, Pause):
@@ -98,14 +104,15 @@ class AsyncAzureDriver:
             await asyncio.sleep(step.seconds)
             return Answer()
         left = max(left, step.grace)
-        if left <= 0:
-            raise OutOfTime
-        auth = self._auths.of(step)
-        credentials: Mapping[str, str] = {}
-        if auth is not None:
-            ready = auth.ready()
-            credentials = await asyncio.to_thread(auth.headers) if ready is None else ready
-        request = request_of(step, credentials, self._settings)
+        with unsent():
+            if left <= 0:
+                raise OutOfTime
+            auth = self._auths.of(step)
+            credentials: Mapping[str, str] = {}
+            if auth is not None:
+                ready = auth.ready()
+                credentials = await asyncio.to_thread(auth.headers) if ready is None else ready
+            request = request_of(step, credentials, self._settings)
         most = MAX_REPLY_BYTES if step.max_bytes is None else step.max_bytes
         reply = await self._transport.send(request, timeout=left, max_bytes=most)
         return answer_of(reply, step, request, self._settings, self._auths.secrets)

@@ -13,7 +13,8 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from cloudai.errors import CloudAIError, ErrorCode, Fault, ServiceError
+from cloudai.delivery import of_status
+from cloudai.errors import CloudAIError, Delivery, ErrorCode, Fault, ServiceError
 from cloudai.http import WireReply, retry_after, transport_fault
 from cloudai.wirejson import JsonNode, Malformed
 from cloudai_azure.wire import Answer
@@ -70,7 +71,7 @@ def failure(
     words = next((message for _, message in reversed(levels) if message), "") or f"HTTP {http}"
     reason = codes[-1] if codes else str(http)
     message = f"{_clean(words, secrets)} ({reason})"
-    fault = Fault(code=meaning, message=message, retry_after=wait, request_id=request_id)
+    fault = Fault(code=meaning, message=message, retry_after=wait, request_id=request_id, delivery=of_status(http))
     return AzureError(fault, status=http, reason=reason)
 
 
@@ -156,9 +157,10 @@ def _identity_fault(error: Exception) -> Fault | None:
     if "azure.core.exceptions.AzureError" not in names:
         return None
     if names & {"azure.core.exceptions.ServiceRequestError", "azure.core.exceptions.ServiceResponseError"}:
-        return Fault(code=ErrorCode.UNAVAILABLE, message="Microsoft Entra ID did not answer")
+        text = "Microsoft Entra ID did not answer"
+        return Fault(code=ErrorCode.UNAVAILABLE, message=text, delivery=Delivery.NOT_SENT)
     text = "no token from Microsoft Entra ID: run `az login`, or set api_key, or tenant_id, client_id and client_secret"
-    return Fault(code=ErrorCode.UNAUTHENTICATED, message=text)
+    return Fault(code=ErrorCode.UNAUTHENTICATED, message=text, delivery=Delivery.NOT_SENT)
 
 
 def raised(error: Exception) -> Exception:
@@ -172,4 +174,5 @@ def raised(error: Exception) -> Exception:
         retryable=fault.retryable,
         retry_after=fault.retry_after,
         request_id=fault.request_id,
+        delivery=fault.delivery,
     )

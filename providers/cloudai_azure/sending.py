@@ -6,10 +6,11 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urlsplit
 
-from cloudai.errors import ConfigError, ErrorCode, Fault
+from cloudai.delivery import mark, marked
+from cloudai.errors import UNSURE, ConfigError, Delivery, ErrorCode, Fault
 from cloudai.http import WireReply, WireRequest, is_loopback
 from cloudai_azure.auth import key_of
-from cloudai_azure.errors import AzureError, error_of
+from cloudai_azure.errors import AzureError, error_of, fault_of
 from cloudai_azure.places import OPERATIONS, SETTING
 from cloudai_azure.remedies import remedy
 from cloudai_azure.wire import Answer, Pause, Wire
@@ -112,6 +113,37 @@ def answer_of(
         error = error_of(reply, secrets)
         raise error.advised(remedy(error, wire, request, settings))
     return Answer(status=reply.status, headers=reply.headers, body=reply.body)
+
+
+class Passage:
+    """How far a flow got: from the first request that Azure may bill on, what fails has an unknown outcome."""
+
+    def __init__(self) -> None:
+        self._accepted = False
+
+    def answered(self, step: Wire | Pause) -> None:
+        """It was taken, or it was a pause."""
+        self._accepted |= isinstance(step, Wire) and step.is_billed
+
+    def failed(self, step: Wire | Pause, error: BaseException) -> None:
+        """Before anything that is billed, it is as if nothing had been sent."""
+        if isinstance(step, Wire) and step.is_billed:
+            self._accepted |= _may_be_done(error)
+        elif not self._accepted:
+            mark(error, Delivery.NOT_SENT)
+
+    def ended(self, error: BaseException) -> None:
+        """The flow is given up for this."""
+        if self._accepted:
+            mark(error, Delivery.UNKNOWN)
+
+
+def _may_be_done(error: BaseException) -> bool:
+    fault = fault_of(error) if isinstance(error, Exception) else None
+    delivery = marked(error) or (fault.delivery if fault is not None else None)
+    if delivery is None:
+        return fault is None or fault.code in UNSURE
+    return delivery is Delivery.UNKNOWN
 
 
 def too_late(pause: Pause, left: float) -> AzureError:

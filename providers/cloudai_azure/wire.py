@@ -42,6 +42,11 @@ class Wire:
     grace: float = 0.0
     """Seconds that it may take even when the call's are over: for what takes back what a call leaves behind."""
 
+    @property
+    def is_billed(self) -> bool:
+        """Whether it makes Azure work: not a look, a list, a deletion, or what is put into storage for it."""
+        return self.service != "blob" and self.method in ("POST", "PUT")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pause:

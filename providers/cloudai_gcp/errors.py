@@ -13,7 +13,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from cloudai.errors import ErrorCode, Fault
+from cloudai.delivery import of_status
+from cloudai.errors import Delivery, ErrorCode, Fault
 from cloudai.http import WireReply, retry_after, transport_fault
 from cloudai.wirejson import JsonNode, Malformed
 from cloudai_gcp.values import seconds
@@ -144,7 +145,9 @@ def error_of(reply: WireReply, secrets: Collection[str] = (), *, host: str = "Go
         kind = reply.headers.get("content-type", "no content type").partition(";")[0]
         text = f"{host}: HTTP {reply.status} without Google's error form ({_clean(kind, secrets)})\n"
         text += REMEDY_OF.get(code, "is endpoint_url right, or a proxy between?")
-        return GoogleError(Fault(code=code, message=text, retry_after=wait, request_id=request_id), status=reply.status)
+        sent = of_status(reply.status)
+        fault = Fault(code=code, message=text, retry_after=wait, request_id=request_id, delivery=sent)
+        return GoogleError(fault, status=reply.status)
 
 
 def error_of_status(status: JsonNode, secrets: Collection[str] = (), *, final: bool = False) -> GoogleError:
@@ -153,7 +156,8 @@ def error_of_status(status: JsonNode, secrets: Collection[str] = (), *, final: b
     name = NUMBERS[number] if 0 <= number < len(NUMBERS) else "UNKNOWN"
     code, reason, wait, request_id = _read(status, STATUS.get(name, ErrorCode.INTERNAL))
     text = _clean(status.text("message") or name, secrets)
-    fault = Fault(code=code, message=text, retry_after=wait, request_id=request_id)
+    sent = None if code is ErrorCode.DEADLINE_EXCEEDED else Delivery.REFUSED
+    fault = Fault(code=code, message=text, retry_after=wait, request_id=request_id, delivery=sent)
     return GoogleError(fault, reason=reason or name, final=final)
 
 
@@ -171,6 +175,7 @@ def _described(
         + _remedy(error, code, reason, secrets),
         retry_after=asked if asked is not None else wait,
         request_id=id_in_details or request_id,
+        delivery=of_status(http),
     )
     return GoogleError(fault, status=http, reason=reason or status)
 
@@ -244,9 +249,10 @@ def _auth_fault(error: Exception) -> Fault | None:
     if "google.auth.exceptions.GoogleAuthError" not in names:
         return None
     if "google.auth.exceptions.TransportError" in names or getattr(error, "retryable", False):
-        return Fault(code=ErrorCode.UNAVAILABLE, message="Google's token service did not answer")
+        text = "Google's token service did not answer"
+        return Fault(code=ErrorCode.UNAVAILABLE, message=text, delivery=Delivery.NOT_SENT)
     if "google.auth.exceptions.DefaultCredentialsError" in names:
         text = "no Google credentials: run `gcloud auth application-default login`, or set credentials_file or api_key"
-        return Fault(code=ErrorCode.UNAUTHENTICATED, message=text)
+        return Fault(code=ErrorCode.UNAUTHENTICATED, message=text, delivery=Delivery.NOT_SENT)
     text = f"Google's token service refused the credentials: {type(error).__name__}; make new ones"
-    return Fault(code=ErrorCode.UNAUTHENTICATED, message=text)
+    return Fault(code=ErrorCode.UNAUTHENTICATED, message=text, delivery=Delivery.NOT_SENT)

@@ -8,12 +8,13 @@ there, is in `left` and deleted by the driver however it ends.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
 
+from cloudai.delivery import submitted, unsent
 from cloudai.driver import Call
-from cloudai.errors import ErrorCode, Fault, TooLarge
+from cloudai.errors import ErrorCode, TooLarge
 from cloudai.http import WireReply, WireRequest
 from cloudai.types import vision as v
 from cloudai.wirejson import JsonNode, Malformed
@@ -80,16 +81,18 @@ class LongDocument:
         uri = staging.place(self.request.document, self.settings, self.call)
         assert uri is not None  # is_long() saw bytes
         self.left.append(uri)
-        yield staging.upload(uri, self.request.document, {}, self.settings.endpoint_url)
+        with unsent():
+            yield staging.upload(uri, self.request.document, {}, self.settings.endpoint_url)
         self.sent = True
         service = f"{location}-documentai"
         started = yield from self._json(Wire(service=service, path=f"/v1/{name}:batchProcess", body=self._body(uri)))
-        path = f"/v1/{started.text('name')}"
-        self.operation = Wire(service=service, path=f"{path}:cancel")
-        ended = yield from self._ended(Wire(service=service, method="GET", path=path))
-        self.operation = None
-        document = yield from self._written(ended)
-        return read_answer(JsonNode({"document": document.value}), self.request, parser, name, raw=self.call.raw)
+        with submitted():
+            path = f"/v1/{started.text('name')}"
+            self.operation = Wire(service=service, path=f"{path}:cancel")
+            ended = yield from self._ended(Wire(service=service, method="GET", path=path))
+            self.operation = None
+            document = yield from self._written(ended)
+            return read_answer(JsonNode({"document": document.value}), self.request, parser, name, raw=self.call.raw)
 
     def _body(self, uri: str) -> Mapping[str, object]:
         source = {"gcsUri": uri, "mimeType": self.request.document.content_type}
@@ -153,8 +156,8 @@ class LongDocument:
                 f"the batch has not ended within {self.call.timeout:g} s and was cancelled\n"
                 "give the call a longer timeout and deadline"
             )
-            return GoogleError(Fault(code=fault.code, message=text, retryable=False))
-        return GoogleError(Fault(code=fault.code, message=fault.message, retryable=False, request_id=fault.request_id))
+            return GoogleError(replace(fault, message=text, retryable=False, retry_after=None))
+        return GoogleError(replace(fault, retryable=False, retry_after=None))
 
 
 def listed(folder: str, endpoint: str | None) -> WireRequest:

@@ -14,6 +14,7 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from cloudai.delivery import of_status
 from cloudai.errors import ErrorCode, Fault
 from cloudai.http import (
     AsyncTransport,
@@ -113,10 +114,11 @@ class PlainProvider:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Everything, without limits."""
+        """Everything, without limits. Under a vendor's name it wants a key: who wants none can't bill."""
         from cloudai.capabilities import find_capabilities, load_capabilities
 
-        return replace(load_capabilities(find_capabilities("cloudai.testing")), provider=self.name)
+        known = replace(load_capabilities(find_capabilities("cloudai.testing")), provider=self.name)
+        return known if self.name == "plain" else replace(known, auth="api key")
 
     def open(self, settings: BackendSettings, *, backend: str) -> PlainDriver:
         """For threads."""
@@ -176,10 +178,12 @@ def _fault(reply: WireReply, secret: str) -> Fault:
         error = json.loads(reply.body)["error"]
         own = error.get("retry_after")
         wait = float(own) if own is not None else wait
-        return Fault(code=ErrorCode(error["code"]), message=_clean(str(error["message"]), secret), retry_after=wait)
+        code, text = ErrorCode(error["code"]), _clean(str(error["message"]), secret)
+        return Fault(code=code, message=text, retry_after=wait, delivery=of_status(reply.status))
     except (ValueError, KeyError, TypeError, AttributeError):
         code = _CODES.get(reply.status, ErrorCode.UNAVAILABLE if reply.status >= 500 else ErrorCode.INTERNAL)
-        return Fault(code=code, message=f"HTTP {reply.status} without a reason", retry_after=wait)
+        text = f"HTTP {reply.status} without a reason"
+        return Fault(code=code, message=text, retry_after=wait, delivery=of_status(reply.status))
 
 
 def _clean(message: str, secret: str) -> str:
