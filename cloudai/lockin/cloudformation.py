@@ -1,0 +1,76 @@
+"""AI resources in CloudFormation and SAM templates, YAML or JSON, with lines; intrinsic functions are left as they are.
+
+The document is read as nodes (`yaml.compose`), which keeps lines and constructs nothing: tags like `!Ref` do no harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from cloudai.lockin.literals import literals
+from cloudai.lockin.modules import Unreadable
+from cloudai.lockin.policies import actions, iac, resource
+from cloudai.lockin.scanned import Find
+
+if TYPE_CHECKING:
+    import yaml
+
+
+def is_template(text: str) -> bool:
+    """Whether a YAML or JSON file is one: cheaply, before it is parsed."""
+    return "AWSTemplateFormatVersion" in text or "AWS::" in text
+
+
+def find_resources(file: str, text: str) -> Iterator[Find]:
+    """Resources, permissions and hard-coded ids. Raises `Unreadable` for a template that can't be parsed."""
+    import yaml
+
+    try:
+        document = yaml.compose(text.replace("\t", "  "), Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        raise Unreadable("can't be parsed as a template", mark.line + 1 if mark is not None else None) from error
+    if document is not None:
+        yield from _types(file, document)
+        for value in _scalars(document, set()):
+            line = value.start_mark.line + 1
+            yield from actions(file, value.value, line)
+            for literal in literals(value.value, used=frozenset()):
+                yield Find(file=file, line=line, provider=literal.provider, service=literal.service, operation="",
+                           kind="resource_id", name=literal.name)  # fmt: skip
+
+
+def _types(file: str, document: yaml.Node) -> Iterator[Find]:
+    for _, entry in _pairs(_value(document, "Resources")):
+        kind = _value(entry, "Type")
+        if kind is not None and isinstance(kind.value, str):
+            found = resource(kind.value, "cloudformation")
+            if found is not None:
+                yield iac(file, kind.start_mark.line + 1, found[0], found[1], kind.value)
+
+
+def _pairs(node: yaml.Node | None) -> list[tuple[yaml.Node, yaml.Node]]:
+    import yaml
+
+    return node.value if isinstance(node, yaml.MappingNode) else []
+
+
+def _value(node: yaml.Node | None, key: str) -> yaml.Node | None:
+    return next((value for name, value in _pairs(node) if name.value == key), None)
+
+
+def _scalars(node: yaml.Node, seen: set[int]) -> Iterator[yaml.Node]:
+    import yaml
+
+    if id(node) in seen:  # an alias
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _scalars(item, seen)
+    elif isinstance(node, yaml.MappingNode):
+        for _, value in node.value:
+            yield from _scalars(value, seen)
+    else:
+        yield node

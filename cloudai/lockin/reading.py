@@ -1,0 +1,96 @@
+"""Reads the files of a scan into sources and finds; a file that can't be read is skipped with the reason.
+
+Python that can't concern a vendor is parsed for its syntax alone: what decides is whether it, or a module that it
+imports, names one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from pathlib import PurePosixPath
+
+from cloudai.lockin import cloudformation, notebooks, requirements, terraform
+from cloudai.lockin.modules import Source, Unreadable, decoded, imported_words, parsed, source
+from cloudai.lockin.scanned import Find, Skipped
+from cloudai.lockin.walking import Candidate
+
+_VENDOR = re.compile(
+    r"boto|google|azure|cloudai|sagemaker|vertexai|amazon|arn:aws|microsoft|textract|trp|msrest|openai|langchain_aws"
+    r"|projects/|Neural|prebuilt-"
+)
+_Progress = Callable[[int, int], None]
+
+
+class Reader:
+    """What was read so far."""
+
+    def __init__(self) -> None:
+        self.sources: list[Source] = []
+        self.finds: list[Find] = []
+        self.skipped: list[Skipped] = []
+        self.files = 0
+        self._plain: dict[str, str] = {}
+
+    def read(self, candidates: Iterable[Candidate], progress: _Progress | None) -> None:
+        """All of them; `progress(done, total)` after each."""
+        chosen = list(candidates)
+        for done, candidate in enumerate(chosen, 1):
+            self._one(candidate)
+            if progress is not None:
+                progress(done, len(chosen))
+        self._wanted()
+
+    def _one(self, candidate: Candidate) -> None:
+        try:
+            data = candidate.path.read_bytes()
+            if candidate.form == "template" and b"AWS" not in data:
+                return
+            text = decoded(data, python=candidate.form == "python")
+            self._by_form(candidate, text)
+            self.files += 1
+        except Unreadable as problem:
+            self.skipped.append(Skipped(file=candidate.name, reason=problem.reason, line=problem.line))
+        except OSError as error:
+            self.skipped.append(Skipped(file=candidate.name, reason=f"can't be read: {error.strerror or error}"))
+
+    def _by_form(self, candidate: Candidate, text: str) -> None:
+        name = candidate.name
+        match candidate.form:
+            case "python" if not _VENDOR.search(text):
+                parsed(text)
+                self._plain[name] = text
+            case "python":
+                self.sources.append(source(name, text))
+            case "notebook":
+                self._notebook(name, text)
+            case "manifest":
+                self._manifest(name, text)
+            case "terraform":
+                self.finds += terraform.find_resources(name, text)
+            case _:
+                if cloudformation.is_template(text):
+                    self.finds += cloudformation.find_resources(name, text)
+
+    def _manifest(self, name: str, text: str) -> None:
+        self.finds += requirements.find_packages(name, text)
+        if name.endswith("setup.py") and _VENDOR.search(text):
+            self.sources.append(source(name, text))
+
+    def _notebook(self, name: str, text: str) -> None:
+        notebook = notebooks.read_notebook(name, text)
+        self.sources.append(notebook.source)
+        self.finds += notebooks.notebook_finds(name, notebook)
+        self.skipped += [Skipped(file=name, reason=reason, line=line) for line, reason in notebook.skipped]
+
+    def _wanted(self) -> None:
+        """Modules that name no vendor but import one that does: they may be handed its objects."""
+        stems = {PurePosixPath(entry.file).stem for entry in self.sources} - {"__init__", "setup"}
+        stems |= {PurePosixPath(s.file).parent.name for s in self.sources if s.file.endswith("__init__.py")}
+        for _ in range(3):
+            if not stems:
+                return
+            found = [name for name, text in self._plain.items() if imported_words(text) & stems]
+            self.sources += [source(name, self._plain.pop(name)) for name in sorted(found)]
+            stems = {PurePosixPath(name).stem for name in found} - {"__init__"}
+        self.sources.sort(key=lambda entry: entry.file)
