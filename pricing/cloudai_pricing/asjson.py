@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from decimal import Decimal
 from pathlib import Path
 
 from cloudai_pricing.exact import plain
+from cloudai_pricing.jsontext import indented
 from cloudai_pricing.model import Candidate, Choice, Estimate, LineCost, Mix, Option, Range, Slice
 
 SCHEMA = "cloudai.estimate/1"
@@ -14,7 +14,7 @@ SCHEMA = "cloudai.estimate/1"
 
 def to_json(estimate: Estimate, **more: object) -> str:
     """The document, with a newline at its end. The same estimate gives the same bytes. `more`: keys added to it."""
-    return json.dumps(document(estimate) | more, ensure_ascii=False, indent=2) + "\n"
+    return indented(document(estimate) | more) + "\n"
 
 
 def schema() -> str:
