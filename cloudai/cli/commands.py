@@ -45,6 +45,7 @@ class Row(NamedTuple):
 
 TABLE: tuple[Row, ...] = (
     Row("estimate", "what a workload costs on each provider, offline", "cloudai.cli.estimate"),
+    Row("plan", "build, buy or both: where the answer changes, and what each way takes to leave", "cloudai.cli.plan"),
     Row("spend", "what was spent, what is reserved, and how that compares with the plan", "cloudai.cli.spend"),
     Row("prices", "the price book: look, compare, refresh from the providers' feeds", "cloudai.cli.prices"),
     Row("vision", "text, labels, faces, documents ... of pictures", "cloudai.cli.vision"),

@@ -11,11 +11,10 @@ import gc
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cloudai.cli.planning import Declared, day, months, write
 from cloudai_pricing.asjson import schema, to_json
 from cloudai_pricing.draft import Draft, quick, read_file
 from cloudai_pricing.errors import PlanError
@@ -23,7 +22,6 @@ from cloudai_pricing.estimator import estimate
 from cloudai_pricing.exact import money
 from cloudai_pricing.model import Estimate, Mix, Option
 from cloudai_pricing.placement import MixRules
-from cloudai_pricing.places import KNOWN_PROVIDERS
 from cloudai_pricing.workload_file import check
 
 if TYPE_CHECKING:
@@ -99,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     if args.schema:
-        _write(schema(), args.output)
+        write(schema(), args.output)
         return 0
     _check_together(args)
     draft = _draft(args.workload)
@@ -108,7 +106,7 @@ def _run(args: argparse.Namespace) -> int:
     budget, budget_p95 = _budget(args.budget), _budget(args.budget_p95)
     varied = _varied(args)
     result = _placed(args, draft, _draws(args))
-    _write(_swept(args, draft, result, varied) if varied else _text(args, result), args.output)
+    write(_swept(args, draft, result, varied) if varied else _text(args, result), args.output)
     asked = len(set(args.provider))
     over = _over(result, budget, asked=asked) or _over_p95(result, budget_p95, asked=asked)
     _report(args, result, over)
@@ -190,11 +188,11 @@ def _estimate(args: argparse.Namespace, draft: Draft, draws: int) -> Estimate:
         overlay=overlay,
         providers=args.provider,
         region=args.region,
-        months=_months(args.months),
-        as_of=_day(args.as_of),
+        months=months(args.months),
+        as_of=day(args.as_of),
         snapshot=None if book is not None else args.snapshot,
         free_tier=args.free_tier,
-        capabilities=_Declared(),
+        capabilities=Declared(),
         mix_rules=_mix_rules(args),
         draws=draws,
         seed=args.seed,
@@ -237,23 +235,6 @@ def _mix_rules(args: argparse.Namespace) -> MixRules:
     return MixRules(only=tuple(args.only), exclude=tuple(args.exclude), most=args.max_providers)
 
 
-def _months(number: int | None) -> int | None:
-    from cloudai_pricing.workload_values import parse_months
-
-    return None if number is None else parse_months(number)
-
-
-def _day(text: str | None) -> str | None:
-    if text is None:
-        return None
-    from datetime import date
-
-    try:
-        return date.fromisoformat(text).isoformat()
-    except ValueError as error:
-        raise PlanError(f"--as-of {text!r} is not a day", fix="Write it like 2026-03-01") from error
-
-
 def _text(args: argparse.Namespace, result: Estimate) -> str:
     diff = _diff(args.diff, result)
     if args.format == "json":
@@ -287,16 +268,6 @@ def _diff_data(diff: Diff) -> dict[str, object]:
     from cloudai_pricing.diff_words import to_data
 
     return to_data(diff)
-
-
-def _write(text: str, output: str | None) -> None:
-    if output is None:
-        sys.stdout.write(text)
-        return
-    try:
-        Path(output).write_text(text, encoding="utf-8", newline="")
-    except OSError as error:
-        raise PlanError(f"{output} can't be written: {error.strerror or error}") from error
 
 
 def _over(result: Estimate, budget: Budget | None, *, asked: int) -> str | None:
@@ -336,45 +307,10 @@ def _report(args: argparse.Namespace, result: Estimate, over: str | None) -> Non
         from cloudai.cli.estimate_gate import junit, summarise
 
         if args.junit:
-            _write(junit(result, over), args.junit)
+            write(junit(result, over), args.junit)
         summarise(result, over)
 
 
 def _say(text: str) -> None:
     sys.stdout.flush()
     sys.stderr.write(f"cloudai: {text}\n")
-
-
-class _Declared(Mapping[str, Mapping[str, Mapping[str, str]]]):
-    """What providers declare in `capabilities.toml`, read at the first question about one of them."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, Mapping[str, Mapping[str, str]] | None] = {}
-
-    def __getitem__(self, provider: str) -> Mapping[str, Mapping[str, str]]:
-        if provider not in self._known:
-            self._known[provider] = _declared(provider)
-        found = self._known[provider]
-        if found is None:
-            raise KeyError(provider)
-        return found
-
-    def __iter__(self) -> Iterator[str]:
-        return (name for name in KNOWN_PROVIDERS if self.get(name) is not None)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-
-def _declared(provider: str) -> Mapping[str, Mapping[str, str]] | None:
-    """Operation -> feature (`""`: the operation itself) -> support; None: nothing is declared."""
-    if provider not in KNOWN_PROVIDERS:
-        return None
-    from cloudai.capabilities import as_planner_data, find_capabilities, load_capabilities
-    from cloudai.errors import ConfigError
-
-    try:
-        declared = load_capabilities(find_capabilities(f"cloudai_{provider}"))
-    except ConfigError:  # a broken declaration is for `cloudai operations` to show; prices don't hang on it
-        return None
-    return as_planner_data({provider: declared})[provider]

@@ -16,22 +16,22 @@ Rows = list[list[str]]
 def to_markdown(estimate: Estimate, *, diff: Diff | None = None, explain: bool = False) -> str:
     """GitHub's Markdown."""
     head, rows = _summary(estimate)
-    parts = [f"### {_md(words.headline(estimate))}", md_table(head, rows, left=1)]
+    parts = [f"### {md_text(words.headline(estimate))}", md_table(head, rows, left=1)]
     if mix := _mix(estimate):
-        parts.append(f"**Least mix: {_md(mix[0])}** ({_md(mix[1])})")
+        parts.append(f"**Least mix: {md_text(mix[0])}** ({md_text(mix[1])})")
     for heading, columns, lines in _tables(estimate):
-        parts += [f"**{_md(heading)}**", md_table(columns, lines, left=1)]
-    if gaps := "\n".join(_item(gap) for gap in _gaps(estimate)):
+        parts += [f"**{md_text(heading)}**", md_table(columns, lines, left=1)]
+    if gaps := "\n".join(md_item(gap) for gap in _gaps(estimate)):
         parts.append(gaps)
     if diff is not None:
         parts.append(diff_words.to_markdown(diff))
     if explain:
         for option, line in _lines(estimate):
-            parts.append(f"#### {_md(f'{option.provider} {option.region}: {line.name}')}")
+            parts.append(f"#### {md_text(f'{option.provider} {option.region}: {line.name}')}")
             if line.slices:
                 parts.append(md_table(_SLICE_HEAD, [_slice(piece) for piece in line.slices], left=1))
-            parts.append("\n".join(_item(remark) for remark in _remarks(line)))
-    assumed = "\n".join(_item(text) for text in estimate.assumptions)
+            parts.append("\n".join(md_item(remark) for remark in _remarks(line)))
+    assumed = "\n".join(md_item(text) for text in estimate.assumptions)
     parts.append(f"<details><summary>Assumed</summary>\n\n{assumed}\n\n</details>")
     return "\n\n".join(parts) + "\n"
 
@@ -140,23 +140,23 @@ def _slice(piece: Slice) -> list[str]:
     ]
 
 
-def _md(text: str) -> str:
+def md_text(text: str) -> str:
     """Text that Markdown takes as it is."""
     for sign in ("\\", "|", "*", "_", "`", "<", "["):
         text = text.replace(sign, f"\\{sign}")
     return text.replace("\n", " ")
 
 
-def _item(text: str) -> str:
+def md_item(text: str) -> str:
     """An item of a list; a `>` at its start would make it a quotation."""
     quoted = "\\" if text.startswith(">") else ""
-    return f"- {quoted}{_md(text)}"
+    return f"- {quoted}{md_text(text)}"
 
 
 def md_table(head: Sequence[str], rows: Rows, *, left: int) -> str:
     """A table of GitHub's Markdown; `left`: so many columns are aligned left."""
     marks = ["---" if column < left else "---:" for column in range(len(head))]
-    table = [[_md(cell) for cell in head], marks, *([_md(cell) for cell in row] for row in rows)]
+    table = [[md_text(cell) for cell in head], marks, *([md_text(cell) for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(row)} |" for row in table)
 
 

@@ -102,7 +102,7 @@ class Exits:
 
     def _own(self, provider: str, target: str, line: Line) -> Decimal:
         found = self._match(provider, target, line.operation, line.features)
-        use = self._use(line.operation, min(found.kind, 3), ONE, found, provider, lines=self._lines_each())
+        use = self._use(line.operation, min(found.kind, 3), ONE, found, provider, lines=self.lines_each())
         share, days = rates(use, self.terms, self._settings.behind)
         effort = cut(use.lines * share / self.terms.number("lines_per_day")) + days
         due = use.retires is not None and use.retires <= self._until
@@ -141,7 +141,7 @@ class Exits:
         groups: dict[str, list[LineCost]] = {}
         for line in lines:
             groups.setdefault(line.operation, []).append(line)
-        each = self._lines_each(len(groups))
+        each = self.lines_each(len(groups))
         for operation, several in groups.items():
             asked = tuple(dict.fromkeys(name for line in several for name in features[line.name]))
             found = self._match(provider, to, operation, asked)
@@ -168,7 +168,7 @@ class Exits:
     def _match(self, provider: str, to: str, operation: str, features: Sequence[str]) -> Match:
         return self._table.worst(provider, to, operation, features, until=self._until)
 
-    def _lines_each(self, operations: int | None = None) -> Decimal:
+    def lines_each(self, operations: int | None = None) -> Decimal:
         """Coupled lines of one operation."""
         if self._settings.lines is None:
             return self.terms.number("lines_per_operation")
