@@ -1,4 +1,4 @@
-"""Indented JSON, to the byte what `json.dumps(value, ensure_ascii=False, indent=2)` writes, in a fifth of its time.
+"""Indented JSON, to the byte what `json.dumps(value, ensure_ascii=False, indent=2)` writes, in less than half its time.
 
 The standard library's fast encoder can't indent; its other one takes a step of Python for each comma. An estimate of
 20 lines has a hundred thousand of those.
@@ -20,7 +20,9 @@ def indented(value: object, margin: str = "\n") -> str:
         return _table(cast("Mapping[str, object]", value), margin)
     if isinstance(value, (list, tuple)):
         return _list(cast("Sequence[object]", value), margin)
-    return json.dumps(value)
+    if value is None or value is True or value is False:
+        return "null" if value is None else "true" if value else "false"
+    return repr(value) if type(value) is int else json.dumps(value)
 
 
 def _table(table: Mapping[str, object], margin: str) -> str:
