@@ -133,6 +133,28 @@ def test_a_fee_by_the_month_is_the_same_plan(tmp_path: Path) -> None:
     assert total(tmp_path, PLAN.replace("1.50", "1095") + 'per = "month"\n', big=2) == Decimal("1551.25")
 
 
+@pytest.mark.parametrize(
+    ("gcp", "least", "providers"),
+    [
+        (("1.10", "0.90"), "1222.75", {"aws"}),  # else 1,460 on gcp, 1,752 or 1,898 on both
+        (("0.90", "0.70"), "1168", {"gcp"}),
+        (("0.10", "1.60"), "1168", {"aws", "gcp"}),  # big on gcp 73, small on aws: the fee
+    ],
+)
+def test_the_mix_counts_the_fee_once_and_only_where_a_covered_line_is_placed(
+    tmp_path: Path, gcp: tuple[str, str], least: str, providers: set[str]
+) -> None:
+    theirs = [
+        machine(name, price, provider="gcp", region="us-central1", source="https://example.org")
+        for name, price in zip(("big", "small"), gcp, strict=True)
+    ]
+    book = Book.of([machine("big", "1.25"), machine("small", "0.80"), *theirs])
+    own = overlay(tmp_path, "[[savings_plan]]\n" + PLAN)
+    mix = estimate(workload(big=1, small=1), book=book, providers=["aws", "gcp"], overlay=own).mix
+    assert mix is not None
+    assert (mix.total.likely, {choice.provider for choice in mix.choices}) == (Decimal(least), providers)
+
+
 def test_many_variants_at_once_come_to_what_one_estimate_does(tmp_path: Path) -> None:
     own = overlay(tmp_path, "[[savings_plan]]\n" + PLAN.replace("20", "27"))
     what = workload(3, big=2, small=3)
