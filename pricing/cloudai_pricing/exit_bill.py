@@ -35,7 +35,8 @@ WORKAROUND = 3
 class Use:
     """One used operation (or feature). `kind`: class 1 to 4 at the target; `weight`: spend, else calls.
 
-    `portable`: the neutral interface has it, so that the interface's rates hold behind it. `retires`: at the source.
+    `portable`: the neutral interface has it, so that the interface's rates hold behind it; `neutral`: it is called
+    through it already. `retires`: at the source.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Use:
     kind: int
     weight: Decimal = ONE
     portable: bool = True
+    neutral: bool = False
     retires: date | None = None
     why: str = ""
     source: str = ""
@@ -246,7 +248,7 @@ def rates(use: Use, terms: Terms, behind: Behind) -> tuple[Decimal, Decimal]:
     if use.kind == NONE:
         return ZERO, ZERO
     word = KINDS[use.kind - 1]
-    if behind == "neutral" and use.portable and use.kind < WORKAROUND:
+    if (behind == "neutral" or use.neutral) and use.portable and use.kind < WORKAROUND:
         word = "neutral"
     return terms.share(f"adapted.{word}"), terms.number(f"validation.{word}")
 

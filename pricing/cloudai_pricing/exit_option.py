@@ -127,7 +127,7 @@ class Exits:
             cost_source=self._monthly(lines),
             cost_target=self._monthly(there) if known and there is not None else None,
             commitments=self._settings.commitments,
-            adapter_cost=self._settings.adapter_cost,
+            adapter_cost=self._settings.adapter_cost or ZERO,
             on=self._on,
         )
 

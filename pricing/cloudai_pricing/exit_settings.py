@@ -53,7 +53,8 @@ class ExitSettings:
     stuck_models: int = 0
     retraining: Decimal = ZERO
     relabelling: Decimal = ZERO
-    adapter_cost: Decimal = ZERO
+    adapter_cost: Decimal | None = None
+    """None: worked out from the lines of code where they were counted; nothing where none is written yet."""
     weigh: Literal["risk"] | Decimal | None = None
     """In the mix: by probability, a share of the bill, or not at all."""
     eu: bool = False
@@ -99,7 +100,7 @@ def parse_exit(value: object) -> ExitSettings:
         stuck_models=read("stuck_models", _count, 0),
         retraining=read("retraining", dollars, ZERO),
         relabelling=read("relabelling", dollars, ZERO),
-        adapter_cost=read("adapter_cost", dollars, ZERO),
+        adapter_cost=read("adapter_cost", _dollars, None),
         weigh=read("weigh", parse_weigh, None),
         eu=read("jurisdiction", _jurisdiction, default=False),
     )
@@ -142,6 +143,10 @@ def dollars(value: object) -> Decimal:
     if amount < 0:
         raise PlanError(f"{value!r} is negative")
     return amount
+
+
+def _dollars(value: object) -> Decimal | None:
+    return dollars(value)
 
 
 def _behind(value: object) -> Behind:

@@ -14,7 +14,7 @@ from typing import Literal
 from cloudai_pricing.billing import FreeTier, Plan, allowance
 from cloudai_pricing.errors import PlanError
 from cloudai_pricing.exact import ONE, ZERO, cut, grouped, money
-from cloudai_pricing.exit_bill import Use, rates
+from cloudai_pricing.exit_bill import Behind, Use, rates
 from cloudai_pricing.exit_option import Exits
 from cloudai_pricing.exit_settings import ExitSettings
 from cloudai_pricing.machines import MachineChoice, choose
@@ -150,7 +150,7 @@ class Ways:
         self._free_tier: FreeTier = free_tier
         self._rate = settings.number("day_rate")
         exit_settings = workload.exit or ExitSettings()
-        self._behind = exit_settings.behind
+        self._behind: Behind = exit_settings.behind
         self._exits = Exits(replace(workload, exit=replace(exit_settings, weigh=ONE)), catalog, months)
         self._machines: dict[tuple[str, ...], MachineChoice | str] = {}
         self.refused: dict[tuple[str, str], str] = {}
