@@ -46,6 +46,7 @@ PROGRAMS = {
     "tesseract": "apt install tesseract-ocr",
     "pg_ctlcluster": "apt install postgresql",
     "redis-server": "apt install redis-server",
+    "chromium": "apt install chromium",
 }
 
 

@@ -242,7 +242,7 @@ def _slice(piece: Slice) -> tuple[str, ...]:
     return (
         f"{piece.service}: {piece.sku}{' (own)' if piece.overridden else ''}",
         words.tier(piece),
-        grouped(piece.quantity),
+        grouped(words.rounded(piece.quantity)),
         piece.unit,
         each(piece.unit_price),
         money(piece.cost),

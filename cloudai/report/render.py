@@ -139,14 +139,14 @@ class _Body:
         self.charts: list[Json] = []
 
     def section(self, section: Section) -> str:
-        parts = "\n".join(self._part(part) for part in section.parts)
+        parts = "\n".join(self._part(part, section.title) for part in section.parts)
         text = f"<p>{escape(section.text)}</p>" if section.text else ""
         return f'<section id="{section.name}"><h2>{escape(section.title)}</h2>{text}\n{parts}</section>'
 
-    def _part(self, part: Part) -> str:
+    def _part(self, part: Part, heading: str) -> str:
         match part:
             case Titled():
-                return _titled(part)
+                return _titled(part, heading)
             case Listing():
                 return _listing(part)
             case Slider():
@@ -168,8 +168,8 @@ class _Body:
         )
 
 
-def _titled(part: Titled) -> str:
-    table = _table(part.title, part.table, sums=part.sums)
+def _titled(part: Titled, heading: str) -> str:
+    table = _table(part.title or heading, part.table, sums=part.sums)
     if part.folded:
         return f"<details><summary>{escape(part.title)}</summary>{table}</details>"
     return f"<h3>{escape(part.title)}</h3>{table}" if part.title else table
@@ -182,8 +182,10 @@ def _listing(part: Listing) -> str:
 
 def _table(title: str, table: Table, *, sums: int = 0) -> str:
     words = ' class="w"'
+    kinds = (words if at < table.left else "" for at in range(len(table.head)))
     head = "".join(
-        f'<th scope="col"{words if at < table.left else ""}>{escape(cell)}</th>' for at, cell in enumerate(table.head)
+        f'<th scope="col"{kind}>{escape(cell)}</th>' if cell else f"<td{kind}></td>"
+        for cell, kind in zip(table.head, kinds, strict=True)
     )
     first_sum = len(table.rows) - sums
     body = "\n".join(_row(row, table.left, is_sum=at >= first_sum) for at, row in enumerate(table.rows))
