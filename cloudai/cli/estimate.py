@@ -12,7 +12,7 @@ import os
 import re
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cloudai.cli.planning import Declared, day, months, write
 from cloudai_pricing.asjson import schema, to_json
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from cloudai_pricing.book import Book
     from cloudai_pricing.budget import Budget
     from cloudai_pricing.diff import Diff
+    from cloudai_pricing.overlay import Overlay
+    from cloudai_pricing.plans import Planned
     from cloudai_pricing.sweep import Vary
     from cloudai_pricing.workload import Workload
 
@@ -59,6 +61,7 @@ exit codes: 0 fine, 2 bad input, 3 over budget, 4 a price is unknown (totals are
                         help="which free allowances count (default: those that never end)")  # fmt: skip
     parser.add_argument("--format", choices=FORMATS, default="table", help="how to print it (default: table)")
     parser.add_argument("--output", metavar="FILE", help="write to a file instead of standard output")
+    parser.add_argument("--plot", metavar="FILE.svg|FILE.png", help="also draw the charts into a file (cloudai[plot])")
     parser.add_argument("--explain", action="store_true", help="every slice with SKU, source, date and confidence")
     parser.add_argument("--budget", metavar="LIMIT", help='"5000 USD/month" or "60000 USD"; over it: exit code 3')
     parser.add_argument("--draws", type=int, default=0, metavar="N",
@@ -105,8 +108,12 @@ def _run(args: argparse.Namespace) -> int:
         draft = draft.with_set(change)
     budget, budget_p95 = _budget(args.budget), _budget(args.budget_p95)
     varied = _varied(args)
-    result = _placed(args, draft, _draws(args))
-    write(_swept(args, draft, result, varied) if varied else _text(args, result), args.output)
+    result = _placed(args, draft, _draws(args, draft))
+    write(_swept(args, draft, result, varied) if varied else _text(args, draft, result), args.output)
+    if args.plot:
+        from cloudai.report.plots import write_plot
+
+        write_plot(args.plot, result, _planned(args, draft))
     asked = len(set(args.provider))
     over = _over(result, budget, asked=asked) or _over_p95(result, budget_p95, asked=asked)
     _report(args, result, over)
@@ -121,6 +128,10 @@ def _run(args: argparse.Namespace) -> int:
 
 def _check_together(args: argparse.Namespace) -> None:
     """Nothing that was asked for is left out silently."""
+    if args.plot:
+        from cloudai.report.plots import check_plot
+
+        check_plot(args.plot)
     if args.diff is not None and args.vary:
         raise PlanError(
             "--diff and --vary can't go together", fix="Compare one step: --diff OLD.json --set LINE.key=..."
@@ -176,21 +187,35 @@ def _draft(items: list[str]) -> Draft:
     return quick(items)
 
 
-def _estimate(args: argparse.Namespace, draft: Draft, draws: int) -> Estimate:
+class _Given(NamedTuple):
+    """What an estimate is made of; `snapshot`: the user's own, where `book` is made of one."""
+
+    workload: Workload
+    overlay: Overlay | None
+    book: Book | None
+    snapshot: str
+
+
+def _given(args: argparse.Namespace, draft: Draft) -> _Given:
     overlay, (snapshot, book) = None, _refreshed(args.snapshot)
     if args.prices:
         from cloudai_pricing.overlay_file import load_overlay
 
         overlay = load_overlay(args.prices)
+    return _Given(_weighed(args, check(draft)), overlay, book, snapshot)
+
+
+def _estimate(args: argparse.Namespace, draft: Draft, draws: int) -> Estimate:
+    given = _given(args, draft)
     result = estimate(
-        _weighed(args, check(draft)),
-        book=book,
-        overlay=overlay,
+        given.workload,
+        book=given.book,
+        overlay=given.overlay,
         providers=args.provider,
         region=args.region,
         months=months(args.months),
         as_of=day(args.as_of),
-        snapshot=None if book is not None else args.snapshot,
+        snapshot=None if given.book is not None else args.snapshot,
         free_tier=args.free_tier,
         capabilities=Declared(),
         mix_rules=_mix_rules(args),
@@ -198,10 +223,28 @@ def _estimate(args: argparse.Namespace, draft: Draft, draws: int) -> Estimate:
         seed=args.seed,
         exits=not args.vary,
     )
-    if book is None:
+    if given.book is None:
         return result
-    used = f"Prices of your snapshot {snapshot} lie over the book where they are newer."
+    used = f"Prices of your snapshot {given.snapshot} lie over the book where they are newer."
     return replace(result, assumptions=(*result.assumptions, used))
+
+
+def _planned(args: argparse.Namespace, draft: Draft) -> Planned:
+    """The plans that the estimate of the same arguments bills."""
+    from cloudai_pricing.plans import planned
+
+    given = _given(args, draft)
+    return planned(
+        given.workload,
+        book=given.book,
+        overlay=given.overlay,
+        providers=args.provider,
+        region=args.region,
+        months=months(args.months),
+        as_of=day(args.as_of),
+        free_tier=args.free_tier,
+        capabilities=Declared(),
+    )
 
 
 def _weighed(args: argparse.Namespace, workload: Workload) -> Workload:
@@ -235,7 +278,7 @@ def _mix_rules(args: argparse.Namespace) -> MixRules:
     return MixRules(only=tuple(args.only), exclude=tuple(args.exclude), most=args.max_providers)
 
 
-def _text(args: argparse.Namespace, result: Estimate) -> str:
+def _text(args: argparse.Namespace, draft: Draft, result: Estimate) -> str:
     diff = _diff(args.diff, result)
     if args.format == "json":
         return to_json(result, **({} if diff is None else {"diff": _diff_data(diff)}))
@@ -243,14 +286,15 @@ def _text(args: argparse.Namespace, result: Estimate) -> str:
         from cloudai_pricing.ascsv import to_csv, to_focus
 
         return to_csv(result) if args.format == "csv" else to_focus(result)
-    if args.format in ("markdown", "html"):
-        from cloudai_pricing.documents import to_html, to_markdown
+    if args.format == "markdown":
+        from cloudai_pricing.documents import to_markdown
 
-        return (
-            to_html(result, diff=diff)
-            if args.format == "html"
-            else to_markdown(result, diff=diff, explain=args.explain)
-        )
+        return to_markdown(result, diff=diff, explain=args.explain)
+    if args.format == "html":
+        from cloudai.cli.estimate_command import command_of
+        from cloudai.report import page_of
+
+        return page_of(result, several=_planned(args, draft), diff=diff, command=command_of(args))
     from cloudai.cli.estimate_table import to_table
 
     return to_table(result, diff=diff, explain=args.explain, to_file=args.output is not None)
@@ -292,9 +336,13 @@ def _over_p95(result: Estimate, budget: Budget | None, *, asked: int) -> str | N
     return f"over budget: {what} is {known}{money(budget.p95(spread))}, the limit {money(budget.limit)}"
 
 
-def _draws(args: argparse.Namespace) -> int:
+def _draws(args: argparse.Namespace, draft: Draft) -> int:
     if not args.draws and args.budget_p95 is None:
-        return 0
+        if args.format != "html" and not args.plot:
+            return 0
+        from cloudai.cli.estimate_command import draws_of_page
+
+        return draws_of_page(draft)
     from cloudai_pricing.risk import MOST_DRAWS, USUAL_DRAWS
 
     if not 0 <= args.draws <= MOST_DRAWS:

@@ -1,9 +1,8 @@
-"""An estimate as Markdown (for a pull request) and as one plain HTML page that loads nothing from elsewhere."""
+"""An estimate as Markdown (for a pull request), and the rows of cells that its page is made of as well."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from html import escape
 
 from cloudai_pricing import diff_words, words
 from cloudai_pricing.diff import Diff
@@ -15,14 +14,14 @@ Rows = list[list[str]]
 
 def to_markdown(estimate: Estimate, *, diff: Diff | None = None, explain: bool = False) -> str:
     """GitHub's Markdown."""
-    head, rows = _summary(estimate)
+    head, rows = summary(estimate)
     parts = [f"### {md_text(words.headline(estimate))}", md_table(head, rows, left=1)]
-    if mix := _mix(estimate):
+    if mix := mix_words(estimate):
         parts.append(f"**Least mix: {md_text(mix[0])}** ({md_text(mix[1])})")
-    for heading, columns, lines in _tables(estimate):
+    for heading, columns, lines in tables(estimate):
         parts += [f"**{md_text(heading)}**", md_table(columns, lines, left=1)]
-    if gaps := "\n".join(md_item(gap) for gap in _gaps(estimate)):
-        parts.append(gaps)
+    if unknown := "\n".join(md_item(gap) for gap in gaps(estimate)):
+        parts.append(unknown)
     if diff is not None:
         parts.append(diff_words.to_markdown(diff))
     if explain:
@@ -30,33 +29,13 @@ def to_markdown(estimate: Estimate, *, diff: Diff | None = None, explain: bool =
             parts.append(f"#### {md_text(f'{option.provider} {option.region}: {line.name}')}")
             if line.slices:
                 parts.append(md_table(_SLICE_HEAD, [_slice(piece) for piece in line.slices], left=1))
-            parts.append("\n".join(md_item(remark) for remark in _remarks(line)))
+            parts.append("\n".join(md_item(remark) for remark in remarks(line)))
     assumed = "\n".join(md_item(text) for text in estimate.assumptions)
     parts.append(f"<details><summary>Assumed</summary>\n\n{assumed}\n\n</details>")
     return "\n\n".join(parts) + "\n"
 
 
-def to_html(estimate: Estimate, *, diff: Diff | None = None) -> str:
-    """A whole page, with every slice and its source."""
-    head, rows = _summary(estimate)
-    parts = [f"<h1>{escape(words.headline(estimate))}</h1>", _html_table(head, rows)]
-    if mix := _mix(estimate):
-        parts.append(f"<p><strong>Least mix: {escape(mix[0])}</strong> ({escape(mix[1])})</p>")
-    for heading, columns, lines in _tables(estimate):
-        parts += [f"<h2>{escape(heading)}</h2>", _html_table(columns, lines)]
-    parts.append(_html_list(list(_gaps(estimate))))
-    if diff is not None:
-        parts.append(f"<pre>{escape(chr(10).join(diff_words.to_lines(diff)))}</pre>")
-    for option, line in _lines(estimate):
-        parts.append(f"<h2>{escape(f'{option.provider} {option.region}: {line.name}')}</h2>")
-        if line.slices:
-            parts.append(_html_table(_SLICE_HEAD, [_slice(piece) for piece in line.slices]))
-        parts.append(_html_list(_remarks(line)))
-    parts += ["<h2>Assumed</h2>", _html_list(estimate.assumptions)]
-    return _PAGE.format(title=escape(estimate.name), body="\n".join(part for part in parts if part))
-
-
-def _tables(estimate: Estimate) -> Iterator[tuple[str, list[str], Rows]]:
+def tables(estimate: Estimate) -> Iterator[tuple[str, list[str], Rows]]:
     """The tables that not every estimate has, with their headings."""
     if estimate.risk is not None:
         from cloudai_pricing import risk_words
@@ -72,7 +51,7 @@ def _tables(estimate: Estimate) -> Iterator[tuple[str, list[str], Rows]]:
         yield "Where the price changes", words.CROSSINGS, crossed
 
 
-def _summary(estimate: Estimate) -> tuple[list[str], Rows]:
+def summary(estimate: Estimate) -> tuple[list[str], Rows]:
     """A row per line, then the first month, the total, and its range where it has one."""
     options = estimate.options
     rows = []
@@ -100,20 +79,21 @@ def _cell(line: LineCost, *, best: bool) -> str:
     return words.amount(line.cost, complete=line.complete) + own + (" ✓" if best else "")
 
 
-def _mix(estimate: Estimate) -> tuple[str, str] | None:
+def mix_words(estimate: Estimate) -> tuple[str, str] | None:
+    """The mix's total, and where each line goes; None: there is nothing to mix."""
     if estimate.mix is None or len(estimate.options) < 2:
         return None
     return words.mix_total(estimate.mix), words.placed(estimate)
 
 
-def _gaps(estimate: Estimate) -> Iterator[str]:
+def gaps(estimate: Estimate) -> Iterator[str]:
     """What is not known, and what is out of the mix, each with its reason."""
     for option in estimate.options:
         yield from (f">= {option.provider}: {gap}" for gap in words.gaps(option))
         yield from (f"not in the mix: {option.provider}: {reason}" for reason in words.left_out(option))
 
 
-def _remarks(line: LineCost) -> list[str]:
+def remarks(line: LineCost) -> list[str]:
     """Unit prices, the machines that would do, and the notes."""
     return [text for text in (words.unit_prices(line), *words.candidates(line), *line.notes) if text]
 
@@ -158,42 +138,3 @@ def md_table(head: Sequence[str], rows: Rows, *, left: int) -> str:
     marks = ["---" if column < left else "---:" for column in range(len(head))]
     table = [[md_text(cell) for cell in head], marks, *([md_text(cell) for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(row)} |" for row in table)
-
-
-def _html_table(head: Sequence[str], rows: Rows) -> str:
-    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    body = "\n".join(f"<tr>{''.join(f'<td>{_html_cell(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<table>\n<tr>{top}</tr>\n{body}\n</table>"
-
-
-def _html_cell(text: str) -> str:
-    if text.startswith("https://"):
-        return f'<a href="{escape(text)}">{escape(text)}</a>'
-    return escape(text)
-
-
-def _html_list(items: Sequence[str]) -> str:
-    rows = "".join(f"<li>{escape(item)}</li>" for item in items)
-    return f"<ul>{rows}</ul>" if rows else ""
-
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }}
-table {{ border-collapse: collapse; margin: 1rem 0; }}
-th, td {{ border-bottom: 1px solid #ccc; padding: .3rem .7rem; text-align: right; vertical-align: top; }}
-th:first-child, td:first-child {{ text-align: left; }}
-td:has(a) {{ text-align: left; min-width: 10rem; }}
-td:has(a), td:last-child {{ overflow-wrap: anywhere; }}
-</style>
-</head>
-<body>
-{body}
-</body>
-</html>
-"""

@@ -117,7 +117,8 @@ def test_markdown_and_html_escape_what_users_write(capsys, tmp_path):
     name = "<script>alert(1)</script> | [a](b) *c*"
     path.write_text(f'[[line]]\nname = \'{name}\'\noperation = "vision.detect_labels"\nvolume = "1k images"\n')
     page = run(capsys, str(path), "--format", "html", "--provider", "aws")
-    assert "<script" not in page
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; | [a](b) *c*" in page
     text = run(capsys, str(path), "--format", "markdown", "--provider", "aws")
     assert "\\<script>alert(1)\\</script> \\| \\[a](b) \\*c\\*" in text
 
@@ -137,7 +138,7 @@ class Links(html.parser.HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)
-        if tag in ("script", "link", "img", "iframe"):
+        if tag in ("link", "img", "iframe") or "src" in values:
             self.loads.append(tag)
         if tag == "a":
             self.links.append(values.get("href") or "")
