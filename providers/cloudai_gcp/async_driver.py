@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
+from cloudai.delivery import submitted, unsent
 from cloudai.driver import Call
 from cloudai.errors import Fault
 from cloudai.http import AsyncTransport, OutOfTime, WireReply, WireRequest
@@ -33,6 +34,7 @@ from cloudai_gcp.errors import GoogleError, error_of, fault_of, note_host
 from cloudai_gcp.long_documents import LongDocument, is_long
 from cloudai_gcp.sending import answer_of, limits_of, request_of, target_of, unavailable
 from cloudai_gcp.settings import GcpSettings
+from cloudai_gcp.vertex_driver import AsyncVertexOperations, Vertex
 from cloudai_gcp.wire import Answer, Plan, Target, Wire
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 
-class AsyncGcpDriver:
+class AsyncGcpDriver(AsyncVertexOperations):
     """One `gcp` backend on an event loop. Tokens are renewed in a thread."""
 
     asynchronous = True
@@ -53,6 +55,7 @@ class AsyncGcpDriver:
         self.backend = backend
         self._auth = Auth(settings)
         self._transport = AsyncTransport(settings)
+        self._vertex = Vertex(settings, self._auth, backend=backend)
 
     @property
     def client(self) -> aiohttp.ClientSession:
@@ -69,6 +72,7 @@ class AsyncGcpDriver:
         return fault_of(error)
 
     async def close(self) -> None:
+        self._vertex.close()
         await self._transport.close()
         self._auth.close()
 
@@ -143,7 +147,8 @@ class AsyncGcpDriver:
             return await self._run(plan, call)
         ends = time.monotonic() + call.timeout
         try:
-            await self._put(uri, request.audio, ends)
+            with unsent():
+                await self._put(uri, request.audio, ends)
             return plan.decode([await self._send(plan.wires[0], ends)])
         except BaseException:
             await asyncio.shield(self._remove(uri))
@@ -199,7 +204,13 @@ class AsyncGcpDriver:
 
     async def _run(self, plan: Plan[R], call: Call) -> R:
         ends = time.monotonic() + call.timeout
-        return plan.decode([await self._send(wire, ends) for wire in plan.wires])
+        first, *more = plan.wires
+        answers = [await self._send(first, ends)]
+        if not more:
+            return plan.decode(answers)
+        with submitted():
+            answers += [await self._send(wire, ends) for wire in more]
+            return plan.decode(answers)
 
     async def _read_long(self, document: LongDocument, ends: float) -> v.ReadDocumentResult:
         try:
@@ -229,7 +240,8 @@ class AsyncGcpDriver:
                 return result
 
     async def _checked(self, request: WireRequest, ends: float) -> WireReply:
-        request = replace(request, headers={**await self._headers(), **request.headers})
+        with unsent():
+            request = replace(request, headers={**await self._headers(), **request.headers})
         reply = await self._exchange(request, ends)
         if not 200 <= reply.status < 300:
             raise error_of(reply, self._auth.secrets, host=urlsplit(request.url).netloc)
@@ -268,13 +280,15 @@ class AsyncGcpDriver:
         return await asyncio.to_thread(self._auth.headers) if headers is None else headers
 
     async def _send(self, wire: Wire, ends: float) -> Answer:
-        request = request_of(wire, await self._headers(), self.settings.endpoint_url)
+        with unsent():
+            request = request_of(wire, await self._headers(), self.settings.endpoint_url)
         return answer_of(await self._exchange(request, ends), self._auth, request.url)
 
     async def _exchange(self, request: WireRequest, ends: float) -> WireReply:
         left = ends - time.monotonic()
         if left <= 0:
-            raise OutOfTime
+            with unsent():
+                raise OutOfTime
         try:
             return await self._transport.send(request, timeout=left)
         except Exception as error:

@@ -9,21 +9,27 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
+from cloudai.delivery import submitted, unsent
 from cloudai.driver import (
     Analyze,
     Call,
+    Deploy,
     DetectFaces,
     DetectLabels,
     DetectLandmarks,
     DetectLanguage,
     DetectLogos,
     DetectObjects,
+    Endpoints,
     FetchesObjects,
     Languages,
     Moderate,
+    Predict,
     ReadDocument,
     ReadText,
     Synthesize,
+    Train,
+    TrainingRuns,
     Transcribe,
     TranscribeJobs,
     Translate,
@@ -51,6 +57,7 @@ from cloudai_gcp.errors import GoogleError, error_of, fault_of, note_host
 from cloudai_gcp.long_documents import LongDocument, is_long
 from cloudai_gcp.sending import answer_of, limits_of, request_of, target_of, unavailable
 from cloudai_gcp.settings import GcpSettings, TranscribeOptions, VisionOptions
+from cloudai_gcp.vertex_driver import Vertex, VertexOperations
 from cloudai_gcp.wire import Answer, Plan, Target, Wire
 
 if TYPE_CHECKING:
@@ -62,6 +69,7 @@ R = TypeVar("R")
 
 
 class GcpDriver(
+    VertexOperations,
     DetectLabels,
     DetectObjects,
     DetectFaces,
@@ -79,6 +87,11 @@ class GcpDriver(
     DetectLanguage,
     Languages,
     TranslateDocument,
+    Train,
+    TrainingRuns,
+    Deploy,
+    Endpoints,
+    Predict,
     FetchesObjects,
 ):
     """One `gcp` backend. Methods are safe to call from many threads at once."""
@@ -88,6 +101,7 @@ class GcpDriver(
         self.backend = backend
         self._auth = Auth(settings)
         self._transport = Transport(settings)
+        self._vertex = Vertex(settings, self._auth, backend=backend)
 
     @property
     def client(self) -> httpx.Client:
@@ -108,6 +122,7 @@ class GcpDriver(
 
     def close(self) -> None:
         """Closes all connections."""
+        self._vertex.close()
         self._transport.close()
         self._auth.close()
 
@@ -183,7 +198,8 @@ class GcpDriver(
             return self._run(plan, call)
         ends = time.monotonic() + call.timeout
         try:
-            self._put(uri, request.audio, ends)
+            with unsent():
+                self._put(uri, request.audio, ends)
             return plan.decode([self._send(plan.wires[0], ends)])
         except BaseException:
             self._remove(uri)
@@ -239,7 +255,13 @@ class GcpDriver(
 
     def _run(self, plan: Plan[R], call: Call) -> R:
         ends = time.monotonic() + call.timeout
-        return plan.decode([self._send(wire, ends) for wire in plan.wires])
+        first, *more = plan.wires
+        answers = [self._send(first, ends)]
+        if not more:
+            return plan.decode(answers)
+        with submitted():
+            answers += [self._send(wire, ends) for wire in more]
+            return plan.decode(answers)
 
     def _read_long(self, document: LongDocument, ends: float) -> v.ReadDocumentResult:
         """Whatever it left in the bucket is deleted; a batch that nobody waits for any more is cancelled."""
@@ -270,7 +292,8 @@ class GcpDriver(
                 return result
 
     def _checked(self, request: WireRequest, ends: float) -> WireReply:
-        request = replace(request, headers={**self._auth.headers(), **request.headers})
+        with unsent():
+            request = replace(request, headers={**self._auth.headers(), **request.headers})
         reply = self._exchange(request, ends)
         if not 200 <= reply.status < 300:
             raise error_of(reply, self._auth.secrets, host=urlsplit(request.url).netloc)
@@ -306,13 +329,15 @@ class GcpDriver(
         staging.log_left(uri, why)
 
     def _send(self, wire: Wire, ends: float) -> Answer:
-        request = request_of(wire, self._auth.headers(), self.settings.endpoint_url)
+        with unsent():
+            request = request_of(wire, self._auth.headers(), self.settings.endpoint_url)
         return answer_of(self._exchange(request, ends), self._auth, request.url)
 
     def _exchange(self, request: WireRequest, ends: float) -> WireReply:
         left = ends - time.monotonic()
         if left <= 0:
-            raise OutOfTime
+            with unsent():
+                raise OutOfTime
         try:
             return self._transport.send(request, timeout=left)
         except Exception as error:

@@ -31,6 +31,9 @@ IMPLEMENTS = frozenset(
         "translation.detect_language",
         "translation.languages",
         "translation.translate_document",
+        "custom.train",
+        "custom.deploy",
+        "custom.predict",
     }
 )
 
