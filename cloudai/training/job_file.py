@@ -136,7 +136,8 @@ def _valid(file: TomlFile, above: tuple[str, ...], build: Callable[[], T], known
     try:
         return build()
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
+        found = error.errors(include_input=False, include_url=False)
+        first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])  # a slip of the pen first
         path = (*above, *(part for part in first["loc"] if isinstance(part, (str, int))))
         key = ".".join(str(part) for part in path)
         where = _at(file, path)

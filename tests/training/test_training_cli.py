@@ -1,0 +1,244 @@
+"""`cloudai train` and `cloudai runs`: job files with their mistakes, dry runs, sweeps, differences, MLflow."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cloudai.cli import main
+from cloudai.errors import InvalidInput
+from cloudai.training.job_file import read_job, read_sweep
+from cloudai.training.sweep import Range, Sweep, jobs_of
+from cloudai.types.custom import Accelerator, TrainingJob
+
+SCRIPT = """
+from cloudai.training import hparams, log_metric, model_dir
+rate = hparams().get("rate", 0.5)
+if rate > 5:
+    raise SystemExit("rate is too high")
+log_metric("error", (rate - 0.3) ** 2, step=1)
+print("rate was", rate)
+(model_dir() / "m.txt").write_text(str(rate))
+"""
+JOB = """\
+name = "cli"
+script = "train.py"
+source = "src"
+accelerator = "none"
+max_time = "1h"
+hyperparameters = { rate = 0.5 }
+"""
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CLOUDAI_STATE", str(tmp_path / "state"))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cloudai.toml").write_text(
+        '[backends.here]\nprovider = "local"\nruns = "runs"\nhourly_price = "2"\n[routes]\n"*" = "here"\n'
+    )
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "train.py").write_text(SCRIPT)
+    (tmp_path / "job.toml").write_text(JOB)
+    return tmp_path
+
+
+@pytest.fixture
+def cloudai(folder: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    def run(*words: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = main(list(words))
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+def name_in(output: str) -> str:
+    return next(word for word in output.split() if word.startswith("cli-"))
+
+
+def test_a_run_from_submission_to_model(cloudai: Run, folder: Path) -> None:
+    code, out, err = cloudai("train", "job.toml", "--wait", "--interval", "0.05", "--fetch", "model")
+    assert code == 0, err
+    assert "rate was 0.5" in out
+    assert "2 USD an hour, 2 USD at the time limit" in err
+    assert (folder / "model" / "m.txt").read_text() == "0.5"
+    name = name_in(out)
+    code, out, _ = cloudai("runs", "list", "--json")
+    (listed,) = json.loads(out)
+    assert (listed["run"], listed["state"]) == (name, "succeeded")
+    code, out, _ = cloudai("runs", "show", name[:6], "--json")
+    shown = json.loads(out)
+    assert shown["status"]["state"] == "succeeded"
+    assert shown["metrics"][0]["name"] == "error"
+    assert shown["cost"]["currency"] == "USD"
+    assert "rate was 0.5" in cloudai("runs", "logs", name)[1]
+    assert cloudai("runs", "wait", name, "--interval", "0.05")[0] == 0
+    assert cloudai("runs", "fetch", name, "again")[0] == 0
+    assert (folder / "again" / "m.txt").exists()
+    code, out, err = cloudai("train", "job.toml")
+    assert (code, name_in(out)) == (0, name)
+    assert "--again makes a new one" in err
+    assert name_in(cloudai("train", "job.toml", "--again")[1]) != name
+
+
+def test_a_dry_run_prints_what_would_be_sent_and_sends_nothing(cloudai: Run, folder: Path) -> None:
+    code, out, _ = cloudai("train", "job.toml", "--dry-run")
+    assert code == 0
+    assert '"CLOUDAI_HPARAMS": "{\\"rate\\": 0.5}"' in out
+    plan = json.loads(cloudai("train", "job.toml", "--dry-run", "--json")[1])
+    assert plan["at_limit"]["amount"] == "2"
+    assert not (folder / "runs").exists()
+    assert not (folder / "state").exists()
+
+
+def test_a_cost_limit_refuses_with_exit_code_3(cloudai: Run) -> None:
+    code, _, err = cloudai("train", "job.toml", "--max-cost", "1.99 USD")
+    assert code == 3
+    assert "3600 s cost 2 USD, and max_cost is 1.99 USD" in err
+    assert cloudai("train", "job.toml", "--max-cost", "cheap")[0] == 2
+
+
+def test_a_failed_run_is_exit_code_1_with_the_reason(cloudai: Run, folder: Path) -> None:
+    (folder / "job.toml").write_text(JOB.replace("0.5", "9"))
+    code, out, _ = cloudai("train", "job.toml", "--wait", "--interval", "0.05")
+    assert code == 1
+    assert "rate is too high" in out
+    assert "the script ended with exit code 1" in out
+    assert cloudai("runs", "wait", "cli-", "--interval", "0.05")[0] == 1
+
+
+def test_a_run_can_be_cancelled_and_an_unknown_one_is_said_to_be(cloudai: Run, folder: Path) -> None:
+    (folder / "src" / "train.py").write_text("import time\ntime.sleep(60)\n")
+    name = name_in(cloudai("train", "job.toml")[1])
+    code, _, err = cloudai("runs", "cancel", name)
+    assert (code, err.strip()) == (0, f"{name}: cancelled")
+    assert cloudai("runs", "show", "nothing")[0] == 2
+
+
+def test_diff_tells_what_changed_between_two_runs(cloudai: Run, folder: Path) -> None:
+    first = name_in(cloudai("train", "job.toml", "--wait", "--interval", "0.05")[1].split("run ")[-1])
+    same = name_in(cloudai("train", "job.toml", "--wait", "--interval", "0.05", "--again")[1].split("run ")[-1])
+    assert "nothing differs" in cloudai("runs", "diff", first, same)[1]
+    (folder / "job.toml").write_text(JOB.replace("0.5", "0.25"))
+    (folder / "src" / "extra.py").write_text("A = 1\n")
+    other = name_in(cloudai("train", "job.toml", "--wait", "--interval", "0.05")[1].split("run ")[-1])
+    rows = json.loads(cloudai("runs", "diff", first, other, "--json")[1])
+    assert {(row["part"], row["name"]) for row in rows} == {
+        ("hash", "source"), ("hash", "hyperparameters"), ("hyperparameter", "rate"), ("model", "m.txt")
+    }  # fmt: skip
+    assert next(row for row in rows if row["name"] == "rate") == {
+        "part": "hyperparameter", "name": "rate", "before": "0.5", "after": "0.25"
+    }  # fmt: skip
+
+
+def test_a_sweep_finds_the_best_within_its_limits(cloudai: Run, folder: Path) -> None:
+    (folder / "sweep.toml").write_text(
+        'parallel = 2\nmetric = "error"\ngoal = "min"\nmax_cost = "9 USD"\n[parameters]\nrate = [0.1, 0.31, 0.9, 6]\n'
+    )
+    code, out, _ = cloudai("train", "job.toml", "--sweep", "sweep.toml", "--interval", "0.05", "--json")
+    assert code == 1  # one of them failed
+    rows = json.loads(out)
+    assert [row["state"] for row in rows] == ["succeeded", "succeeded", "succeeded", "failed"]
+    code, out, _ = cloudai("train", "job.toml", "--sweep", "sweep.toml", "--interval", "0.05")
+    assert "best: " in out
+    assert "rate=0.31" in out.split("best: ")[1]
+    (folder / "sweep.toml").write_text('max_cost = "3 USD"\nparallel = 4\n[parameters]\nrate = [0.11, 0.12, 0.13]\n')
+    rows = json.loads(cloudai("train", "job.toml", "--sweep", "sweep.toml", "--interval", "0.05", "--json")[1])
+    assert [row["state"].partition(":")[0] for row in rows] == ["succeeded", "skipped", "skipped"]
+    assert "above its 3 USD" in rows[1]["state"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (JOB.replace("script =", "scirpt ="), "job.toml:2: unknown key 'scirpt': did you mean 'script'?"),
+        (JOB.replace('"cli"', '"1 cli"'), "job.toml:1: name: string should match pattern"),
+        (JOB.replace('"none"', '"4 y L4"'), 'job.toml:4: \'4 y L4\' is no accelerator such as "L4" or "4 x L4"'),
+        (JOB.replace('"1h"', '"soon"'), "job.toml:5: max_time: 'soon' is not a duration"),
+        (JOB + 'max_cost = "much"\n', "job.toml:7: 'much' is no amount such as \"5 USD\""),
+        (JOB + "nodes = 0\n", "job.toml:7: nodes: input should be greater than or equal to 1"),
+        (JOB + "[sweep]\nmethod = 'grid'\n[sweep.parameters]\nrate = { min = 1, max = 2 }\n", "a grid takes lists"),
+        (JOB + "[sweep]\nmethods = 'grid'\n", "did you mean 'method'?"),
+        (JOB + "[tracking]\nurl = 'x'\n", "unknown key 'tracking.url': did you mean 'uri'?"),
+        (JOB + "x =", "job.toml:7"),
+    ],
+)
+def test_a_mistake_in_a_job_file_has_its_line(folder: Path, text: str, message: str) -> None:
+    (folder / "job.toml").write_text(text)
+    with pytest.raises(InvalidInput) as caught:
+        read_job(Path("job.toml"))
+    assert message in str(caught.value)
+
+
+def test_a_job_file_says_accelerators_times_and_places_in_short(folder: Path) -> None:
+    (folder / "job.toml").write_text(
+        JOB.replace('"none"', '"4 x L4"') + 'max_cost = "5 USD"\ninputs = { train = "data", test = "s3://b/x" }\n'
+    )
+    job = read_job(folder / "job.toml").job
+    assert job.accelerator == Accelerator(name="L4", count=4)
+    assert (job.max_seconds, str(job.max_cost)) == (3600, "5 USD")
+    assert job.inputs == {"train": str(folder / "data"), "test": "s3://b/x"}
+    assert job.source == str(folder / "src")
+
+
+def test_a_random_search_is_the_same_each_time_and_stays_in_its_ranges() -> None:
+    job = TrainingJob(name="x", script="t.py", hyperparameters={"kept": 1})
+    sweep = Sweep(
+        method="random",
+        runs=50,
+        seed=3,
+        parameters={
+            "rate": Range(min=1e-4, max=1e-1, scale="log"),
+            "units": Range(min=1, max=9, integer=True),
+            "k": (1, 2),
+        },
+    )
+    points = [one.hyperparameters for one in jobs_of(job, sweep)]
+    assert points == [one.hyperparameters for one in jobs_of(job, sweep)]
+    assert all(1e-4 <= float(p["rate"]) <= 1e-1 and p["units"] in range(1, 10) and p["k"] in (1, 2) for p in points)
+    assert {p["kept"] for p in points} == {1}
+    middle = sorted(math.log10(float(p["rate"])) for p in points)[25]
+    assert -3.2 < middle < -1.8
+    with pytest.raises(InvalidInput, match="more than 1000 runs"):
+        jobs_of(job, Sweep(parameters={name: tuple(range(11)) for name in "abc"}))
+
+
+def test_a_sweep_file_may_be_a_table(folder: Path) -> None:
+    (folder / "s.toml").write_text("[sweep]\nparallel = 3\n[sweep.parameters]\nrate = [1]\n")
+    assert read_sweep(folder / "s.toml").parallel == 3
+
+
+def test_runs_are_written_to_mlflow_once(cloudai: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow import MlflowClient
+
+    uri = f"sqlite:///{folder}/mlflow.sqlite"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    (folder / "job.toml").write_text(JOB + '[tracking]\nexperiment = "tries"\nregister_model = "cli-model"\n')
+    for _ in range(2):
+        code, out, err = cloudai("train", "job.toml", "--wait", "--interval", "0.05")
+        assert code == 0, err
+        assert "tracked in sqlite" in err, err
+    client = MlflowClient(tracking_uri=uri)
+    experiment = client.get_experiment_by_name("tries")
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.data.params == {"rate": "0.5"}
+    assert run.data.metrics["error"] == pytest.approx(0.04)
+    assert run.data.tags["cloudai.run"] == name_in(out.split("run ")[-1])
+    assert len(run.data.tags["cloudai.sha256.source"]) == 64
+    assert [file.path for file in client.list_artifacts(run.info.run_id, "model")] == ["model/m.txt"]
+    (version,) = client.search_model_versions("name = 'cli-model'")
+    assert version.run_id == run.info.run_id
+
+
+def test_a_tracker_that_is_away_fails_no_run(cloudai: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "nonsense://nowhere")
+    code, _, err = cloudai("train", "job.toml", "--wait", "--interval", "0.05")
+    assert code == 0
+    assert "not tracked" in err
