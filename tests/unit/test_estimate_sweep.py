@@ -42,6 +42,8 @@ def test_a_sweep_leaves_the_document_as_it_is_and_keeps_to_the_schema(capsys):
     found = json.loads(run(capsys, EXAMPLE, *VARY, "--format", "json"))
     jsonschema.validate(found, json.loads(run(capsys, "--schema")))
     found.pop("sweep")
+    assert all(option.pop("exit") for option in plain["options"])
+    assert all(option.pop("exit") is None for option in found["options"])  # worked out for one estimate, not for many
     assert found == plain
 
 
