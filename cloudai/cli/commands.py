@@ -46,7 +46,10 @@ class Row(NamedTuple):
 TABLE: tuple[Row, ...] = (
     Row("estimate", "what a workload costs on each provider, offline", "cloudai.cli.estimate"),
     Row("plan", "build, buy or both: where the answer changes, and what each way takes to leave", "cloudai.cli.plan"),
+    Row("lockin", "what code uses of vendors, how it is had elsewhere, what leaving would cost", "cloudai.cli.lockin"),
+    Row("measure", "what a model of your own does on this machine, for a plan", "cloudai.cli.measure"),
     Row("spend", "what was spent, what is reserved, and how that compares with the plan", "cloudai.cli.spend"),
+    Row("stats", "how calls went: percentiles, errors, and what has changed since", "cloudai.cli.stats"),
     Row("prices", "the price book: look, compare, refresh from the providers' feeds", "cloudai.cli.prices"),
     Row("vision", "text, labels, faces, documents ... of pictures", "cloudai.cli.vision"),
     Row("speech", "speech to text, text to speech, voices", "cloudai.cli.speech"),

@@ -72,6 +72,7 @@ _HTTP_OWN = frozenset({
     "status_code", "ok", "headers", "text", "reason", "url", "request", "elapsed", "cookies", "encoding", "is_success",
     "status", "history", "raw", "is_error",
 })  # fmt: skip
+_ANSWERS = ("Response", "Result", "Results", "Annotation", "AnalyzedDocument")
 _STRINGS = frozenset(
     {"format", "strip", "rstrip", "lstrip", "lower", "upper", "replace", "removesuffix", "removeprefix", "join"}
 )
@@ -159,6 +160,8 @@ class Expressions(ABC):
                                 bool(atom.service.boto) and atom.service.provider == "aws" and name.endswith("Client")
                             )
                             found.add(Client(atom.service, "boto" if boto else name))
+                        elif name.endswith(_ANSWERS) and atom.service.provider != NEUTRAL:
+                            found.add(Answer(atom.service, (atom.service.type_meaning(name),), ""))
                     elif isinstance(atom, Class):
                         found.add(Instance(atom))
         return frozenset(found)

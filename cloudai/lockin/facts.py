@@ -15,6 +15,8 @@ from cloudai.lockin.catalog import Service, services
 from cloudai.lockin.scanned import NEUTRAL, OTHER, Find, Fit, Level, Place, Retirement, UsedModel
 from cloudai_pricing.equivalence import Match, table
 
+_CUSTOM_LABELS = "Rekognition Custom Labels"
+_ADAPTERS = "Rekognition face collections / moderation adapters"
 _QUIET = frozenset({"none_found", "unclear", "maintenance"})
 
 
@@ -151,6 +153,9 @@ def models(finds: Sequence[Find]) -> tuple[UsedModel, ...]:
         kind = find.model or _model_of_id(find)
         if kind:
             kinds.setdefault((find.provider, kind), []).append(find)
+    adapters, labels = ("aws", _ADAPTERS), ("aws", _CUSTOM_LABELS)
+    if adapters in kinds and all(find.kind == "resource_id" for find in kinds.get(labels, ())):
+        kinds[adapters] += kinds.pop(labels, [])  # both have names of one form
     return tuple(_model(provider, kind, own) for (provider, kind), own in sorted(kinds.items()))
 
 
@@ -159,7 +164,7 @@ def _model_of_id(find: Find) -> str:
         return ""
     name = find.name
     if name.startswith("arn:aws:rekognition") and ":project/" in name:
-        return "Rekognition Custom Labels"
+        return _CUSTOM_LABELS
     if name.startswith("arn:aws:comprehend") and ("classifier" in name or "recognizer" in name):
         return "Comprehend custom"
     if "/glossaries/" in name:

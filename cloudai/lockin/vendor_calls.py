@@ -34,6 +34,7 @@ _NO_OPERATION = frozenset({
 })  # fmt: skip
 _PATH_MAKERS = ("_path", "common_location_path")
 _JOBS = {"transcribe_job": "speech.transcribe"}
+_ACCESS = frozenset({"subscription", "region", "endpoint", "host", "auth_token", "token_credential"})
 _VERBS = frozenset({"get", "post", "put", "patch", "delete", "request", "send"})
 
 
@@ -82,9 +83,16 @@ class VendorCalls:
         if service.is_client(name):
             self._record.add("client", args.place, service, NOTHING, name, model=service.model(name, ()),
                              feature=_feature(service, name, name, frozenset()))  # fmt: skip
+            self._settings(service, name, args)
             return one(Client(service, name))
         self._parameters(service, name, service.type_meaning(name), args)
         return one(Request(service, name))
+
+    def _settings(self, service: Service, cls: str, args: Arguments) -> None:
+        """Arguments of a settings object are parameters, but for those that say who asks, and where."""
+        if cls in service.settings:
+            given = {k: v for k, v in args.keywords.items() if k not in _ACCESS}
+            self._parameters(service, cls, NOTHING, Arguments(args.place, [], given, (), args.keyword_nodes))
 
     def _class_method(self, service: Service, cls: str, name: str, args: Arguments) -> Value:
         if (name.startswith("from_") and "connection" not in name) or name == "from_connection_string":
