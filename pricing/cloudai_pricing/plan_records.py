@@ -1,7 +1,7 @@
 """The record of `cloudai measure`, read: the price of running a model oneself rests on it.
 
-The record is JSON, `cloudai.measure/1`. What is taken from it: samples a second at the best batch size, watts where
-they were read, p50 of one request, and on what it was measured, so that another machine is marked as an assumption.
+The record is JSON or TOML, `cloudai.measure/1`. What is taken from it: samples a second at the best batch size, watts
+where they were read, p50 of one request, and on what it was measured, so that another machine is marked as an assumption.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ def read_record(value: object, folder: Path | None) -> Record | None:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise PlanError(f"{value} is larger than any record")
-        data = json.loads(path.read_text(encoding="utf-8"), parse_float=Decimal, parse_int=Decimal)
+        text = path.read_text(encoding="utf-8")
+        toml = path.suffix == ".toml"
+        data = _toml(text) if toml else json.loads(text, parse_float=Decimal, parse_int=Decimal)
     except OSError as error:
         raise PlanError(f"{value} can't be read: {error.strerror or error}") from error
     except ValueError as error:
@@ -70,6 +72,12 @@ def read_record(value: object, folder: Path | None) -> Record | None:
             f"{value} is not a record of cloudai measure", fix="Make one: cloudai measure MODEL_DIR"
         ) from error
     return _record(value, data)
+
+
+def _toml(text: str) -> object:
+    import tomllib
+
+    return tomllib.loads(text, parse_float=Decimal)
 
 
 def _record(name: str, data: object) -> Record:
