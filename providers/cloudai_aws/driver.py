@@ -9,17 +9,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from cloudai.delivery import submitted
 from cloudai.driver import (
     Analyze,
+    BatchPredict,
     Call,
+    Deploy,
     DetectFaces,
     DetectLabels,
     DetectLandmarks,
     DetectLanguage,
     DetectObjects,
     Driver,
+    Endpoints,
     FetchesObjects,
     Languages,
     Moderate,
     OwnLimits,
+    Predict,
     ReadDocument,
     ReadText,
     Synthesize,
@@ -38,12 +42,14 @@ from cloudai.types import custom as c
 from cloudai.types import speech as s
 from cloudai.types import translation as t
 from cloudai.types import vision as v
-from cloudai_aws import codec_document, codec_polly, codec_text, codec_vision
+from cloudai_aws import codec_document, codec_polly, codec_text, codec_vision, sagemaker_inference
 from cloudai_aws.analyzing import analyze
 from cloudai_aws.clients import Clients
+from cloudai_aws.endpoints import Hoster
 from cloudai_aws.faults import fault_of
 from cloudai_aws.reading import DocumentReader
 from cloudai_aws.reply import Params, Reply, told, told_all
+from cloudai_aws.sagemaker_batch import Batches
 from cloudai_aws.settings import (
     AwsSettings,
     DocumentOptions,
@@ -87,6 +93,10 @@ class AwsDriver(
     TranscribeJobs,
     Train,
     TrainingRuns,
+    Deploy,
+    Endpoints,
+    Predict,
+    BatchPredict,
     FetchesObjects,
     OwnLimits,
 ):
@@ -99,6 +109,8 @@ class AwsDriver(
         self._speaker = Speaker(self._clients, self._storage, settings)
         self._transcriber = Transcriber(self._clients, settings, backend=backend)
         self._trainer = Trainer(self._clients, settings, backend=backend)
+        self._hoster = Hoster(self._clients, settings, backend=backend)
+        self._batches = Batches(self._clients, settings)
 
     @property
     def client(self) -> Callable[[str], Any]:
@@ -257,6 +269,30 @@ class AwsDriver(
 
     def list_runs(self, call: Call) -> Sequence[c.RunRef]:
         return self._trainer.list(call)
+
+    def deploy(self, request: c.DeployRequest, call: Call) -> c.DeployResult:
+        return self._hoster.deploy(request, call)
+
+    def plan_deployment(self, request: c.DeployRequest, call: Call) -> c.DeployPlan:
+        return self._hoster.plan(request, call)
+
+    def endpoint_status(self, endpoint: c.EndpointRef, call: Call) -> c.EndpointStatus:
+        return self._hoster.status(endpoint, call)
+
+    def list_endpoints(self, call: Call) -> Sequence[c.EndpointStatus]:
+        return self._hoster.list(call)
+
+    def set_traffic(self, endpoint: c.EndpointRef, traffic: Mapping[str, int], call: Call) -> None:
+        self._hoster.set_traffic(endpoint, traffic, call)
+
+    def delete_endpoint(self, endpoint: c.EndpointRef, call: Call) -> None:
+        self._hoster.delete(endpoint, call)
+
+    def predict(self, request: c.PredictRequest, call: Call) -> c.PredictResult:
+        return sagemaker_inference.predict(self._clients, request, call)
+
+    def batch_predict(self, request: c.BatchPredictRequest, call: Call) -> c.BatchPredictResult:
+        return self._batches.predict(request, call)
 
     # --- objects ---------------------------------------------------------------------------------
 

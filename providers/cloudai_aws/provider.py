@@ -28,6 +28,9 @@ IMPLEMENTS = frozenset(
         "translation.languages",
         "translation.translate_document",
         "custom.train",
+        "custom.deploy",
+        "custom.predict",
+        "custom.batch_predict",
     }
 )
 
@@ -64,6 +67,8 @@ class AwsProvider:
             "speech.synthesize": settings.SynthesizeOptions,
             "speech.transcribe": settings.TranscribeOptions,
             "custom.train": settings.TrainOptions,
+            "custom.deploy": settings.DeployOptions,
+            "custom.batch_predict": settings.BatchOptions,
         }
 
     def open(self, settings: BackendSettings, *, backend: str) -> AwsDriver:

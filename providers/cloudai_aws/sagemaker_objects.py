@@ -39,6 +39,22 @@ class Objects:
         if dict(self._listed(bucket, key)).get(key) != len(data):
             self._clients("s3").put_object(Bucket=bucket, Key=key, Body=data)
 
+    def put_file(self, address: str, file: BinaryIO) -> None:
+        """A file from its start, unless an object of that size is there: names are of contents."""
+        bucket, key = s3_address(address)
+        size = file.seek(0, 2)
+        file.seek(0)
+        if size > MAX_PUT:
+            raise TooLarge(f"{key} is larger than 5 GiB, S3's bound on one request")
+        if dict(self._listed(bucket, key)).get(key) != size:
+            self._clients("s3").put_object(Bucket=bucket, Key=key, Body=file)
+
+    def remove_all(self, address: str) -> None:
+        """Objects below an address that ends in a slash."""
+        bucket, prefix = s3_address(address + "x")
+        for key, _ in list(self._listed(bucket, prefix[:-1])):
+            self._clients("s3").delete_object(Bucket=bucket, Key=key)
+
     def put_folder(self, address: str, files: Mapping[str, Path]) -> None:
         """Files below an address that ends in a slash: those that are not there in that size."""
         bucket, prefix = s3_address(address + "x")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cloudai.delivery import unsent
 from cloudai.errors import ErrorCode, ServiceError
 from cloudai.training.machines import refuse_above
 from cloudai.training.package import Prepared, is_remote, prepare
@@ -65,7 +66,7 @@ class Trainer:
         refuse_above(job, plan.at_limit)
         for service in ("s3", "sagemaker"):
             self._clients(service)  # made before the clock starts
-        with within(call.timeout):
+        with unsent(), within(call.timeout):
             there = self._find(prepared)
             if there is None:
                 self._stage(prepared, body)

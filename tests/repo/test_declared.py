@@ -7,7 +7,6 @@ import pytest
 from cloudai.registry import Registry
 
 OPERATIONS_NOT_YET: dict[str, frozenset[str]] = {
-    "aws": frozenset({"custom.deploy", "custom.predict", "custom.batch_predict"}),
     "gcp": frozenset({"custom.train", "custom.deploy", "custom.predict", "custom.batch_predict"}),
     "azure": frozenset({"custom.train", "custom.deploy", "custom.predict", "custom.batch_predict"}),
 }

@@ -1,0 +1,88 @@
+"""What SageMaker has of models, configurations and endpoints: looked at, listed by our tag, deleted. Names only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cloudai.errors import ErrorCode, ServiceError
+from cloudai_aws import sagemaker_hosting as codec
+from cloudai_aws.faults import code_of
+from cloudai_aws.reply import Params, Reply
+
+if TYPE_CHECKING:
+    from cloudai_aws.clients import Clients
+
+ABSENT = ("ValidationException", "ResourceNotFound", "ResourceNotFoundException")
+"""What a Describe answers for a name that nobody has: in practice the first."""
+_NAMES = {"endpoint": "EndpointName", "endpoint_config": "EndpointConfigName", "model": "ModelName"}
+
+
+class Resources:
+    """Of one backend. `kind` is `endpoint`, `endpoint_config` or `model`."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+
+    def find(self, kind: str, name: str) -> Reply | None:
+        """As it is described; `None`: it is not there."""
+        from botocore.exceptions import ClientError
+
+        try:
+            found: Reply = getattr(self._clients("sagemaker"), f"describe_{kind}")(**{_NAMES[kind]: name})
+        except ClientError as error:
+            if code_of(error) in ABSENT:
+                return None
+            raise
+        return found
+
+    def get(self, kind: str, name: str) -> Reply:
+        """The same. Raises `ServiceError` (not_found)."""
+        found = self.find(kind, name)
+        if found is None:
+            raise ServiceError(f"SageMaker has no {kind.replace('_', ' ')} {name}", code=ErrorCode.NOT_FOUND)
+        return found
+
+    def create(self, kind: str, body: Params) -> Reply:
+        created: Reply = getattr(self._clients("sagemaker"), f"create_{kind}")(**body)
+        return created
+
+    def delete(self, kind: str, name: str) -> None:
+        """One that is gone is no error."""
+        from botocore.exceptions import ClientError
+
+        try:
+            getattr(self._clients("sagemaker"), f"delete_{kind}")(**{_NAMES[kind]: name})
+        except ClientError as error:
+            if code_of(error) not in ABSENT or self.find(kind, name) is not None:
+                raise
+
+    def ours(self, kind: str, name: str) -> list[str]:
+        """Models or configurations whose tag names the endpoint: names alone would be too easily another's."""
+        client, word = self._clients("sagemaker"), "Model" if kind == "model" else "EndpointConfig"
+        ask = client.list_models if kind == "model" else client.list_endpoint_configs
+        found: list[str] = []
+        token: dict[str, str] = {}
+        while True:
+            reply = ask(NameContains=name[: codec.KEPT].rstrip("-"), **token)
+            for each in reply[f"{word}s"]:
+                marks = client.list_tags(ResourceArn=each[f"{word}Arn"])["Tags"]
+                if {"Key": codec.ENDPOINT_TAG, "Value": name} in marks:
+                    found.append(str(each[f"{word}Name"]))
+            if not reply.get("NextToken"):
+                return found
+            token = {"NextToken": str(reply["NextToken"])}
+
+    def tagged(self, resource: str) -> list[Any]:
+        """Results of SageMaker's search for our tag: `Endpoint` or `Model`. It knows a new one after a moment."""
+        asked: Params = {
+            "Resource": resource,
+            "SearchExpression": {"Filters": [{"Name": f"Tags.{codec.ENDPOINT_TAG}", "Operator": "Exists"}]},
+            "MaxResults": 100,
+        }
+        found: list[Any] = []
+        while True:
+            reply = self._clients("sagemaker").search(**asked)
+            found += reply.get("Results", ())
+            if not reply.get("NextToken"):
+                return found
+            asked["NextToken"] = reply["NextToken"]
