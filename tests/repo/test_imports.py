@@ -13,8 +13,10 @@ import pytest
 VENDORS = (
     "boto3",
     "botocore",
-    "google",
-    "azure",
+    "google.auth",  # a distribution of Google's makes `google` itself when Python starts
+    "google.api_core",
+    "google.protobuf",
+    "azure.core",
     "onnxruntime",
     "numpy",
     "PIL",
