@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -73,6 +74,8 @@ _HTTP_OWN = frozenset({
     "status", "history", "raw", "is_error",
 })  # fmt: skip
 _ANSWERS = ("Response", "Result", "Results", "Annotation", "AnalyzedDocument")
+_FIELD = re.compile(r"[A-Za-z_@][\w@-]{0,80}")
+"""What a field is called: other keys are data of the caller's, as addresses."""
 _STRINGS = frozenset(
     {"format", "strip", "rstrip", "lstrip", "lower", "upper", "replace", "removesuffix", "removeprefix", "join"}
 )
@@ -280,7 +283,8 @@ class Expressions(ABC):
         for atom in base:
             if isinstance(atom, Answer):
                 place = self.record.place(frame.source, node.slice)
-                found.append(union(self.vendor.field(atom, k.value, place) for k in keys[:1]) if keys else one(atom))
+                named = [k.value for k in keys if _FIELD.fullmatch(k.value)][:1]
+                found.append(union(self.vendor.field(atom, k, place) for k in named) if named else one(atom))
             elif isinstance(atom, Table):
                 found += [atom.entries[k.value][0] for k in keys if k.value in atom.entries]
                 if not keys:
@@ -509,7 +513,7 @@ class Expressions(ABC):
 
     def _on_answer(self, atom: Answer, name: str, args: Arguments, node: ast.Call, frame: Frame) -> Value:
         if name == "get" and args.positional:
-            keys = [k for k in args.positional[0] if isinstance(k, Text)]
+            keys = [k for k in args.positional[0] if isinstance(k, Text) and _FIELD.fullmatch(k.value)]
             place = self.record.place(frame.source, node.args[0])
             return union(self.vendor.field(atom, key.value, place) for key in keys[:1]) or one(atom)
         for function in args.functions:

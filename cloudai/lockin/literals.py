@@ -43,7 +43,7 @@ _AZURE_SPEECH = re.compile(
 )
 _TRANSLATOR = re.compile(rf"{_URL}api[a-z-]*\.cognitive\.microsofttranslator\.com{_REST}")
 _AWS_HOST = re.compile(
-    rf"{_URL}(?:runtime\.)?([a-z-]+)(?:\.[a-z]{{2}}(?:-[a-z]+)+-\d)?\.amazonaws\.com(?:\.cn)?{_REST}"
+    rf"{_URL}(?:runtime\.)?([a-z-]+)\.(?:[a-z]{{2}}(?:-[a-z]+)+-\d|{{}})\.amazonaws\.com(?:\.cn)?{_REST}"
 )
 _AWS_IMAGE = re.compile(
     r"\b\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com/"

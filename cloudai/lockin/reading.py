@@ -84,13 +84,17 @@ class Reader:
         self.skipped += [Skipped(file=name, reason=reason, line=line) for line, reason in notebook.skipped]
 
     def _wanted(self) -> None:
-        """Modules that name no vendor but import one that does: they may be handed its objects."""
-        stems = {PurePosixPath(entry.file).stem for entry in self.sources} - {"__init__", "setup"}
-        stems |= {PurePosixPath(s.file).parent.name for s in self.sources if s.file.endswith("__init__.py")}
-        for _ in range(3):
-            if not stems:
-                return
-            found = [name for name, text in self._plain.items() if imported_words(text) & stems]
-            self.sources += [source(name, self._plain.pop(name)) for name in sorted(found)]
-            stems = {PurePosixPath(name).stem for name in found} - {"__init__"}
+        """Modules that name no vendor, but import one that does or are imported by it: its objects get there."""
+        fresh = list(self.sources)
+        for _ in range(4):
+            stems = {_stem(entry.file) for entry in fresh} - {"setup"}
+            asked = {word for entry in fresh for name, _ in entry.imports for word in name.split(".")}
+            found = [n for n, text in self._plain.items() if _stem(n) in asked or imported_words(text) & stems]
+            fresh = [source(name, self._plain.pop(name)) for name in sorted(found)]
+            self.sources += fresh
         self.sources.sort(key=lambda entry: entry.file)
+
+
+def _stem(name: str) -> str:
+    path = PurePosixPath(name)
+    return path.parent.name if path.stem == "__init__" else path.stem

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,7 @@ _NO_OPERATION = frozenset({
 _PATH_MAKERS = ("_path", "common_location_path")
 _JOBS = {"transcribe_job": "speech.transcribe"}
 _ACCESS = frozenset({"subscription", "region", "endpoint", "host", "auth_token", "token_credential"})
+_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _VERBS = frozenset({"get", "post", "put", "patch", "delete", "request", "send"})
 
 
@@ -168,7 +170,7 @@ class VendorCalls:
     def _discovery(self, client: Client, args: Arguments) -> Value:
         if not args.positional and not args.keywords and not client.path.endswith("list"):
             return one(client)
-        return self._operation(client, client.path, args)
+        return self._operation(client, _WORDS.sub("_", client.path).lower(), args)
 
     def _operation(self, client: Client, name: str, args: Arguments) -> Value:
         service, last, site = client.service, name.rpartition(".")[2], str(args.place)
