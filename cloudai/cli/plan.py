@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 OVER_BUDGET = 3
 INCOMPLETE = 4
-FORMATS = ("table", "json", "markdown", "csv")
+FORMATS = ("table", "json", "markdown", "csv", "html")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -60,6 +60,7 @@ exit codes: 0 fine, 2 bad input, 3 over budget, 4 a line has no way with a known
                         help="change one key of the workload (repeatable)")  # fmt: skip
     parser.add_argument("--format", choices=FORMATS, default="table", help="how to print it (default: table)")
     parser.add_argument("--output", metavar="FILE", help="write to a file instead of standard output")
+    parser.add_argument("--plot", metavar="FILE.svg|FILE.png", help="also draw the charts into a file (cloudai[plot])")
     parser.add_argument("--explain", action="store_true", help="every assumption with source, why ways are none")
     parser.add_argument("--schema", action="store_true", help="print the JSON Schema of --format json")
 
@@ -76,8 +77,17 @@ def run(args: argparse.Namespace) -> int:
     from cloudai_pricing.budget import parse_budget
 
     budget = None if args.budget is None else parse_budget(args.budget)
+    if args.plot:
+        from cloudai.report.plots import check_plot
+
+        check_plot(args.plot)
     found = planned(args)
     write(_text(args, found), args.output)
+    if args.plot:
+        from cloudai.report.plan_page import plan_charts
+        from cloudai.report.plots import write_charts
+
+        write_charts(args.plot, plan_charts(found), title=found.name)
     if budget is not None:
         spent = max(found.by_month, default=found.cost) if budget.monthly else found.cost
         if spent > budget.limit:
@@ -140,6 +150,10 @@ def _text(args: argparse.Namespace, found: BuildPlan) -> str:
         return to_json(found) if args.format == "json" else to_csv(found)
     if args.format == "markdown":
         return _markdown(found, explain=args.explain)
+    if args.format == "html":
+        from cloudai.report import page_of
+
+        return page_of(found)
     from cloudai.cli.estimate_table import printed
 
     return printed(lambda _: _parts(found, explain=args.explain), to_file=args.output is not None)

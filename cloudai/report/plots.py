@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 FORMS = (".svg", ".png")
 _COLOURS = {"aws": "#b45309", "gcp": "#0f6fc5", "azure": "#00796b", "local": "#7a3ea8"}
-_OTHERS = ("#a8325e", "#5b6470")
+_OTHERS = ("#a8325e", "#5b6470", "#b45309", "#0f6fc5", "#00796b", "#7a3ea8")
+_DASHES = ("-", "--", ":", "-.")
 _MARKERS = {"aws": "o", "gcp": "s", "azure": "^", "local": "D"}
 _WIDTH = 9.0
 _HEIGHT = 3.8
@@ -90,7 +91,7 @@ def _draw(axes: Axes, chart: Chart) -> None:
 
 
 def _colour(name: str, number: int) -> str:
-    return _COLOURS.get(name, _OTHERS[number % 2])
+    return _COLOURS.get(name, _OTHERS[number % 6])
 
 
 def _dollars() -> Callable[[float, object], str]:
@@ -166,15 +167,33 @@ def _front(axes: Axes, chart: Front) -> None:
     axes.margins(0.15)
 
 
+def _counts(value: float, _: object) -> str:
+    for size, sign in ((1e9, "B"), (1e6, "M"), (1e4, "k")):
+        if abs(value) >= size:
+            return f"{value / (1e3 if sign == 'k' else size):.3g}{sign}"
+    return f"{value:,.4g}"
+
+
 def _curves(axes: Axes, chart: Curves) -> None:
     axes.yaxis.set_major_formatter(_dollars())
+    axes.xaxis.set_major_formatter(_counts)
     for number, curve in enumerate(chart.curves):
         x, y = [float(at) for at, _ in curve.points], [float(cost) for _, cost in curve.points]
-        axes.plot(x, y, color=_colour(curve.name, number), label=shortened(curve.name))
+        dashes = _DASHES[number // 6 % 4]
+        axes.plot(x, y, dashes, color=_colour(curve.name, number), label=shortened(curve.name))
     for marks, marker, face in ((chart.edges, "o", "white"), (chart.crossings, "D", "black")):
         axes.scatter([float(one.at) for one in marks], [float(one.cost) for one in marks], marker=marker, s=24,
                      facecolor=face, edgecolor="black", zorder=3)  # fmt: skip
     if chart.now is not None:
         axes.axvline(float(chart.now), color="black", linewidth=1, linestyle="--")
+    _cap(axes, chart)
     axes.set_xlabel(f"{chart.unit} a month")
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+
+def _cap(axes: Axes, chart: Curves) -> None:
+    """What is far dearer would press the crossings flat: it leaves at the top."""
+    ends = [float(curve.points[-1][1]) for curve in chart.curves if curve.points]
+    seen = max([4 * min(ends, default=0.0), *(1.5 * float(one.cost) for one in chart.crossings)])
+    most = max((float(cost) for curve in chart.curves for _, cost in curve.points), default=0.0)
+    axes.set_ylim(bottom=0, top=seen if 0 < seen < most else None)

@@ -180,42 +180,52 @@ def _listing(part: Listing) -> str:
     return f'{title}<ul class="plain">{"".join(f"<li>{escape(item)}</li>" for item in part.items)}</ul>'
 
 
+LONG = 28
+"""A column of words of which one has more signs gets more room."""
+
+
 def _table(title: str, table: Table, *, sums: int = 0) -> str:
-    words = ' class="w"'
-    kinds = (words if at < table.left else "" for at in range(len(table.head)))
+    kinds = [_kind(table, at) for at in range(len(table.head))]
     head = "".join(
-        f'<th scope="col"{kind}>{escape(cell)}</th>' if cell else f"<td{kind}></td>"
+        f'<th scope="col"{_class(kind)}>{escape(cell)}</th>' if cell else f"<td{_class(kind)}></td>"
         for cell, kind in zip(table.head, kinds, strict=True)
     )
     first_sum = len(table.rows) - sums
-    body = "\n".join(_row(row, table.left, is_sum=at >= first_sum) for at, row in enumerate(table.rows))
+    body = "\n".join(_row(row, kinds, is_sum=at >= first_sum) for at, row in enumerate(table.rows))
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(title)}">'
         f"<table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>"
     )
 
 
-def _row(row: Sequence[str], left: int, *, is_sum: bool) -> str:
-    kind = ' class="sum"' if is_sum else ""
-    return f"<tr{kind}>{''.join(_cells(row, left))}</tr>"
+def _kind(table: Table, column: int) -> str:
+    """The classes of a column: numbers have none."""
+    if column >= table.left:
+        return ""
+    return "w long" if any(len(row[column]) > LONG for row in table.rows) else "w"
 
 
-def _cells(row: Sequence[str], left: int) -> Iterator[str]:
-    for at, cell in enumerate(row):
-        kinds = ["w"] if at < left else []
-        if cell.endswith(" ✓"):
-            kinds.append("best")
-        if cell.startswith(">=") or cell in ("unknown", "not offered"):
-            kinds.append("gap")
-        kind = f' class="{" ".join(kinds)}"' if kinds else ""
+def _class(kinds: str) -> str:
+    return f' class="{kinds}"' if kinds else ""
+
+
+def _row(row: Sequence[str], kinds: Sequence[str], *, is_sum: bool) -> str:
+    return f"<tr{_class('sum' if is_sum else '')}>{''.join(_cells(row, kinds))}</tr>"
+
+
+def _cells(row: Sequence[str], kinds: Sequence[str]) -> Iterator[str]:
+    for at, (cell, kind) in enumerate(zip(row, kinds, strict=True)):
+        more = " best" if cell.endswith(" ✓") else ""
+        more += " gap" if cell.startswith(">=") or cell in ("unknown", "not offered") else ""
         if at == 0:
-            yield f'<th scope="row"{kind}>{_text(cell)}</th>'
+            yield f'<th scope="row"{_class(kind + more)}>{_text(cell)}</th>'
         else:
-            yield f"<td{kind}>{_text(cell)}</td>"
+            yield f"<td{_class((kind + more).strip())}>{_text(cell)}</td>"
 
 
 def _text(cell: str) -> str:
     """A cell; a source becomes a link. `bdi`: a name from right to left does not turn its neighbours round."""
     if cell.startswith("https://"):
-        return f'<a href="{escape(cell)}" rel="noreferrer">{escape(cell)}</a>'
+        address, space, rest = cell.partition(" ")
+        return f'<a href="{escape(address)}" rel="noreferrer">{escape(address)}</a>{space}{escape(rest)}'
     return escape(cell) if cell.isascii() else f"<bdi>{escape(cell)}</bdi>"

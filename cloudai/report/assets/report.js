@@ -13,13 +13,16 @@
     return node;
   };
 
-  // Colours go by provider, so that one has the same everywhere; the shape says it once more.
+  // Colours go by provider, so that one has the same everywhere; shapes and dashes say it once more.
   const FIXED = ["aws", "gcp", "azure", "local"];
   const SYMBOLS = ["circle", "square", "triangle", "diamond", "star", "wye"];
-  const names = [...new Set([...FIXED, ...data.names])];
-  const place = (name) => (FIXED.includes(name) ? FIXED.indexOf(name) : 4 + ((names.indexOf(name) - 4) % 2));
-  const colour = (name) => `var(--s${place(name)})`;
-  const symbol = (name) => SYMBOLS[place(name)];
+  const DASHES = ["none", "7,4", "2,3", "10,3,2,3"];
+  const others = data.names.filter((name) => !FIXED.includes(name));
+  const shift = others.length < data.names.length ? FIXED.length : 0;
+  const index = (name) => (FIXED.includes(name) ? FIXED.indexOf(name) : Math.max(others.indexOf(name), 0) + shift);
+  const colour = (name) => `var(--s${index(name) % 6})`;
+  const symbol = (name) => SYMBOLS[index(name) % 6];
+  const dash = (name) => DASHES[Math.floor(index(name) / 6) % 4];
   const short = (words, most) => ([...words].length > most ? `${[...words].slice(0, most - 1).join("")}…` : words);
   const usd = (number) => {
     const size = Math.abs(number);
@@ -106,13 +109,17 @@
     },
     curves(chart, width) {
       const narrow = width < 520;
+      const most = Math.max(...chart.rows.map((row) => row.y));
+      const ends = [...d3.group(chart.rows, (row) => row.name).values()].map((several) => several.at(-1).y);
+      const seen = Math.max(4 * Math.min(...ends), 1.5 * Math.max(0, ...chart.crossings.map((row) => row.y)));
+      const capped = seen > 0 && seen < most;  // what is far dearer would press the crossings flat: it leaves at the top
       return Plot.plot({ ...base(width, 330), marginBottom: 46,
-        x: { labelOffset: 42, label: `${chart.unit} a month`, tickFormat: count, ticks: narrow ? 4 : 8 }, y: { ...MONEY_AXIS, grid: false, zero: true, nice: true },
+        x: { labelOffset: 42, label: `${chart.unit} a month`, tickFormat: count, ticks: narrow ? 4 : 8 }, y: { ...MONEY_AXIS, grid: false, zero: true, nice: true, ...(capped ? { domain: [0, seen] } : {}) },
         marks: [gridY(),
-          Plot.line(chart.rows, { x: "x", y: "y", z: "name", stroke: (row) => colour(row.name), strokeWidth: 2 }),
+          ...d3.groups(chart.rows, (row) => row.name).map(([name, several]) => Plot.line(several, { x: "x", y: "y", stroke: colour(name), strokeWidth: 2, strokeDasharray: dash(name), clip: true })),
           chart.now === null ? null : Plot.ruleX([chart.now], { stroke: "var(--ink)", strokeDasharray: "4,3" }),
           chart.now === null ? null : Plot.text([chart.now], { x: (at) => at, frameAnchor: "top", text: () => "now", dy: -14, fill: "var(--ink)" }),
-          Plot.dot(chart.edges, { x: "x", y: "y", r: 3.5, fill: "var(--paper)", stroke: "var(--soft)", strokeWidth: 1.5 }),
+          Plot.dot(chart.edges.filter((row) => !capped || row.y <= seen), { x: "x", y: "y", r: 3.5, fill: "var(--paper)", stroke: "var(--soft)", strokeWidth: 1.5 }),
           Plot.dot(chart.crossings, { x: "x", y: "y", r: 6, symbol: "diamond", fill: "var(--ink)", stroke: "var(--paper)" }),
           Plot.ruleY([0], { stroke: "var(--soft)" }),
           Plot.tip([...chart.edges, ...chart.crossings], Plot.pointer({ x: "x", y: "y", title: (row) => `${count(row.x)} ${chart.unit}: ${row.what}`, fill: "var(--paper)" }))], symbol: { type: "identity" } });
@@ -131,13 +138,21 @@
     const list = make("ul", { class: "key", "aria-hidden": "true" });
     for (const name of named) {
       const mark = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-      mark.setAttribute("width", "14");
+      const wide = chart.kind === "curves" ? 28 : 14;
+      mark.setAttribute("width", String(wide));
       mark.setAttribute("height", "14");
-      mark.setAttribute("viewBox", "-7 -7 14 14");
+      mark.setAttribute("viewBox", `${-wide / 2} -7 ${wide} 14`);
       const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
       const kind = { circle: d3.symbolCircle, square: d3.symbolSquare, triangle: d3.symbolTriangle, diamond: d3.symbolDiamond, star: d3.symbolStar, wye: d3.symbolWye };
-      path.setAttribute("d", d3.symbol(kind[symbol(name)], 70)());
-      path.style.fill = colour(name);
+      if (chart.kind === "curves") {
+        path.setAttribute("d", "M-14,0H14");
+        path.setAttribute("stroke-dasharray", dash(name));
+        path.style.stroke = colour(name);
+        path.style.strokeWidth = "3";
+      } else {
+        path.setAttribute("d", d3.symbol(kind[symbol(name)], 70)());
+        path.style.fill = colour(name);
+      }
       mark.append(path);
       list.append(make("li", {}, mark, short(name, 40)));
     }
@@ -158,11 +173,11 @@
   }
 
   const boxes = new Map();
-  function place_chart(box, chart) {
+  function put(box, chart) {
     boxes.set(box, chart);
     show(box, chart);
   }
-  for (const chart of data.charts) place_chart(document.getElementById(chart.id), chart);
+  for (const chart of data.charts) put(document.getElementById(chart.id), chart);
 
   let frame = 0;
   let shown = window.innerWidth;
@@ -302,7 +317,7 @@
       const chart = { kind: "curves", unit: info.units, now: asX(now), rows: rows_,
         edges: dots.filter((dot) => dot.edge <= top), crossings: crossings.filter((one) => one.edge <= top),
         label: `Cost of ${short(info.name, 60)} alone in one month by volume, ${offers.length} providers. ${crossings.length ? crossings.map((one) => `${words(info, one.edge)}: ${one.what}`).join("; ") : "The cheapest provider stays the same"}. The table below has the numbers.` };
-      if (rows_.length) place_chart(get("curve"), chart);
+      if (rows_.length) put(get("curve"), chart);
       else { boxes.delete(get("curve")); text(get("curve"), "No provider prices this line."); }
       const all = [...crossings.map((one) => [one, "✦"]), ...dots.map((one) => [one, ""])].sort((a, b) => a[0].x - b[0].x);
       get("changes").replaceChildren(...all.map(([one, sign]) => make("tr", {},
