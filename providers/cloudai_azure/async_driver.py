@@ -18,6 +18,7 @@ from cloudai_azure.auth import Auths
 from cloudai_azure.driver import AzureDriver
 from cloudai_azure.errors import fault_of
 from cloudai_azure.flows import Flows
+from cloudai_azure.ml_driver import AsyncMlOperations, Ml
 from cloudai_azure.sending import Passage, answer_of, request_of, too_late, unavailable
 from cloudai_azure.settings import AzureSettings
 from cloudai_azure.wire import Answer, Flow, Pause, Wire
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 
-class AsyncAzureDriver:
+class AsyncAzureDriver(AsyncMlOperations):
     """One `azure` backend for an event loop."""
 
     asynchronous: Final = True
@@ -39,6 +40,7 @@ class AsyncAzureDriver:
         self._auths = Auths(settings)
         self._flows = Flows(settings, backend=backend)
         self._transport = AsyncTransport(settings)
+        self._ml = Ml(settings, backend=backend)
 
     @property
     def client(self) -> aiohttp.ClientSession:
@@ -55,6 +57,7 @@ class AsyncAzureDriver:
 
     async def close(self) -> None:
         """Closes all connections."""
+        self._ml.close()
         await self._transport.close()
         await asyncio.to_thread(self._auths.close)
 

@@ -11,19 +11,24 @@ from cloudai.driver import (
     Analyze,
     Call,
     CaptionImage,
+    Deploy,
     DetectFaces,
     DetectLabels,
     DetectLandmarks,
     DetectLanguage,
     DetectLogos,
     DetectObjects,
+    Endpoints,
     FetchesObjects,
     Languages,
     Moderate,
+    Predict,
     ReadDocument,
     ReadText,
     StagesAudio,
     Synthesize,
+    Train,
+    TrainingRuns,
     Transcribe,
     TranscribeJobs,
     Translate,
@@ -38,6 +43,7 @@ from cloudai.types import vision as v
 from cloudai_azure.auth import Auths
 from cloudai_azure.errors import fault_of, raised
 from cloudai_azure.flows import Flows
+from cloudai_azure.ml_driver import Ml, MlOperations
 from cloudai_azure.sending import Passage, answer_of, request_of, too_late, unavailable
 from cloudai_azure.settings import AzureSettings
 from cloudai_azure.wire import Answer, Flow, Pause, Wire
@@ -49,6 +55,7 @@ R = TypeVar("R")
 
 
 class AzureDriver(
+    MlOperations,
     DetectLabels,
     DetectObjects,
     DetectFaces,
@@ -68,6 +75,11 @@ class AzureDriver(
     DetectLanguage,
     Languages,
     TranslateDocument,
+    Train,
+    TrainingRuns,
+    Deploy,
+    Endpoints,
+    Predict,
     FetchesObjects,
 ):
     """One `azure` backend. Methods are safe to call from many threads at once."""
@@ -77,6 +89,7 @@ class AzureDriver(
         self._auths = Auths(settings)
         self._flows = Flows(settings, backend=backend)
         self._transport = Transport(settings)
+        self._ml = Ml(settings, backend=backend)
 
     @property
     def client(self) -> httpx.Client:
@@ -93,6 +106,7 @@ class AzureDriver(
 
     def close(self) -> None:
         """Closes all connections."""
+        self._ml.close()
         self._transport.close()
         self._auths.close()
 

@@ -29,6 +29,9 @@ IMPLEMENTS = frozenset(
         "translation.detect_language",
         "translation.languages",
         "translation.translate_document",
+        "custom.train",
+        "custom.deploy",
+        "custom.predict",
     }
 )
 

@@ -47,6 +47,10 @@ def address(settings: AzureSettings, service: str, *, version: str = "") -> str:
     return f"https://{settings.region}.{host}"
 
 
+CUSTOM = ("custom.train", "custom.deploy", "custom.predict")
+"""Operations of Azure ML."""
+
+
 def unavailable(settings: AzureSettings) -> Mapping[str, str]:
     """Operations that have no address with these settings, and what to set.
 
@@ -65,6 +69,8 @@ def unavailable(settings: AzureSettings) -> Mapping[str, str]:
         else:
             if not (by_key or own or (service in ("translator", "tts") and settings.resource_id)):
                 found[operation] = "Microsoft Entra ID needs the resource's own address: set endpoint_url, or api_key"
+    if None in (settings.ml_subscription, settings.ml_resource_group, settings.ml_workspace):
+        found |= dict.fromkeys(CUSTOM, "set ml_subscription, ml_resource_group and ml_workspace in the backend")
     return found
 
 

@@ -55,6 +55,18 @@ class AzureSettings(HttpSettings):
     """Entra ID of another cloud: `https://login.chinacloudapi.cn`."""
     resource_id: str | None = None
     """Entra ID at Azure's global and regional addresses: `/subscriptions/.../accounts/NAME`."""
+    ml_subscription: str | None = None
+    """Azure ML: the workspace's subscription."""
+    ml_resource_group: str | None = None
+    ml_workspace: str | None = None
+    ml_endpoint: str | None = None
+    """Azure's management of another cloud; `https://management.azure.com` where it is not set."""
+    ml_datastore: str = Field(default="workspaceblobstore", pattern=r"^[A-Za-z0-9_]+$")
+    """The datastore of sources, inputs, artefacts and models: Blob storage."""
+    ml_prefix: str = Field(default="cloudai", pattern=r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$")
+    """What the names of those blobs begin with."""
+    ml_compute: str | None = Field(default=None, pattern=r"^[A-Za-z][A-Za-z0-9-]{1,31}$")
+    """A compute cluster of the workspace; otherwise jobs run on serverless compute."""
 
     @property
     def endpoints(self) -> dict[str, str]:
