@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     from cloudai.cli import spend_show
     from cloudai.ledger import LedgerFailure
 
-    books = _books(args.ledger)
+    books = books_of(args.ledger)
     try:
         return spend_show.run(args, books)
     except LedgerFailure as failure:
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         books.close()
 
 
-def _books(ledger: str | None) -> Books:
+def books_of(ledger: str | None) -> Books:
     """The books of the configuration, or those of a ledger that was named."""
     from dataclasses import replace
 
