@@ -63,7 +63,7 @@ _PASS = frozenset({
 })  # fmt: skip
 _APPLY = frozenset({
     "map", "submit", "to_thread", "run_in_executor", "run_sync", "imap", "imap_unordered", "starmap", "apply_async",
-    "apply", "filter", "run_in_threadpool", "retry_call", "sync_to_async", "call",
+    "apply", "filter", "run_in_threadpool", "retry_call", "sync_to_async", "call", "Depends", "Security",
 })  # fmt: skip
 _SAME = frozenset({
     "result", "wait", "pop", "values", "items", "copy", "to_dict", "as_dict", "json", "execute", "by_page", "pages",
@@ -273,29 +273,33 @@ class Expressions(ABC):
             for test in part.ifs:
                 self.value(test, inner)
         if isinstance(node, ast.DictComp):
-            return self.value(node.key, inner) | self.value(node.value, inner)
+            self.value(node.key, inner)
+            return one(Sequence(node, (self.value(node.value, inner),)))
         return one(Sequence(node, (self.value(node.elt, inner),)))
 
     def _item(self, node: ast.Subscript, frame: Frame) -> Value:
-        base, index = self.value(node.value, frame), self.value(node.slice, frame)
-        keys = [atom for atom in index if isinstance(atom, Text)]
-        found: list[Value] = []
-        for atom in base:
-            if isinstance(atom, Answer):
-                place = self.record.place(frame.source, node.slice)
-                named = [k.value for k in keys if _FIELD.fullmatch(k.value)][:1]
-                found.append(union(self.vendor.field(atom, k, place) for k in named) if named else one(atom))
-            elif isinstance(atom, Table):
-                found += [atom.entries[k.value][0] for k in keys if k.value in atom.entries]
-                if not keys:
-                    found += [value for value, _ in atom.entries.values()]
-            elif isinstance(atom, Sequence):
-                at = node.slice.value if isinstance(node.slice, ast.Constant) else None
-                exact = (
-                    isinstance(at, int) and isinstance(atom.node, (ast.List, ast.Tuple)) and 0 <= at < len(atom.items)
-                )
-                found.append(atom.items[at] if exact and isinstance(at, int) else union(atom.items))
-        return union(found)
+        return self.items(self.value(node.value, frame), node.slice, frame)
+
+    def items(self, base: Value, index: ast.expr, frame: Frame) -> Value:
+        """`base[index]`; the fields of answers are recorded."""
+        keys = [atom.value for atom in self.value(index, frame) if isinstance(atom, Text)]
+        return union([self._of(atom, index, keys, frame) for atom in base])
+
+    def _of(self, atom: Atom, index: ast.expr, keys: list[str], frame: Frame) -> Value:
+        match atom:
+            case Answer():
+                place = self.record.place(frame.source, index)
+                named = [key for key in keys if _FIELD.fullmatch(key)][:1]
+                return union(self.vendor.field(atom, key, place) for key in named) or one(atom)
+            case Table():
+                chosen = [atom.entries[key] for key in keys if key in atom.entries] if keys else atom.entries.values()
+                return union(value for value, _ in chosen)
+            case Sequence():
+                at = index.value if isinstance(index, ast.Constant) and isinstance(index.value, int) else -1
+                exact = isinstance(atom.node, (ast.List, ast.Tuple)) and 0 <= at < len(atom.items)
+                return atom.items[at] if exact else union(atom.items)
+            case _:
+                return UNKNOWN
 
     # --- attributes -------------------------------------------------------------------------------------------
 
@@ -316,6 +320,8 @@ class Expressions(ABC):
             case Client():
                 return self._of_client(atom, name, frame, node)
             case Request():
+                return one(atom)
+            case Text() if name == "value":  # of an enum
                 return one(atom)
             case Answer():
                 return self._of_answer(atom, name, frame, node)
@@ -443,6 +449,10 @@ class Expressions(ABC):
                 return one(Http(library))
             return self.vendor.http(last, args)
         last = name.rpartition(".")[2]
+        if name == "urllib.request.Request":
+            return frozenset(atom for atom in args.get(0, "url") if isinstance(atom, Text))
+        if name == "urllib.request.urlopen":
+            return self.vendor.http(last, args)
         if name in ("functools.partial", "functools.partialmethod") and args.positional:
             return self._partial(args)
         if name in ("os.getenv", "os.environ.get", "environ.get"):

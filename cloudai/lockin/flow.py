@@ -136,8 +136,19 @@ class Evaluator(Expressions):
         for name, value in body.names.items():
             attributes[name] = attributes.get(name, UNKNOWN) | value
         methods = [node for node in cls.node.body if isinstance(node, _FunctionNode)]
+        if not any(node.name == "__init__" for node in methods):
+            self._inherited(cls)
         for node in sorted(methods, key=lambda method: method.name != "__init__"):
             self.enter(Function(node, cls.frame, Instance(cls)), Arguments(self.record.place(cls.frame.source, node)))
+
+    def _inherited(self, cls: Class) -> None:
+        """A base class's `__init__` with what this class says differently."""
+        for each in list(self._bases(cls))[1:]:
+            method = next((n for n in each.node.body if isinstance(n, _FunctionNode) and n.name == "__init__"), None)
+            if method is not None:
+                place = self.record.place(each.frame.source, method)
+                self.enter(Function(method, each.frame, Instance(cls)), Arguments(place))
+                return
 
     def _bases(self, cls: Class, seen: tuple[ast.ClassDef, ...] = ()) -> Iterable[Class]:
         yield cls
@@ -322,12 +333,34 @@ class Evaluator(Expressions):
             case ast.Try() | ast.TryStar():
                 self._try(node, frame)
             case ast.Match():
-                self.value(node.subject, frame)
+                value = self.value(node.subject, frame)
+                for case in node.cases:
+                    self._pattern(case.pattern, value, frame)
                 self._branch(frame, *(case.body for case in node.cases))
             case _:
                 for child in ast.iter_child_nodes(node):
                     if isinstance(child, ast.expr):
                         self.value(child, frame)
+
+    def _pattern(self, pattern: ast.pattern, value: Value, frame: Frame) -> None:
+        """What a `case` takes apart is read."""
+        match pattern:
+            case ast.MatchMapping():
+                for key, inner in zip(pattern.keys, pattern.patterns, strict=True):
+                    self._pattern(inner, self.items(value, key, frame), frame)
+            case ast.MatchAs():
+                if pattern.pattern is not None:
+                    self._pattern(pattern.pattern, value, frame)
+                if pattern.name is not None:
+                    self.set_name(pattern.name, value, frame)
+            case ast.MatchSequence() | ast.MatchOr():
+                for inner in pattern.patterns:
+                    self._pattern(inner, elements(value), frame)
+            case ast.MatchStar():
+                if pattern.name is not None:
+                    self.set_name(pattern.name, value, frame)
+            case _:
+                return
 
     def _typing_only(self, body: list[ast.stmt], frame: Frame) -> None:
         """Imports for annotations: names are known, and nothing else happens."""

@@ -37,7 +37,7 @@ _PATH_MAKERS = ("_path", "common_location_path")
 _JOBS = {"transcribe_job": "speech.transcribe"}
 _ACCESS = frozenset({"subscription", "region", "endpoint", "host", "auth_token", "token_credential"})
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_VERBS = frozenset({"get", "post", "put", "patch", "delete", "request", "send"})
+_VERBS = frozenset({"get", "post", "put", "patch", "delete", "request", "send", "urlopen"})
 
 
 class VendorCalls:
