@@ -176,17 +176,23 @@ def test_nothing_is_left_of_a_job_that_was_not_made(kind: str, fault: Failure | 
     [
         (Failure(status=403, code="PERMISSION_DENIED"), ErrorCode.PERMISSION_DENIED),
         (Failure(status=404, code="NOT_FOUND", message="The specified bucket does not exist."), ErrorCode.NOT_FOUND),
-        (Broken(kind="reset"), ErrorCode.OUTCOME_UNKNOWN),
     ],
 )
-def test_no_job_is_made_where_the_audio_was_not_put(
-    kind: str, fault: Failure | Broken, code: ErrorCode, tmp_path: Path
-) -> None:
+def test_no_job_is_made_where_the_audio_was_not_put(kind: str, fault: Failure, code: ErrorCode, tmp_path: Path) -> None:
     with staging(tmp_path, Jobs()) as (made, server):
         server.storage_faults.append(fault)
         with pytest.raises(CloudAIError) as caught:
             transcribed(kind, made, wav(61))
         assert (caught.value.code, server.received, server.objects) == (code, [], {})
+
+
+@both
+def test_an_upload_that_was_lost_is_made_again_as_nothing_was_submitted(kind: str, tmp_path: Path) -> None:
+    with staging(tmp_path, Jobs(), max_attempts=2) as (made, server):
+        server.storage_faults.append(Broken(kind="reset"))
+        assert transcribed(kind, made, wav(61)).text == "hello there"
+        assert len([got for got in server.received if got.method == "speech.v2:BatchRecognize"]) == 1
+        assert server.objects == {}
 
 
 @both
