@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FAILED = 3
 UNTOLD = 4
-FORMATS = ("table", "json", "markdown", "sarif")
+FORMATS = ("table", "json", "markdown", "sarif", "html")
 TARGETS = ("aws", "gcp", "azure", "local")
 
 
@@ -58,6 +58,7 @@ exit codes: 0 fine, 2 bad input, 3 a rule does not hold, 4 a rule can't be told 
     parser.add_argument("--fail-on", action="append", default=[], metavar="RULE", help="exit code 3 when it is so")
     parser.add_argument("--format", choices=FORMATS, default="table", help="how to print it (default: table)")
     parser.add_argument("--output", metavar="FILE", help="write to a file instead of standard output")
+    parser.add_argument("--plot", metavar="FILE.svg|FILE.png", help="also draw the bills into a file (cloudai[plot])")
     parser.add_argument("--explain", action="store_true", help="every find, reasons with sources, terms of the bill")
     parser.add_argument("--quiet", action="store_true", help="no progress bar, no notes about skipped files")
     parser.add_argument("--schema", action="store_true", help="print the JSON Schema of --format json")
@@ -73,10 +74,16 @@ def run(args: argparse.Namespace) -> int:
     from cloudai.lockin.rules import judge, parse_rule
 
     rules = [parse_rule(text) for text in args.fail_on]
+    if args.plot:
+        from cloudai.report.plots import check_plot
+
+        check_plot(args.plot)
     found = _scan(args)
     bill = _bill(args, found, rules)
     verdicts = judge(rules, found, _known(bill))
     _print(args, found, verdicts, bill)
+    if args.plot:
+        _plot(args.plot, bill)
     return _told(args, found, verdicts)
 
 
@@ -116,7 +123,7 @@ def _day(text: str | None) -> date | None:
 
 def _bill(args: argparse.Namespace, found: Scan, rules: Sequence[Rule]) -> Leaving | None:
     """SARIF has no place for it, so that it is made only where a rule asks."""
-    if args.format == "sarif" and not any(rule.measure == "exit" for rule in rules):
+    if args.format == "sarif" and not args.plot and not any(rule.measure == "exit" for rule in rules):
         return None
     from cloudai.lockin.leaving import leaving
 
@@ -146,8 +153,23 @@ def _print(args: argparse.Namespace, found: Scan, verdicts: Sequence[Verdict], b
             from cloudai.lockin.sarif import to_sarif
 
             _write(to_sarif(found, verdicts), args.output)
+        case "html":
+            from cloudai.report import page_of_exit
+
+            assert bill is not None
+            _write(page_of_exit(found, bill.ways, bill.terms, verdicts=verdicts), args.output)
         case _:
             _show(args, found, bill)
+
+
+def _plot(path: str, bill: Leaving | None) -> None:
+    from cloudai.report.exit_page import exit_charts
+    from cloudai.report.plots import write_charts
+
+    charts = exit_charts(() if bill is None else bill.ways)
+    if not charts:
+        raise InvalidInput(f"--plot {path}: nothing of a vendor was found, so there is no bill to draw")
+    write_charts(path, charts, title="Lock-in")
 
 
 def _show(args: argparse.Namespace, found: Scan, bill: Leaving | None) -> None:

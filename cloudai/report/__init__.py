@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cloudai.lockin.rules import Verdict
     from cloudai.lockin.scanned import Scan
     from cloudai_pricing.diff import Diff
     from cloudai_pricing.exit_bill import Comparison
@@ -49,9 +50,12 @@ def page_of(
     return html(plan_page(found, command=command or "cloudai plan"))
 
 
-def page_of_exit(scan: Scan, exits: Sequence[Comparison], terms: Terms, *, command: str = "cloudai lockin") -> str:
-    """The page of a scan and its exit bills (from `cloudai.lockin.bill.exits`), with the terms they rest on."""
+def page_of_exit(scan: Scan, exits: Sequence[Comparison], terms: Terms, *, verdicts: Sequence[Verdict] = ()) -> str:
+    """The page of a scan and its exit bills (from `cloudai.lockin.bill.exits`), with the terms they rest on.
+
+    `verdicts`: what the rules of `--fail-on` say.
+    """
     from cloudai.report.exit_page import exit_page
     from cloudai.report.render import html
 
-    return html(exit_page(scan, exits, terms, command=command))
+    return html(exit_page(scan, exits, terms, verdicts=verdicts))

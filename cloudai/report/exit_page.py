@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from cloudai.lockin import words
+from cloudai.lockin.rules import Verdict
 from cloudai.lockin.scanned import Scan
 from cloudai.report.charts import Chart, Front, Table, front
 from cloudai.report.exit_parts import bills, terms_table, waterfall
@@ -14,22 +15,18 @@ from cloudai_pricing.exact import money
 from cloudai_pricing.exit_bill import Comparison
 from cloudai_pricing.exit_terms import Terms
 
-SHARES = ("to", "calls", "same", "adapter", "work-around", "none", "portable")
-GAPS = ("operation", "to", "class", "why", "source")
-RETIREMENTS = ("what", "ends", "days", "instead", "used in", "source")
-MODELS = ("model", "can leave", "you keep", "used in", "source")
 MOST_FINDS = 2000
 """Finds in the page; JSON and SARIF have all."""
 
 
-def exit_page(scan: Scan, exits: Sequence[Comparison], terms: Terms, *, command: str = "cloudai lockin") -> Page:
+def exit_page(scan: Scan, exits: Sequence[Comparison], terms: Terms, *, verdicts: Sequence[Verdict] = ()) -> Page:
     """The page of a scan with its exit bills, the least of each vendor first."""
     return Page(
         title="Lock-in",
         subtitle=words.headline(scan),
         figures=tuple(_figures(scan, exits)),
-        sections=tuple(section for section in _sections(scan, exits, terms) if section.parts),
-        command=command,
+        sections=tuple(section for section in _sections(scan, exits, terms, verdicts) if section.parts),
+        command="cloudai lockin",
         providers=tuple(dict.fromkeys((*scan.providers, *scan.targets))),
     )
 
@@ -60,15 +57,21 @@ def _figures(scan: Scan, exits: Sequence[Comparison]) -> Iterator[Figure]:
         yield Figure("Retirements", str(due), f"within {scan.horizon_months} months")
 
 
-def _sections(scan: Scan, exits: Sequence[Comparison], terms: Terms) -> Iterator[Section]:
+def _sections(scan: Scan, exits: Sequence[Comparison], terms: Terms, verdicts: Sequence[Verdict]) -> Iterator[Section]:
+    rules = tuple((one.rule, _HOLDS[one.holds], one.text) for one in verdicts)
+    ruled = (Titled("", Table(("rule", "", "because"), rows=rules, left=3)),) if rules else ()
+    yield Section(name="rules", title="Rules", parts=ruled)
     yield Section(name="bill", title="What leaving would cost", parts=tuple(_bill(exits)))
     yield _tables("used", "What is used", words.operation_head(scan), words.operation_rows(scan), left=2)
-    yield _tables("shares", "Portable shares of the calls", SHARES, words.share_rows(scan))
-    yield _tables("gaps", "What stands in the way", GAPS, words.gap_rows(scan), left=5)
-    yield _tables("retirements", "Retirements", RETIREMENTS, words.retirement_rows(scan), left=6)
-    yield _tables("models", "Custom models", MODELS, words.model_rows(scan), left=5)
+    yield _tables("shares", "Portable shares of the calls", words.SHARE_HEAD, words.share_rows(scan))
+    yield _tables("gaps", "What stands in the way", words.GAP_HEAD, words.gap_rows(scan), left=5)
+    yield _tables("retirements", "Retirements", words.RETIREMENT_HEAD, words.retirement_rows(scan), left=6)
+    yield _tables("models", "Custom models", words.MODEL_HEAD, words.model_rows(scan), left=5)
     yield Section(name="finds", title="Finds", parts=tuple(_finds(scan)))
     yield Section(name="assumed", title="Assumed", parts=(terms_table(terms),) if exits else ())
+
+
+_HOLDS = {True: "holds", False: "fails", None: "can't be told"}
 
 
 def _bill(exits: Sequence[Comparison]) -> Iterator[Part]:
@@ -87,11 +90,11 @@ def _bill(exits: Sequence[Comparison]) -> Iterator[Part]:
 
 
 def ways_out(exits: Sequence[Comparison]) -> Front | None:
-    """Whole ways out by cost and by what stays at risk; None: fewer than two can be compared."""
+    """Ways out on which nothing stays behind, by cost and by what stays at risk; None: fewer than two."""
     known = [
         (f"{one.direct.source} to {one.direct.target}", one.direct.total, one.direct.residual)
         for one in exits
-        if one.direct.complete
+        if not one.direct.shares.none
     ]
     if len(known) < 2:
         return None
@@ -99,7 +102,7 @@ def ways_out(exits: Sequence[Comparison]) -> Front | None:
     least = points[0]
     return Front(
         title="Ways out by cost and risk",
-        summary=f"The cheapest whole way out is {least.name}: {money(least.x)}; at risk by staying: {money(least.y)}.",
+        summary=f"The cheapest that takes all along is {least.name}: {money(least.x)}; {money(least.y)} at risk by staying.",
         x="exit bill, USD",
         y="at risk by staying, USD",
         points=points,

@@ -16,7 +16,11 @@ from playwright.sync_api import expect
 
 import cloudai_pricing
 from cloudai.cli import main
+from cloudai.lockin import scan
+from cloudai.lockin.bill import exits
+from cloudai.report import page_of_exit
 from cloudai_pricing.exact import plain
+from cloudai_pricing.exit_terms import Terms
 
 pytestmark = pytest.mark.program("chromium")
 
@@ -381,3 +385,71 @@ def test_a_workload_of_500_lines_is_usable(tmp_path, report, open_page, capsys):
     there = opened.set_volume("line 498", "5000000")
     assert there == estimated(capsys, str(path), "--set", "line 498.volume=5000000 images/month")
     assert opened.said == []
+
+
+SHOP = """
+name = "shop"
+region = "us"
+months = 6
+
+[[line]]
+name = "photos"
+operation = "vision.detect_labels"
+volume = "2.4M images/month"
+growth = "4%/month"
+
+[[line]]
+name = "calls"
+operation = "speech.transcribe"
+volume = "1500 hours/month"
+
+[local]
+hardware = "3600 USD"
+life = "3 years"
+power = "300 W"
+electricity = "0.20 USD/kWh"
+throughput = { calls = "40 hours/hour" }
+
+[[plan.self]]
+line = "photos"
+throughput = "10 images/second"
+accelerator = "L4"
+"""
+APP = """import boto3
+
+client = boto3.client("rekognition")
+answer = client.detect_labels(Image={"Bytes": b""})
+print(answer["Labels"][0]["Name"])
+text = boto3.client("translate").translate_text(Text="a", SourceLanguageCode="en", TargetLanguageCode="de")
+print(text["TranslatedText"])
+"""
+
+
+@pytest.fixture(params=["plan", "exit"])
+def other(request, tmp_path) -> Path:
+    """The page of a plan, and that of an exit."""
+    path = tmp_path / "report.html"
+    if request.param == "plan":
+        (tmp_path / "shop.toml").write_text(SHOP)
+        assert main(["plan", str(tmp_path / "shop.toml"), "--format", "html", "--output", str(path)]) == 0
+        return path
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "app.py").write_text(APP)
+    found = scan(tmp_path / "app")
+    path.write_text(page_of_exit(found, exits(found), Terms()), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("look", ["light", "dark", "phone"])
+def test_pages_of_plans_and_exits_are_drawn_quiet_and_accessible(other, open_page, look):
+    size = {"width": 390, "height": 844} if look == "phone" else {"width": 1200, "height": 900}
+    opened = open_page(other, viewport=size, color_scheme="dark" if look == "dark" else "light")
+    page = opened.page
+    charts = page.locator(".chart")
+    assert charts.count() >= 2
+    assert all(charts.nth(at).locator(":scope > svg").bounding_box()["height"] > 80 for at in range(charts.count()))
+    assert page.evaluate("document.documentElement.scrollWidth") == size["width"]
+    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    assert [one["id"] for one in Axe().run(page).response["violations"]] == []
+    assert opened.said == []
+    assert opened.asked == [other.as_uri()]
