@@ -76,10 +76,29 @@ def bound_of(
     known = operations().get(operation)
     if (known is not None and known.free) or (_needs_nobody(capabilities) and (declared is None or not declared.meter)):
         return Bound(0, {})
+    if operation == "custom.train":
+        return _bound_of_training(capabilities.provider, region, request)
     asked = None if options is not None else _features(request)
     units = _units(operation, request, declared.limits if declared is not None else None)
     choices = tuple(_meters(capabilities.provider, operation, request))
     return _bound(capabilities.provider, region, operation, choices, asked, tuple(units.items()))
+
+
+def _bound_of_training(provider: str, region: str | None, request: Model) -> Bound:
+    """The machines it asks for, until its time limit."""
+    from cloudai.errors import InvalidInput
+    from cloudai.training.machines import choose_machine
+    from cloudai.types.custom import TrainingJob
+
+    assert isinstance(request, TrainingJob)
+    try:
+        chosen = choose_machine(provider, region, request)
+    except InvalidInput as error:
+        return Bound(None, {}, error.message)
+    if chosen.at_limit is None:
+        return Bound(None, {}, f"no price of {provider} for {chosen.instance} in {region} is known")
+    hours = Decimal(request.max_seconds) * chosen.instances / 3600
+    return Bound(micro(chosen.at_limit.amount), {"custom.train": hours})
 
 
 def _needs_nobody(capabilities: Capabilities) -> bool:

@@ -163,7 +163,12 @@ class Searcher:
 
     def _ended(self, trial: Trial, sweep: Sweep) -> bool:
         assert trial.run is not None
-        trial.status = trial.run.status()
+        try:
+            trial.status = trial.run.status()
+        except CloudAIError as error:
+            if error.retryable:  # a look in vain: the run goes on
+                return False
+            raise
         if trial.status.state not in (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED):
             return False
         trial.cost = trial.run.cost(trial.status)

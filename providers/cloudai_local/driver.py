@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cloudai.types import custom, speech, translation, vision
+    from cloudai_local.endpoints import LocalEndpoints
     from cloudai_local.onnx.catalogue import CustomModels
     from cloudai_local.training import LocalTraining
 
@@ -158,7 +159,11 @@ class LocalDriver:
         return (self._models or self._open_models()).detect_objects(request, call)
 
     def predict(self, request: custom.PredictRequest, call: Call) -> custom.PredictResult:
-        return (self._models or self._open_models()).predict(request, call)
+        """By a model folder of that name; where there is none, by an endpoint."""
+        models = self._models or self._open_models()
+        if not models.knows(request.model) and self._endpoints.has(request.model):
+            return self._endpoints.predict(request, call)
+        return models.predict(request, call)
 
     def _open_models(self) -> CustomModels:
         from cloudai_local.onnx.catalogue import CustomModels
@@ -197,6 +202,32 @@ class LocalDriver:
 
         return LocalTraining(self.settings, backend=self.backend)
 
+    # --- endpoints ----------------------------------------------------------------------------------
+
+    def deploy(self, request: custom.DeployRequest, call: Call) -> custom.DeployResult:
+        return self._endpoints.deploy(request, call)
+
+    def plan_deployment(self, request: custom.DeployRequest, call: Call) -> custom.DeployPlan:
+        return self._endpoints.plan(request, call)
+
+    def endpoint_status(self, endpoint: custom.EndpointRef, call: Call) -> custom.EndpointStatus:
+        return self._endpoints.status(endpoint, call)
+
+    def list_endpoints(self, call: Call) -> Sequence[custom.EndpointStatus]:
+        return self._endpoints.list(call)
+
+    def set_traffic(self, endpoint: custom.EndpointRef, traffic: Mapping[str, int], call: Call) -> None:
+        self._endpoints.set_traffic(endpoint, traffic, call)
+
+    def delete_endpoint(self, endpoint: custom.EndpointRef, call: Call) -> None:
+        self._endpoints.delete(endpoint, call)
+
+    @cached_property
+    def _endpoints(self) -> LocalEndpoints:
+        from cloudai_local.endpoints import LocalEndpoints
+
+        return LocalEndpoints(self.settings, backend=self.backend)
+
     # --- the rest of a driver -----------------------------------------------------------------------
 
     @property
@@ -212,9 +243,11 @@ class LocalDriver:
     def unavailable(self) -> Mapping[str, str]:
         """Operation -> what is missing on this machine, with the line that brings it."""
         from cloudai_local.onnx.choice import gap
+        from cloudai_local.onnx.choice import gap_of_server as server_gap
 
         gaps = {operation: shelf.gap(operation) for operation, shelf in self._shelves().items()}
         gaps |= {operation: gap(self.settings, operation) for operation in BY_MODEL_FOLDER}
+        gaps["custom.deploy"] = server_gap()
         return {operation: reason for operation, reason in gaps.items() if reason is not None}
 
     def classify(self, error: Exception) -> Fault | None:
@@ -229,6 +262,9 @@ class LocalDriver:
             models, self._models = self._models, None
         if models is not None:
             models.close()
+        endpoints = self.__dict__.pop("_endpoints", None)
+        if endpoints is not None:
+            endpoints.close()
 
     def _shelves(self) -> Mapping[str, EngineShelf[Engine]]:
         return {

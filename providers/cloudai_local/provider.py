@@ -25,6 +25,7 @@ IMPLEMENTS = frozenset(
         "translation.translate",
         "translation.detect_language",
         "translation.languages",
+        "custom.deploy",
         "custom.predict",
         "custom.train",
     }

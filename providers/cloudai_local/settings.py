@@ -27,8 +27,10 @@ class LocalSettings(BackendSettings):
     """Threads inside one ONNX Runtime or CTranslate2 call; `None`: the engine's own choice."""
     runs: ConfigPath | None = None
     """Where training runs are kept; `None`: in the user's state folder."""
+    endpoints: ConfigPath | None = None
+    """Where deployed endpoints are kept; `None`: in the user's state folder."""
     hourly_price: Decimal | None = Field(default=None, ge=0)
-    """What an hour of this machine costs, in USD, for the cost of training runs; `None`: unknown."""
+    """What an hour of this machine costs, in USD, for the cost of training runs and endpoints; `None`: unknown."""
 
 
 class LocalOptions(OptionsModel):

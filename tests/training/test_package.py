@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cloudai.capabilities import builtin_capabilities
 from cloudai.errors import BudgetExceeded, InvalidInput, TooLarge
+from cloudai.ledger.bounds import bound_of
 from cloudai.training.machines import choose_machine, refuse_above
 from cloudai.training.package import Listed, masked, pack, prepare, submission_name
 from cloudai.types.custom import Accelerator, TrainingJob
@@ -149,3 +151,12 @@ def test_a_price_that_is_not_known_is_none_and_refused_under_a_limit(source: Pat
 def test_an_accelerator_that_nobody_has_is_refused_with_what_there_is(source: Path) -> None:
     with pytest.raises(InvalidInput, match=r"there are .*L4"):
         choose_machine("aws", None, job(source, accelerator=Accelerator(name="Z9000", count=1)))
+
+
+def test_a_budget_holds_a_training_job_at_its_time_limit(source: Path) -> None:
+    shipped = builtin_capabilities()
+    given = job(source, accelerator=Accelerator(name="L4", count=4), max_seconds=1800, nodes=2)
+    bound = bound_of(shipped["aws"], "us-east-1", "custom.train", given)
+    assert (bound.amount, bound.usage) == (5_752_000, {"custom.train": 1})
+    assert bound_of(shipped["azure"], "eastus", "custom.train", given).amount is None  # no L4 there
+    assert bound_of(shipped["local"], None, "custom.train", given).amount == 0

@@ -214,6 +214,7 @@ def test_a_sweep_file_may_be_a_table(folder: Path) -> None:
     assert read_sweep(folder / "s.toml").parallel == 3
 
 
+@pytest.mark.filterwarnings("ignore")  # MLflow's own, of the libraries below it
 def test_runs_are_written_to_mlflow_once(cloudai: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mlflow import MlflowClient
 

@@ -6,7 +6,7 @@ import threading
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from cloudai.errors import InvalidInput
+from cloudai.errors import CloudAIError, InvalidInput
 from cloudai.types.results import Notice, Usage
 from cloudai.types.vision import DetectLabelsResult, DetectObjectsResult
 from cloudai_local.folders import find_model
@@ -29,6 +29,16 @@ class CustomModels:
         self._lock = threading.Lock()
         self._open: dict[str, OnnxModel] = {}
         self._serving: dict[str, str] = {}
+
+    def knows(self, name: str) -> bool:
+        """Whether there is a folder of this name; quick for one that is open."""
+        if name in self._open:
+            return True
+        try:
+            find_model(self._settings, name)
+        except CloudAIError:
+            return False
+        return True
 
     def predict(self, request: PredictRequest, call: Call) -> PredictResult:
         """`custom.predict`. Raises `InvalidInput` for an unknown model and for inputs that it does not take."""

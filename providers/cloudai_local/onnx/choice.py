@@ -10,6 +10,9 @@ from cloudai_local.settings import LocalSettings
 
 INSTALL = "pip install 'cloudai[local]'"
 
+SERVER = ("uvicorn", "httptools", "starlette", "orjson", "prometheus_client")
+SERVER_INSTALL = "pip install 'cloudai[serve]'"
+
 TASKS = {"vision.detect_labels": Task.CLASSIFY, "vision.detect_objects": Task.DETECT}
 """The task that a model folder must have to serve a managed operation."""
 
@@ -62,3 +65,9 @@ def gap(settings: LocalSettings, operation: str) -> str | None:
     except CloudAIError as error:
         return error.message
     return None
+
+
+def gap_of_server() -> str | None:
+    """Why this machine can't run `cloudai serve`; `None` when it can."""
+    absent = [name for name in (*SERVER, "onnxruntime", "numpy") if find_spec(name) is None]
+    return f"{', '.join(absent)} not installed: {SERVER_INSTALL}" if absent else None
