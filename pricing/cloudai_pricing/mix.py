@@ -21,6 +21,8 @@ Plans = Mapping[str, Mapping[str, Plan]]
 """Provider -> line name -> the plan, where the provider prices the line."""
 Extra = Mapping[tuple[str, str], Decimal]
 """(provider, line) -> USD that come on top of what is billed."""
+MOST_SEARCHED = 10
+"""Lines of a group from which on a solver is asked first, where one may be."""
 MOST_SUMS = 20_000
 """How many different sums one group may need before the search stops with the best it has."""
 MOST_STEPS = 200_000
@@ -39,11 +41,18 @@ class Assignment(NamedTuple):
 
 
 def assign(
-    plans: Plans, names: Sequence[str], months: int, free_tier: FreeTier, extra: Extra | None = None
+    plans: Plans,
+    names: Sequence[str],
+    months: int,
+    free_tier: FreeTier,
+    extra: Extra | None = None,
+    *,
+    seconds: float = 0.0,
 ) -> Assignment:
     """The assignment with the least likely total; lines that nobody prices are left out.
 
-    `extra`: what a line adds on a provider beside its price, USD over all months.
+    `extra`: what a line adds on a provider beside its price, USD over all months. `seconds`: how long a solver may work
+    on a group that is too large for the search (0: not at all; then the answer is the same wherever it is asked for).
     """
     found: dict[str, str] = {}
     exact = True
@@ -53,6 +62,9 @@ def assign(
         search = _Search(
             plans=plans, names=group, sharing=groups, months=months, free_tier=free_tier, extra=extra or {}
         )
+        if seconds and len(group) > MOST_SEARCHED and search.solve(seconds):
+            found |= search.best
+            continue
         search.run()
         found |= search.best
         exact = exact and not search.stopped
@@ -121,16 +133,23 @@ class _Search:
     """(provider, line) -> which group of sharers it is in there."""
     _pools: dict[tuple[str, int], Pool | None] = field(default_factory=dict)
 
+    def solve(self, seconds: float) -> bool:
+        """Finds `best` by the solver of `cloudai_pricing.solver`; False: it has no proven answer in that time."""
+        from cloudai_pricing import solver
+
+        if not solver.available():
+            return False
+        self._prepare()
+        homes = {(one, name): (one, number) for (one, name), number in self._home.items() if name in set(self.names)}
+        found = solver.solve(homes, self._pools, self.names, self.extra, seconds)
+        if found is None or not found.proven:
+            return False
+        self.best = dict(found.providers)
+        return True
+
     def run(self) -> None:
         """Finds `best`."""
-        wanted = set(self.names)
-        for provider, groups in self.sharing.items():
-            for number, members in enumerate(groups):
-                mine = [plan for plan in members if plan.line.name in wanted]
-                self._home |= {(provider, plan.line.name): number for plan in mine}
-                self._mixed = self._mixed or _ladders_differ(mine)
-                if mine:
-                    self._pools[provider, number] = pool_of(mine, self.months, self.free_tier)
+        self._prepare()
         least = {}
         for name in self.names:
             offers = [provider for provider, lines in self.plans.items() if name in lines]
@@ -145,6 +164,17 @@ class _Search:
         for provider in sorted(self.plans):
             self._try_alone(provider)
         self._descend(0, {}, {}, (0, ZERO))
+
+    def _prepare(self) -> None:
+        """Which lines share what on each provider."""
+        wanted = set(self.names)
+        for provider, groups in self.sharing.items():
+            for number, members in enumerate(groups):
+                mine = [plan for plan in members if plan.line.name in wanted]
+                self._home |= {(provider, plan.line.name): number for plan in mine}
+                self._mixed = self._mixed or _ladders_differ(mine)
+                if mine:
+                    self._pools[provider, number] = pool_of(mine, self.months, self.free_tier)
 
     def _alone(self, provider: str, name: str) -> Cost:
         unknown, cost = self._sum(provider, frozenset({name}))

@@ -32,8 +32,10 @@ from cloudai_pricing.workload import Line, Workload
 
 MOST_PLANS = 4_000
 """So many plans are looked at one by one, for the front and for a limit on leaving."""
-STEPS = 24
-"""Steps of the weight on leaving, where there are more plans than that."""
+SOLVER_SECONDS = 2.0
+"""For one group of lines that share ladders."""
+STEPS, FEW_STEPS = 24, 4
+"""Steps of the weight on leaving, where there are more plans than that; few where there are more than 20 lines."""
 
 
 class Edge(NamedTuple):
@@ -71,12 +73,12 @@ class LinePlan:
 
     def _whole(self, way: Way) -> Curve:
         if self.line.once:
-            return way.curve.plus(Fraction(way.once))
+            return way.curve.tilted(Fraction(way.once))
         if not self.line.growth:
             pieces = (one._replace(at=one.at * self.months, slope=one.slope * self.months) for one in way.curve.pieces)
-            return Curve(pieces=tuple(pieces)).plus(Fraction(way.once))
+            return Curve(pieces=tuple(pieces)).tilted(Fraction(way.once))
         grown = 1 + Fraction(self.line.growth)
-        return added([way.curve.of_multiple(grown**month) for month in range(self.months)]).plus(Fraction(way.once))
+        return added([way.curve.of_multiple(grown**month) for month in range(self.months)]).tilted(Fraction(way.once))
 
     def best_in(self, month: int) -> str | None:
         """The way that costs least in a month of the plan."""
@@ -263,7 +265,7 @@ class _Planner:
                     plans.setdefault(way.name, {})[name] = _nothing(way)
                     more = way.total(self._months) or ZERO
                 extra[way.name, name] = more + weight * way.leaving
-        found = assign(plans, list(self._by_name), self._months, self._free_tier, extra)
+        found = assign(plans, list(self._by_name), self._months, self._free_tier, extra, seconds=SOLVER_SECONDS)
         return dict(found.providers), found.exact
 
     def _cost(self, chosen: Mapping[str, str]) -> Decimal | None:
@@ -304,7 +306,7 @@ class _Planner:
         for ways in self._by_name.values():
             count *= max(len(ways), 1)
             if count > MOST_PLANS:
-                return _front([self._point(self._choose(weight)[0]) for weight in _weights()]), False
+                return _front([self._point(self._choose(weight)[0]) for weight in _weights(len(self._by_name))]), False
         names = [name for name, ways in self._by_name.items() if ways]
         combos: list[dict[str, str]] = [{}]
         for name in names:
@@ -323,9 +325,10 @@ class _Planner:
         ]
 
 
-def _weights() -> list[Decimal]:
-    """From cost alone to leaving almost alone, in even steps of the angle between them."""
-    return [Decimal(step) / (STEPS - step) for step in range(STEPS)] + [Decimal(1000)]
+def _weights(lines: int) -> list[Decimal]:
+    """From cost alone to leaving almost alone."""
+    steps = STEPS if lines <= 20 else FEW_STEPS
+    return [Decimal(step) / (steps - step) for step in range(steps)] + [Decimal(1000)]
 
 
 def _front(points: Sequence[Point | None]) -> list[Point]:

@@ -36,9 +36,11 @@ class Curve:
                 return piece.at + piece.slope * volume
         return None
 
-    def plus(self, fixed: Fraction) -> Curve:
-        """With a cost that no volume changes."""
-        return Curve(pieces=tuple(piece._replace(at=piece.at + fixed) for piece in self.pieces))
+    def tilted(self, fixed: Fraction, slope: Fraction = NOTHING) -> Curve:
+        """With a cost that no volume changes, and one of every unit."""
+        if not slope:
+            return Curve(pieces=tuple(Piece(one.start, one.end, one.at + fixed, one.slope) for one in self.pieces))
+        return Curve(pieces=tuple(Piece(one.start, one.end, one.at + fixed, one.slope + slope) for one in self.pieces))
 
     def of_multiple(self, times: Fraction) -> Curve:
         """The cost of `times` the volume (above zero), against the volume."""

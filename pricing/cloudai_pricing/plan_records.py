@@ -1,7 +1,7 @@
 """The record of `cloudai measure`, read: the price of running a model oneself rests on it.
 
 The record is JSON or TOML, `cloudai.measure/1`. What is taken from it: samples a second at the best batch size, watts
-where they were read, p50 of one request, and on what it was measured, so that another machine is marked as an assumption.
+where they were read, p50 of one request, and on what it was measured: another machine is marked as an assumption.
 """
 
 from __future__ import annotations

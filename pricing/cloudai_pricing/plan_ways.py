@@ -4,6 +4,7 @@ hardware; each with its cost against volume, what it takes once, and what leavin
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -71,7 +72,8 @@ class Way:
     @cached_property
     def curve(self) -> Curve:
         """What a month costs in all."""
-        return added([self.bill, self.beside])
+        (piece,) = self.beside.pieces
+        return self.bill.tilted(piece.at, piece.slope)
 
     def month(self, volume: Decimal) -> Decimal | None:
         """A month's cost; None: not known. Machines that always run cost their price without any work, too."""
@@ -86,15 +88,35 @@ class Way:
 
     def total(self, months: int) -> Decimal | None:
         """All months of the plan and what comes before them; None: not known."""
-        costs = [self.month(self.line.in_month(month)[1]) for month in range(1, months + 1)]
-        known = [cost for cost in costs if cost is not None]
-        return self.once + sum(known, ZERO) if len(known) == months else None
+        if months not in self._totals:
+            self._totals[months] = self._total(months)
+        return self._totals[months]
+
+    @cached_property
+    def _totals(self) -> dict[int, Decimal | None]:
+        """What `total` has worked out."""
+        return {}
+
+    def _total(self, months: int) -> Decimal | None:
+        found = self.once
+        for volume, times in self._volumes(months).items():
+            cost = self.month(volume)
+            if cost is None:
+                return None
+            found += cost * times
+        return found
+
+    def _volumes(self, months: int) -> Counter[Decimal]:
+        """The likely volumes, each with the number of months that have it."""
+        return Counter(self.line.in_month(month)[1] for month in range(1, months + 1))
 
     def beside_total(self, months: int) -> Decimal:
         """All but the invoice: people, retraining, human looks, set-up."""
-        volumes = (self.line.in_month(month)[1] for month in range(1, months + 1))
-        costs = (decimal(self.beside.pieces[0].at + self.beside.pieces[0].slope * Fraction(v)) for v in volumes)
-        return self.once + sum(costs, ZERO)
+        (piece,) = self.beside.pieces
+        if not piece.slope:
+            return self.once + decimal(piece.at) * months
+        volumes = self._volumes(months).items()
+        return self.once + sum((decimal(piece.at + piece.slope * Fraction(v)) * times for v, times in volumes), ZERO)
 
     def replicas(self, volume: Decimal) -> int:
         """Machines that a month's volume needs; 0 for a managed service."""
@@ -153,6 +175,8 @@ class Ways:
         self._behind: Behind = exit_settings.behind
         self._exits = Exits(replace(workload, exit=replace(exit_settings, weigh=ONE)), catalog, months)
         self._machines: dict[tuple[str, ...], MachineChoice | str] = {}
+        self._curves: dict[object, Curve] = {}
+        self._exposures: dict[tuple[str, str, tuple[str, ...]], Decimal] = {}
         self.refused: dict[tuple[str, str], str] = {}
         """(line, way) -> why it is none."""
 
@@ -174,14 +198,28 @@ class Ways:
             provider=provider,
             region=quote.region,
             line=line,
-            bill=billed(quote.plan, self._free_tier),
+            bill=self._billed(quote.plan),
             beside=self._beside("managed", line, good, ZERO),
             once=self._rate * self._settings.number("setup.managed"),
-            leaving=self._exits.exposure(provider, line),
+            leaving=self._exposure(provider, line),
             goodness=good,
             plan=quote.plan,
             notes=self._unlooked(good),
         )
+
+    def _billed(self, plan: Plan) -> Curve:
+        """Lines that are counted alike have one curve."""
+        line, prices = plan.line, tuple((one.price.key, one.price.where, one.factor) for one in plan.charges)
+        key = (prices, line.request, line.channels, line.targets, line.text, plan.nodes, plan.pace)
+        if key not in self._curves:
+            self._curves[key] = billed(plan, self._free_tier)
+        return self._curves[key]
+
+    def _exposure(self, provider: str, line: Line) -> Decimal:
+        key = (provider, line.operation, line.features)
+        if key not in self._exposures:
+            self._exposures[key] = self._exits.exposure(provider, line)
+        return self._exposures[key]
 
     def own(self, line: Line, places: Sequence[tuple[str, str]]) -> Iterator[Way]:
         """The ways with models of one's own; `places`: providers with their regions."""

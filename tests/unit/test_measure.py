@@ -97,7 +97,10 @@ def test_pictures_are_timed_with_their_decoding(tmp_path: Path) -> None:
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 3])],
         [numpy_helper.from_array(np.ones((64, 3), dtype=np.float32), "w")],
     )
-    manifest = 'task = "classify"\nversion = "1"\nlabels = ["a", "b", "c"]\n[input]\nsize = [8, 8]\ncolor = "L"\n[output]\nactivation = "softmax"\n'
+    manifest = (
+        'task = "classify"\nversion = "1"\nlabels = ["a", "b", "c"]\n[input]\nsize = [8, 8]\ncolor = "L"\n'
+        '[output]\nactivation = "softmax"\n'
+    )
     made = helper.make_model(network, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     model = _written(tmp_path / "pictures", made, manifest)
     photos = tmp_path / "photos"
