@@ -9,7 +9,9 @@
     machines = 1
     utilisation = "80%"                # at most this share of the hours can be worked
     throughput = { "speech.transcribe" = "40 hours/hour", "product photos" = "25 images/second" }
+    measured = { "defects" = "record.json" }     # of `cloudai measure`; one line alone: measured = "record.json"
 
+A record gives the throughput, and power and idle_power where they are not said and it could read them.
 Hardware and idle power are paid in every month in which any line uses the machines, once for all lines; work adds the
 power above idling. What is more than the machines can do has no known price.
 """
@@ -17,14 +19,16 @@ power above idling. What is more than the machines can do has no known price.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import TypeVar
 
 from cloudai_pricing.entries import Commitment, Price, Tier
 from cloudai_pricing.errors import PlanError, nearest
 from cloudai_pricing.exact import ONE, ZERO, cut, grouped, money, plain
+from cloudai_pricing.plan_records import Record, read_record
 from cloudai_pricing.regions import GLOBAL
 from cloudai_pricing.selection import Charge
 from cloudai_pricing.units import MONTH_HOURS, convertible, factor, parse_number, parse_percent, parse_quantity, plural
@@ -32,7 +36,7 @@ from cloudai_pricing.workload import Line, Local
 from cloudai_pricing.workload_values import parse_count
 
 T = TypeVar("T")
-KEYS = ("hardware", "life", "power", "idle_power", "electricity", "machines", "utilisation", "throughput")
+KEYS = ("hardware", "life", "power", "idle_power", "electricity", "machines", "utilisation", "throughput", "measured")
 _AMOUNT = re.compile(r"\s*\$?\s*([0-9][0-9_,.]*)\s*([A-Za-z/]*)\s*")
 
 
@@ -45,8 +49,12 @@ class LocalPlan:
     note: str
 
 
-def parse_local(value: object, operations: Mapping[str, str]) -> Local:
-    """`operations`: name of a line or operation -> its unit. Raises `PlanError` with the path of the wrong key."""
+def parse_local(
+    value: object, operations: Mapping[str, str], lines: Sequence[str] = (), folder: Path | None = None
+) -> Local:
+    """`operations`: name of a line or operation -> its unit; `lines`: those that are lines; `folder`: where relative
+    paths of records start. Raises `PlanError` with the path of the wrong key.
+    """
     if not isinstance(value, Mapping):
         raise PlanError("local is not a table", fix="Write [local] above its keys", path=("local",))
     for key in value:
@@ -63,8 +71,14 @@ def parse_local(value: object, operations: Mapping[str, str]) -> Local:
         except PlanError as error:
             raise PlanError(f"{key}: {error.message}", fix=error.fix).about("local", key, *error.path) from error
 
-    power = read("power", lambda text: _amount(text, "power", "w", "watt", "watts"))
-    idle = read("idle_power", lambda text: _amount(text, "idle_power", "w", "watt", "watts"), ZERO)
+    none: Mapping[str, Record] = {}
+    records = read("measured", lambda given: _measured(given, operations, lines, folder), none)
+    told = next(iter(records.values())) if len(records) == 1 else None
+    power = read(
+        "power", lambda text: _amount(text, "power", "w", "watt", "watts"), told.watts if told is not None else None
+    )
+    unsaid = told.idle_watts if told is not None and told.idle_watts is not None else ZERO
+    idle = read("idle_power", lambda text: _amount(text, "idle_power", "w", "watt", "watts"), unsaid)
     if idle > power:
         raise PlanError("idle_power is more than power", path=("local", "idle_power"))
     return Local(
@@ -75,8 +89,33 @@ def parse_local(value: object, operations: Mapping[str, str]) -> Local:
         electricity=read("electricity", lambda text: _amount(text, "electricity", "usd/kwh")),
         machines=read("machines", parse_count, 1),
         utilisation=read("utilisation", _utilisation, ONE),
-        throughput=read("throughput", lambda table: _throughput(table, operations)),
+        throughput={
+            **{name: record.pace(operations[name]) for name, record in records.items()},
+            **read("throughput", lambda table: _throughput(table, operations), {} if records else None),
+        },
+        records=tuple(f"{name} {record.words}" for name, record in records.items()),
     )
+
+
+def _measured(
+    value: object, operations: Mapping[str, str], lines: Sequence[str], folder: Path | None
+) -> Mapping[str, Record]:
+    """Name of a line or operation -> its record."""
+    if isinstance(value, str):
+        if len(lines) != 1:
+            fix = 'Write measured = { "NAME" = "record.json" }'
+            raise PlanError(f"{len(lines)} lines could be meant", fix=fix)
+        value = {lines[0]: value}
+    if not isinstance(value, Mapping):
+        raise PlanError(f"{value!r} is no table of records", fix='Write measured = { "NAME" = "record.json" }')
+    found = {}
+    for name, file in value.items():
+        if name not in operations:
+            raise PlanError(f"no line and no operation is called {name!r}", fix=nearest(str(name), operations))
+        if (record := read_record(file, folder)) is not None:
+            record.pace(operations[name])
+            found[str(name)] = record
+    return found
 
 
 _EXAMPLES = {
@@ -182,4 +221,5 @@ def assumed(own: Local) -> str:
         f"Local: {count} at {money(own.hardware)} over {plain(own.life)} months, up all 730 hours of a month, "
         f"{plain(own.power)} W at work and {plain(own.idle_power)} W idle at {money(own.electricity)} per kWh, "
         f"up to {plain(own.utilisation * 100)}% of the hours at work; no staff, space or network."
+        f"{''.join(f' {record}.' for record in own.records)}"
     )

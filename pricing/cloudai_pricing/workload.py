@@ -123,6 +123,8 @@ class Local:
     utilisation: Decimal
     throughput: Mapping[str, Decimal]
     """Name of a line or an operation -> base units that one machine does in an hour."""
+    records: tuple[str, ...] = ()
+    """What was measured by `cloudai measure`, in words."""
 
     def pace(self, line: Line) -> Decimal | None:
         """Base units of a line that one machine does in an hour; None: not known."""

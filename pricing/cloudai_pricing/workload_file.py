@@ -79,7 +79,9 @@ def _local(draft: Draft, lines: Sequence[Line]) -> Local:
 
     units = {name: operation.unit for name, operation in billable().items()}
     try:
-        return parse_local(draft.data["local"], units | {line.name: line.unit for line in lines})
+        folder = Path(draft.name).parent if draft.file else None
+        named = {line.name: line.unit for line in lines}
+        return parse_local(draft.data["local"], units | named, tuple(named), folder)
     except PlanError as error:
         raise error.at(*draft.place(error.path)) from error
 

@@ -134,6 +134,27 @@ def test_plan_takes_its_price_from_the_record(model: Path, data: Path, tmp_path:
     assert float(own["idle_share"]) == pytest.approx(idle, abs=1e-6)
 
 
+def test_estimate_takes_throughput_and_watts_of_own_machines_from_the_record(tmp_path: Path, capsys) -> None:
+    """3,600 samples an hour: 1M images are 277.8 machine-hours at (200 - 50) W above 50 W idle."""
+    made = {
+        "schema": "cloudai.measure/1", "date": "2026-11-21", "idle_watts": 50,
+        "best": {"batch": 8, "samples_per_second": 1, "watts": 200}, "single": {"p50_ms": 9.5},
+        "hardware": {"cpu": "A CPU", "gpu": None}, "model": {"sha256": "0" * 64},
+    }  # fmt: skip
+    (tmp_path / "record.json").write_text(json.dumps(made), encoding="utf-8")
+    workload = tmp_path / "work.toml"
+    workload.write_text(
+        'months = 1\n[local]\nhardware = "3600 USD"\nlife = "36 months"\nelectricity = "0.20 USD/kWh"\n'
+        'measured = "record.json"\n'
+        '[[line]]\nname = "parts"\noperation = "vision.detect_labels"\nvolume = "1M images"\n', encoding="utf-8",
+    )  # fmt: skip
+    assert main(["estimate", str(workload), "--provider", "local", "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    expected = 100 + 730 * 0.05 * 0.20 + 1_000_000 / 3600 * 0.15 * 0.20
+    assert float(found["options"][0]["total"]["likely"]) == pytest.approx(expected)
+    assert any("A CPU" in text for text in found["assumptions"])
+
+
 def test_toml_and_json_say_the_same(model: Path, data: Path, tmp_path: Path) -> None:
     record = measure(model, data, batches=(1, 2), seconds=QUICK)
     (tmp_path / "r.json").write_text(record.to_json(), encoding="utf-8")
