@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloudai.errors import CloudAIError, ErrorCode
+from cloudai.training.package import masked
 from cloudai.types.custom import RunRef, TrainingJob
 
 STATE_VARIABLE = "CLOUDAI_STATE"
@@ -38,6 +39,7 @@ class Entry:
     """`intent`: nobody knows whether it was sent; `submitted`."""
     created: str
     job: TrainingJob
+    """Without the values of variables that are named like secrets."""
     hashes: Mapping[str, str]
     ref: RunRef | None
 
@@ -64,7 +66,8 @@ class Register:
     def intend(self, backend: str, name: str, job: TrainingJob, hashes: Mapping[str, str]) -> None:
         """Before a job is sent. One that stands there already keeps what is known of it."""
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        row = (backend, name, INTENT, now, job.model_dump_json(), json.dumps(dict(hashes)))
+        kept = job.model_copy(update={"environment": masked(job.environment)})
+        row = (backend, name, INTENT, now, kept.model_dump_json(), json.dumps(dict(hashes)))
         with self._open() as file:
             file.execute(
                 "INSERT INTO runs (backend, name, state, created, job, hashes) VALUES (?, ?, ?, ?, ?, ?) "

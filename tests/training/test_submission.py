@@ -99,3 +99,17 @@ def test_many_processes_submit_one_job_once(folder: Path) -> None:
         assert client.custom.run(ref).wait(interval=0.05).state is JobState.SUCCEEDED
     time.sleep(0.1)
     assert len((folder / "starts").read_text().split()) == 1
+
+
+def test_the_register_keeps_no_secret(folder: Path) -> None:
+    with (folder / "job.toml").open("a") as file:
+        file.write('[environment]\nAPI_TOKEN = "tok-of-mine"\nMODE = "fast"\n')
+    text = (folder / "job.toml").read_text().replace(f'environment = {{ STARTS = "{folder}/starts" }}\n', "")
+    (folder / "job.toml").write_text(text + f'STARTS = "{folder}/starts"\n')
+    job = read_job(folder / "job.toml").job
+    with Client(folder / "cloudai.toml") as client:
+        result = submit(client, job, plan=client.custom.plan_training(job), register=Register.own())
+        assert result.run is not None
+        client.custom.run(result.run).wait(interval=0.05)
+    assert b"tok-of-mine" not in b"".join(path.read_bytes() for path in (folder / "state").iterdir())
+    assert Register.own().entries()[0].job.environment["MODE"] == "fast"
