@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,9 +12,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from cloudai import Client
 from cloudai.testing import DriverConformance, Harness
 from cloudai.testing.samples import SAMPLES, Sample
-from cloudai.types.custom import TrainingJob
+from cloudai.types.custom import DeployRequest, TrainingJob
 
 pytestmark = [pytest.mark.program("espeak-ng"), pytest.mark.program("apertium")]
 
@@ -99,6 +100,14 @@ def training_job() -> TrainingJob:
     return TrainingJob(name="conformance", script="train.py", source=SOURCE[-1])
 
 
+MODELS: list[Path] = []
+
+
+def deployment() -> DeployRequest:
+    """A model folder behind `cloudai serve`."""
+    return DeployRequest(model=str(MODELS[-1] / "brightness"), name="conformance")
+
+
 class LocalHarness(Harness):
     provider = "local"
     values: ClassVar[Mapping[str, Any]] = {}
@@ -110,6 +119,7 @@ class LocalHarness(Harness):
             arguments={"tensors": {"image": np.ones((1, 3, 8, 8), np.float32)}},
         ),
         "custom.train": Sample(service="custom", verb="train", first=training_job),
+        "custom.deploy": Sample(service="custom", verb="deploy", first=deployment),
         "speech.transcribe": Sample(
             service="speech",
             verb="transcribe",
@@ -120,7 +130,7 @@ class LocalHarness(Harness):
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _models(tmp_path_factory: pytest.TempPathFactory) -> None:
+def _models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     folder = tmp_path_factory.mktemp("models")
     save(folder / "brightness", CLASSIFY, classifier())
     save(folder / "things", DETECT, detector())
@@ -128,14 +138,20 @@ def _models(tmp_path_factory: pytest.TempPathFactory) -> None:
     script = "from cloudai.training import model_dir\n(model_dir() / 'm').write_text('1')\n"
     (source / "train.py").write_text(script, encoding="utf-8")
     SOURCE.append(str(source))
-    LocalHarness.values = {"models": str(folder), "runs": str(tmp_path_factory.mktemp("runs"))}
+    MODELS.append(folder)
+    places = {name: str(tmp_path_factory.mktemp(name)) for name in ("runs", "endpoints")}
+    LocalHarness.values = {"models": str(folder), **places}
+    yield
+    with Client(LocalHarness().config()) as client:
+        for one in client.custom.endpoints():
+            client.custom.endpoint(one.ref).delete()
 
 
 class TestLocal(DriverConformance):
     harness = LocalHarness()
 
     def test_the_kits_own_sound_without_a_model_or_grammar_is_refused_with_what_to_do(self) -> None:
-        from cloudai import Client, CloudAIError
+        from cloudai import CloudAIError
 
         with Client(self.harness.config()) as client, pytest.raises(CloudAIError, match=r"(?i)grammar"):
             SAMPLES["speech.transcribe"](client)
