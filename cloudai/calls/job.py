@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from cloudai.backends import Backend, Candidate, Plan
-from cloudai.calls.cost import add_costs, cost_of
+from cloudai.calls.cost import Cost, add_costs, cost_of
 from cloudai.calls.engine import CALL_KEYWORDS, CallOptions, Engine
 from cloudai.calls.fitting import prepare
 from cloudai.calls.lane import Lane
@@ -72,6 +72,8 @@ class Job:
     """Of the budget, the redaction: warnings of the result, whoever answers."""
     unsettled: list[tuple[Reservation, int | None]] = field(default_factory=list)
     """Attempts that were answered, with what they cost in micro-USD."""
+    paid: list[Cost] = field(default_factory=list)
+    """Of parts that a backend answered before it failed: billed, and of no use to the next one."""
     input_bytes: int | None = None
     cache_key: bytes | None = None
     """Where the answer is kept; `None`: it is not."""
@@ -122,12 +124,27 @@ class Job:
             self.last.message += f" (before it: {'; '.join(notice.message for notice in self.failures[:-1])})"
         return settle(self.last, self.operation, key=self.key)
 
+    @contextmanager
+    def kept(self, step: Step[Any], answers: Sequence[object]) -> Iterator[None]:
+        """While a backend answers part by part: where it fails, what it had answered is billed all the same."""
+        try:
+            yield
+        except CloudAIError:
+            backend = step.chosen.backend
+            before = [answer for answer in answers if isinstance(answer, Result)]
+            self.paid += [cost_of(backend.provider, backend.region, answer.usage) for answer in before]
+            if before:
+                text = f"{backend.name} had answered {len(before)} of its requests: they are billed, and in the cost"
+                self.said.append(Notice(code="billed_before", message=text))
+            raise
+
     def finish(self, step: Step[Any], answers: Sequence[object], expected: type[R]) -> R:
         """One result from the answers to a step's parts, with the envelope filled in."""
         backend = step.chosen.backend
         several = [self._expected(backend, answer, expected) for answer in answers]
         whole = several[0] if step.parts is None else step.parts.joined(several)
-        cost, refs = add_costs([cost_of(backend.provider, backend.region, answer.usage) for answer in several])
+        own = [cost_of(backend.provider, backend.region, answer.usage) for answer in several]
+        cost, refs = add_costs([*self.paid, *own])
         return whole.filled(
             operation=self.operation,
             provider=backend.provider,

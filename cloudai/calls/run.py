@@ -72,8 +72,13 @@ class Runner:
 
     def answers(self, job: Job, step: Step[Any]) -> list[Any]:
         """One answer for each part of the request: only the part that failed is sent again."""
-        requests = step.parts.requests if step.parts is not None else (step.request,)
-        return [step.turn.run(partial(self.attempt, job, step, request=part)) for part in requests]
+        if step.parts is None:
+            return [step.turn.run(partial(self.attempt, job, step))]
+        made = list[Any]()
+        with job.kept(step, made):
+            for part in step.parts.requests:
+                made.append(step.turn.run(partial(self.attempt, job, step, request=part)))
+        return made
 
     def attempt(self, job: Job, step: Step[Any], timeout: float, *, request: Model | None = None) -> Any:
         """One request at one backend; its bound is held in the books meanwhile."""
@@ -175,8 +180,13 @@ class AsyncRunner:
 
     async def answers(self, job: Job, step: Step[Any]) -> list[Any]:
         """One answer for each part of the request: only the part that failed is sent again."""
-        requests = step.parts.requests if step.parts is not None else (step.request,)
-        return [await step.turn.run_async(partial(self.attempt, job, step, request=part)) for part in requests]
+        if step.parts is None:
+            return [await step.turn.run_async(partial(self.attempt, job, step))]
+        made = list[Any]()
+        with job.kept(step, made):
+            for part in step.parts.requests:
+                made.append(await step.turn.run_async(partial(self.attempt, job, step, request=part)))
+        return made
 
     async def attempt(self, job: Job, step: Step[Any], timeout: float, *, request: Model | None = None) -> Any:
         """One request at one backend; its bound is held in the books meanwhile."""

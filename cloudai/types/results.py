@@ -67,7 +67,7 @@ class Notice(Model):
 
     code: str
     """Stable: `option_ignored`, `retiring`, `preview`, `gated`, `partial`, `truncated`, `resized`, `fallback`,
-    `redacted`, `split`."""
+    `redacted`, `split`, `billed_before`."""
     message: str
 
 
