@@ -87,6 +87,8 @@ class Reader:
         """Modules that name no vendor, but import one that does or are imported by it: its objects get there."""
         fresh = list(self.sources)
         for _ in range(4):
+            if not fresh:
+                break
             stems = {_stem(entry.file) for entry in fresh} - {"setup"}
             asked = {word for entry in fresh for name, _ in entry.imports for word in name.split(".")}
             found = [n for n, text in self._plain.items() if _stem(n) in asked or imported_words(text) & stems]
