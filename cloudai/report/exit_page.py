@@ -102,7 +102,7 @@ def ways_out(exits: Sequence[Comparison]) -> Front | None:
     least = points[0]
     return Front(
         title="Ways out by cost and risk",
-        summary=f"The cheapest that takes all along is {least.name}: {money(least.x)}; {money(least.y)} at risk by staying.",
+        summary=f"The cheapest that takes all along: {least.name}, {money(least.x)}; {money(least.y)} at risk else.",
         x="exit bill, USD",
         y="at risk by staying, USD",
         points=points,

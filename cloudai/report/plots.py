@@ -148,7 +148,7 @@ def _tornado(axes: Axes, chart: Tornado) -> None:
         axes.barh(at, float(one.high) - middle, left=middle, color="#b45309")
     axes.axvline(middle, color="black", linewidth=1)
     axes.set_yticks(range(len(chart.swings)), [shortened(one.name, 30) for one in chart.swings])
-    axes.invert_yaxis()
+    axes.set_ylim(max(len(chart.swings), 6) - 0.5, -0.5)
 
 
 def _front(axes: Axes, chart: Front) -> None:

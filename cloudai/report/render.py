@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from html import escape
@@ -91,7 +92,7 @@ def _header(page: Page) -> str:
 
 def _figures(page: Page) -> str:
     rows = "".join(
-        f'<div><dt>{escape(one.label)}</dt><dd class="big">{escape(one.value)}</dd>'
+        f'<div><dt>{escape(one.label)}</dt><dd class="big">{escape(_together(one.value))}</dd>'
         + (f'<dd class="say">{escape(one.say)}</dd>' if one.say else "")
         + "</div>"
         for one in page.figures
@@ -227,5 +228,26 @@ def _text(cell: str) -> str:
     """A cell; a source becomes a link. `bdi`: a name from right to left does not turn its neighbours round."""
     if cell.startswith("https://"):
         address, space, rest = cell.partition(" ")
-        return f'<a href="{escape(address)}" rel="noreferrer">{escape(address)}</a>{space}{escape(rest)}'
-    return escape(cell) if cell.isascii() else f"<bdi>{escape(cell)}</bdi>"
+        return f'<a href="{escape(address)}" rel="noreferrer">{_broken(address)}</a>{space}{_broken(rest)}'
+    return _broken(cell) if cell.isascii() else f"<bdi>{_broken(cell)}</bdi>"
+
+
+LONGEST = 40
+"""A word of more signs may be broken there: it would make its column as wide as itself."""
+
+
+def _broken(text: str) -> str:
+    """Escaped, with places to break in words that are very long."""
+    if len(text) <= LONGEST:
+        return escape(text)
+    return re.sub(r"\S+", lambda word: "<wbr>".join(map(escape, _pieces(word.group()))), text)
+
+
+def _pieces(word: str) -> Iterator[str]:
+    for start in range(0, len(word), LONGEST):
+        yield word[start : start + LONGEST]
+
+
+def _together(amount: str) -> str:
+    """An amount whose `>=` stays on its line."""
+    return amount.replace(">= ", ">=\N{NO-BREAK SPACE}")

@@ -19,8 +19,10 @@ from cloudai.cli import main
 from cloudai.lockin import scan
 from cloudai.lockin.bill import exits
 from cloudai.report import page_of_exit
+from cloudai.report.volumes import curves_of
 from cloudai_pricing.exact import plain
 from cloudai_pricing.exit_terms import Terms
+from cloudai_pricing.plans import planned
 
 pytestmark = pytest.mark.program("chromium")
 
@@ -239,6 +241,22 @@ def test_the_slider_is_moved_by_keys_and_tells_where_it_is(report, open_page):
     opened.page.keyboard.press("Tab")
     opened.page.keyboard.press("Enter")
     assert opened.totals() == before
+
+
+@pytest.mark.parametrize("line", ["product photos", "help texts", "spoken answers", "scanned letters"])
+def test_the_crossings_that_are_listed_are_where_the_planner_has_them(report, open_page, line):
+    page = open_page(report(EXAMPLE)).page
+    page.select_option("#line", label=line)
+    rows = [row.split("\t") for row in page.locator("#changes tr").all_inner_texts()]
+    listed = [(Decimal(at.split(" ")[0].replace(",", "")), what.strip("✦ ")) for at, _, what in rows if "✦" in what]
+    found = curves_of(planned(cloudai_pricing.load(EXAMPLE)), line)
+    assert found is not None
+    stated, _, _, crossings = found
+    near = sorted((at, what) for at, what in listed if at <= stated.now * 3)
+    expected = sorted((mark.at, mark.what) for mark in crossings)
+    assert [what for _, what in near] == [what for _, what in expected]
+    for (at, _), (exact, _) in zip(near, expected, strict=True):
+        assert abs(at - exact) < Decimal("0.0000001")
 
 
 def test_a_volume_that_is_no_number_is_marked_and_changes_nothing(report, open_page):

@@ -19,7 +19,10 @@
   const DASHES = ["none", "7,4", "2,3", "10,3,2,3"];
   const others = data.names.filter((name) => !FIXED.includes(name));
   const shift = others.length < data.names.length ? FIXED.length : 0;
-  const index = (name) => (FIXED.includes(name) ? FIXED.indexOf(name) : Math.max(others.indexOf(name), 0) + shift);
+  const index = (name) => {
+    const known = data.names.includes(name) || FIXED.includes(name) ? name : name.split(" ")[0];
+    return FIXED.includes(known) ? FIXED.indexOf(known) : Math.max(others.indexOf(known), 0) + shift;
+  };
   const colour = (name) => `var(--s${index(name) % 6})`;
   const symbol = (name) => SYMBOLS[index(name) % 6];
   const dash = (name) => DASHES[Math.floor(index(name) / 6) % 4];
@@ -333,7 +336,7 @@
         const here = marks[spot];
         const there = marks[spot + 1];
         const able = offers.map((_, number) => number).filter((number) => known(number, spot) && known(number, spot + 1));
-        const cuts = new Map();
+        const cuts = [];
         for (const one of able) for (const other of able) {
           if (one >= other) continue;
           const a = costs[one][spot][0] - costs[other][spot][0];
@@ -341,16 +344,14 @@
           if ((a < 0n && b > 0n) || (a > 0n && b < 0n)) {
             const span = a < 0n ? -a : a;
             const whole = span + (b < 0n ? -b : b);
-            cuts.set(here + ((there - here) * span + whole - 1n) / whole, [one, other]);
+            const [after, earlier] = b < 0n ? [one, other] : [other, one];
+            cuts.push({ edge: here + ((there - here) * span + whole - 1n) / whole, after, earlier });
           }
         }
-        for (const edge of [...cuts.keys()].sort((x, y) => (x < y ? -1 : 1))) {
+        cuts.sort((x, y) => (x.edge < y.edge ? -1 : x.edge > y.edge ? 1 : 0));
+        for (const { edge, after, earlier } of cuts) {
           const cost = (number) => costs[number][spot][0] + ((costs[number][spot + 1][0] - costs[number][spot][0]) * (edge - here)) / (there - here);
-          const [one, other] = cuts.get(edge);
-          const least = able.reduce((a, b) => (cost(b) < cost(a) ? b : a));
-          if (least !== one && least !== other) continue;
-          const after = costs[one][spot + 1][0] < costs[other][spot + 1][0] ? one : other;
-          const earlier = after === one ? other : one;
+          if (able.some((number) => cost(number) < cost(after))) continue;
           found.push({ edge, cost: cost(after), what: `${offers[after].provider} is cheaper than ${offers[earlier].provider} from here on` });
         }
       }
