@@ -98,7 +98,7 @@ def test_64_callers_send_ten_requests_500_times(number: int, tmp_path: Path) -> 
 
 def test_with_refusals_and_lost_answers_between_the_bill_stays_within_the_budget(tmp_path: Path) -> None:
     """What was refused is free for the next caller; what was lost stays counted, whether it was billed or not."""
-    script = Cycle([Status(503), Ok(), ResetBefore(billed=True), Status(429), ResetBefore()])
+    script = Cycle([Status(503), Ok(), ResetBefore(billed=True), Status(500), ResetBefore()])
     with faults.serve(wire(), script) as server, processes(server, 4) as callers:
         for turn in range(3):
             server.forget()
