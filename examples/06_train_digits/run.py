@@ -1,18 +1,14 @@
-"""Trains the classifier, serves it, asks it over HTTP, and reports how good it is on digits it has not seen.
+"""Trains the classifier, deploys it, asks it over HTTP, and reports how good it is on digits it has not seen.
 
     python examples/06_train_digits/run.py [FOLDER]
 
 FOLDER keeps the run and the model; without it they go when the report is printed.
 """
 
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import httpx
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
@@ -21,29 +17,35 @@ from sklearn.model_selection import train_test_split
 from cloudai import Client
 from cloudai.calls.runs import must_have_succeeded
 from cloudai.training.job_file import read_job
+from cloudai.types.custom import DeployRequest
 
 HERE = Path(__file__).parent
-CONFIG = '[backends.here]\nprovider = "local"\nruns = "runs"\n[routes]\n"*" = "here"\n'
+CONFIG = """
+[backends.here]
+provider = "local"
+runs = "runs"
+endpoints = "endpoints"
+
+[routes]
+"*" = "here"
+"""
 
 
 def main(folder: Path) -> None:
-    model = train(folder)
+    config = folder / "cloudai.toml"
+    config.write_text(CONFIG)
     images, classes, groups = held_out()
-    with served(model.parent) as address:
-        answers = ask(address, images)
+    with Client(config) as client:
+        answers = ask(client, train(client, folder / "model"), images)
     report(classes, answers, groups)
 
 
-def train(folder: Path) -> Path:
-    config = folder / "cloudai.toml"
-    config.write_text(CONFIG)
-    with Client(config) as client:
-        result = client.custom.train(read_job(HERE / "job.toml").job)
-        run = client.custom.run(result.run)
-        status = run.wait(interval=0.5)
-        must_have_succeeded(run.ref, status)
-        print(next(line for line in run.logs() if line.startswith("exported")))
-        return run.fetch(folder / "models" / "digits")
+def train(client: Client, folder: Path) -> Path:
+    result = client.custom.train(read_job(HERE / "job.toml").job)
+    run = client.custom.run(result.run)
+    must_have_succeeded(run.ref, run.wait(interval=0.5))
+    print(next(line for line in run.logs() if line.startswith("exported")))
+    return run.fetch(folder)
 
 
 def held_out() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -56,23 +58,16 @@ def held_out() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return images, digits.target[test], groups
 
 
-@contextmanager
-def served(models: Path) -> Iterator[str]:
-    """`cloudai serve` on a free port, until it is done with."""
-    command = [sys.executable, "-m", "cloudai", "serve", str(models), "--port", "0", "--device", "cpu"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            yield server.stdout.readline().split()[-1]
-        finally:
-            server.terminate()
-
-
-def ask(address: str, images: np.ndarray) -> np.ndarray:
-    """The Open Inference Protocol: the same request to an endpoint on any cloud."""
-    tensor = {"name": "image", "datatype": "FP32", "shape": list(images.shape), "data": images.ravel().tolist()}
-    answer = httpx.post(f"{address}/v2/models/digits/infer", json={"inputs": [tensor]}, timeout=30).raise_for_status()
-    logits = answer.json()["outputs"][0]
-    return np.array(logits["data"]).reshape(logits["shape"]).argmax(axis=1)
+def ask(client: Client, model: Path, images: np.ndarray) -> np.ndarray:
+    """Deployed as an endpoint that speaks the Open Inference Protocol over HTTP: on a cloud the lines are the same."""
+    found = client.custom.deploy(DeployRequest(model=str(model), name="digits"))
+    endpoint = client.custom.endpoint(found.endpoint)
+    try:
+        endpoint.wait(interval=1)
+        answer = endpoint.predict(tensors={"image": images})
+    finally:
+        endpoint.delete()
+    return answer.outputs["logits"].array.argmax(axis=1)
 
 
 def report(classes: np.ndarray, answers: np.ndarray, groups: np.ndarray) -> None:

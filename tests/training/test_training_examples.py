@@ -28,7 +28,7 @@ def test_digits_are_trained_served_and_measured_per_class_and_group(tmp_path: Pa
     difference = re.search(r"largest difference ([\d.e+-]+)", said)
     assert difference is not None
     assert float(difference[1]) < 1e-4
-    assert (tmp_path / "models" / "digits" / "model.toml").exists()
+    assert (tmp_path / "model" / "model.toml").exists()
 
 
 def test_the_regression_beats_the_mean(tmp_path: Path) -> None:
