@@ -198,10 +198,12 @@ def _not_sent(job: Job, step: Step[Any], error: CloudAIError) -> None:
 
 def _submission(engine: Engine, request: TranscribeRequest, options: CallOptions) -> tuple[Job, Iterator[Step[Any]]]:
     """To the backends with jobs whose limits for jobs the audio is within."""
+    job = begin(engine, OPERATION, options)
     able = list(_with_jobs(engine, options))
     if not able:
-        raise Unsupported("no backend on the route takes transcription jobs: use transcribe()", operation=OPERATION)
-    job = begin(engine, OPERATION, options)
+        lacking = Unsupported("no backend on the route takes transcription jobs: use transcribe()", operation=OPERATION)
+        end(job, None, lacking, written=False)
+        raise lacking
     return job, _submissions(job, able, request)
 
 

@@ -197,6 +197,7 @@ VERBS = (
             Flag("model", "MODEL", "a folder with model.onnx and model.toml, or an artefact's address"),
             Flag("name", "--name", "name of the endpoint", required=True, metavar="NAME"),
             *ACCELERATOR,
+            Flag("version", "--version", "its name; else the first of its package's hash", metavar="V"),
             Flag("min_replicas", "--min-replicas", "at least this many", int, metavar="N"),
             Flag("max_replicas", "--max-replicas", "at most this many", int, metavar="N"),
             Flag("serverless", "--serverless", "no machine is kept running", switch=True),

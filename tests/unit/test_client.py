@@ -119,7 +119,12 @@ def test_an_operation_that_creates_something_is_never_sent_twice() -> None:
     from cloudai.types.custom import TrainingJob
 
     fake = FakeBackend().answer("custom.train", ConnectionError("reset"), always=True)
-    with fake.client() as client, pytest.raises(CloudAIError, match="look before you submit it again") as caught:
+    with (
+        fake.client() as client,
+        pytest.raises(
+            CloudAIError, match=r"look for a job that is named after yours .* before you submit it again"
+        ) as caught,
+    ):
         client.custom.train(TrainingJob(name="a", script="train.py"))
     assert caught.value.code is ErrorCode.OUTCOME_UNKNOWN
     assert len(fake.calls) == 1
