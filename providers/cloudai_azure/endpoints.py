@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -18,7 +19,7 @@ from cloudai.http import WireRequest, check_cleartext
 from cloudai.serving import client as protocol
 from cloudai.training.machines import ChosenMachine, machine_for
 from cloudai.types import custom as c
-from cloudai.types.results import Money, Notice
+from cloudai.types.results import Money, Notice, Usage
 from cloudai.types.speech import JobState
 from cloudai.wirejson import JsonNode
 from cloudai_azure import ml_bodies as bodies
@@ -340,6 +341,7 @@ class MlEndpoints:
         deployed = reply.headers.get("azureml-model-deployment")
         return c.PredictResult(
             outputs=answer.outputs,
+            usage=(Usage(meter="custom.predict", unit="request", quantity=Decimal(1)),),
             model=request.model,
             version=deployed,
             request_id=reply.headers.get("x-ms-request-id"),

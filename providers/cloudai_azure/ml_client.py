@@ -11,6 +11,7 @@ https://learn.microsoft.com/rest/api/azureml (2024-10-01), .../azure/machine-lea
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -43,6 +44,7 @@ class MlClient:
         self._auth = Auth(settings, scope=SCOPE)
         self._runs = Auth(settings, scope=HISTORY_SCOPE)
         self._storage = Auth(settings, scope=STORAGE_SCOPE)
+        self._lock = threading.Lock()
         self._opened: Transport | None = None
         self._workspace: JsonNode | None = None
         self._history: str | None = None
@@ -66,9 +68,10 @@ class MlClient:
     @property
     def transport(self) -> Transport:
         """Opened by its first use."""
-        if self._opened is None:
-            self._opened = Transport(self.settings)
-        return self._opened
+        with self._lock:
+            if self._opened is None:
+                self._opened = Transport(self.settings)
+            return self._opened
 
     def close(self) -> None:
         """Closes all connections."""

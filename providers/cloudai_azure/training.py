@@ -81,6 +81,8 @@ class MlTraining:
             reply = self._client.put(f"jobs/{prepared.name}", body, timeout=ends - time.monotonic())
             return self._result(plan, JsonNode.parse(reply.body), found=False)
         except Exception as error:
+            if isinstance(error, AzureError) and error.status == 409:  # another submission was quicker
+                return self._result(plan, self._after_doubt(prepared, error), found=True)
             if not unsure(error):
                 self._unstage(staged)
                 raise

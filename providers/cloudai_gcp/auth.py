@@ -36,6 +36,7 @@ class Auth:
         self._lock = threading.Lock()
         self._credentials: Credentials | None = None
         self._project = settings.project or os.environ.get("GOOGLE_CLOUD_PROJECT")
+        self._opening = threading.Lock()
         self._transport: Transport | None = None
 
     @property
@@ -128,9 +129,10 @@ class Auth:
 
     def transport(self) -> Transport:
         """The blocking transport to token services; opened by its first use."""
-        if self._transport is None:
-            self._transport = Transport(self._settings)
-        return self._transport
+        with self._opening:
+            if self._transport is None:
+                self._transport = Transport(self._settings)
+            return self._transport
 
     def _request(self) -> Any:
         return TokenRequest(self.transport())

@@ -10,13 +10,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from cloudai.errors import Delivery, ErrorCode, Fault, InvalidInput, Unsupported
 from cloudai.serving import client as protocol
 from cloudai.training.machines import ChosenMachine, machine_for
 from cloudai.types import custom as c
-from cloudai.types.results import Money, Notice
+from cloudai.types.results import Money, Notice, Usage
 from cloudai.types.speech import JobState
 from cloudai.wirejson import JsonNode
 from cloudai_gcp import vertex_bodies as bodies
@@ -99,15 +100,24 @@ class VertexEndpoints:
         there = self._there("endpoints", name, ends)
         if there is not None:
             return there
-        operation = self._vertex.create(
-            "endpoints",
-            bodies.endpoint_body(request),
-            timeout=ends - time.monotonic(),
-            endpoint_id=bodies.endpoint_id(request.name),
-        )
+        try:
+            operation = self._vertex.create(
+                "endpoints",
+                bodies.endpoint_body(request),
+                timeout=ends - time.monotonic(),
+                endpoint_id=bodies.endpoint_id(request.name),
+            )
+        except GoogleError as error:
+            return self._quicker("endpoints", name, error, ends)
         made.resources.append(("endpoints", name))
         self._vertex.finished(operation, ends=ends)
         return self._vertex.get("endpoints", name, timeout=ends - time.monotonic())
+
+    def _quicker(self, collection: str, name: str, error: GoogleError, ends: float) -> JsonNode:
+        """What another deployment has made meanwhile."""
+        if error.fault.code is not ErrorCode.CONFLICT:
+            raise error
+        return self._vertex.get(collection, name, timeout=ends - time.monotonic())
 
     def _model(self, request: c.DeployRequest, version: str, package: Package | None, made: _Made, ends: float) -> str:
         identity = bodies.model_id(request.name, version)
@@ -121,7 +131,11 @@ class VertexEndpoints:
             made.objects.append(uri)
             self._storage.put(uri, package.files[path], timeout=max(ends - time.monotonic(), 0.001))
         body = bodies.model_body(request, version, self._image(request), artifacts)
-        operation = self._vertex.upload_model(body, model_id=identity, timeout=ends - time.monotonic())
+        try:
+            operation = self._vertex.upload_model(body, model_id=identity, timeout=ends - time.monotonic())
+        except GoogleError as error:
+            self._quicker("models", name, error, ends)
+            return name
         made.resources.append(("models", name))
         self._vertex.finished(operation, ends=ends)
         return name
@@ -138,7 +152,15 @@ class VertexEndpoints:
             return True
         body = bodies.deployed_body(request, version, model, plan.instance, self._vertex.settings)
         traffic = _by_id(request.traffic or {version: 100}, {**there, version: "0"})
-        operation = self._vertex.deploy_model(endpoint.text("name"), body, traffic, timeout=ends - time.monotonic())
+        name = endpoint.text("name")
+        try:
+            operation = self._vertex.deploy_model(name, body, traffic, timeout=ends - time.monotonic())
+        except GoogleError as error:
+            if not unsure(error) and version in _versions_of(
+                self._vertex.get("endpoints", name, timeout=ends - time.monotonic())
+            ):
+                return True  # another deployment of the same was quicker
+            raise
         if operation.at("error"):
             self._vertex.finished(operation, ends=ends)
         return operation.flag("done")
@@ -353,7 +375,10 @@ class VertexEndpoints:
         reply = self._vertex.ask("POST", url, timeout=call.timeout, body=made.content, kind=kind)
         answer = protocol.decode(reply.body, _json_bytes(reply.headers))
         return c.PredictResult(
-            outputs=answer.outputs, model=request.model, request_id=reply.headers.get("x-request-id")
+            outputs=answer.outputs,
+            model=request.model,
+            usage=(Usage(meter="custom.predict", unit="request", quantity=Decimal(1)),),
+            request_id=reply.headers.get("x-request-id"),
         )
 
 

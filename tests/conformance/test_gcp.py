@@ -7,17 +7,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "wire"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "serving"))
 
 from gcp_answers import ANSWERS, settings
 from gcp_server import KEY, google
+from served import scale
+from test_gcp_custom_endpoints import container
+from vertex_custom_server import PARENT, vertex_server
 
 from cloudai.testing import DriverConformance, Harness
 from cloudai.testing.samples import Sample
+from cloudai.types.custom import Accelerator, DeployRequest, TrainingJob
 
-NOT_YET = frozenset({"custom.train", "custom.deploy", "custom.predict", "custom.batch_predict"})
+NOT_YET = frozenset({"custom.batch_predict"})
+SOURCE = Path(__file__).parent / "training_source"
+JOB = TrainingJob(name="job", script="train.py", source=str(SOURCE), framework="pytorch")
 PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF"  # noqa: E501
 SAMPLES = {
     "speech.synthesize": Sample(
@@ -38,7 +46,7 @@ class GcpHarness(Harness):
 
 
 class GcpByKeyHarness(GcpHarness):
-    """An API key: older versions of two services, and two operations less."""
+    """An API key: older versions of two services, and some operations less."""
 
     values: ClassVar[dict[str, Any]] = {}
 
@@ -47,14 +55,32 @@ class GcpByKeyHarness(GcpHarness):
         return tuple(
             name
             for name in super().implements
-            if name not in ("vision.read_document", "translation.translate_document")
+            if name not in ("vision.read_document", "translation.translate_document") and not name.startswith("custom.")
         )
+
+
+def custom(model: Path) -> dict[str, Sample]:
+    """The calls that need a job or a model."""
+    machine = Accelerator(instance="n1-standard-4")
+    deployment = DeployRequest(model=str(model), name="digits", accelerator=machine)
+    tensors = {"x": np.zeros((1, 4), np.float32)}
+    return {
+        "custom.train": Sample(service="custom", verb="train", first=JOB),
+        "custom.deploy": Sample(service="custom", verb="deploy", first=deployment),
+        "custom.predict": Sample(service="custom", verb="predict", first="twice", arguments={"tensors": tensors}),
+    }
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with google(ANSWERS) as server:
-        GcpHarness.values = settings(server, tmp_path_factory.mktemp("gcp"))
+    folder = tmp_path_factory.mktemp("gcp")
+    model = scale(folder / "twice", 2.0)
+    with google(ANSWERS) as server, vertex_server() as vertex:
+        vertex.behind, vertex.serve = server.url, container(model)
+        standing = {"id": "1", "displayName": "1", "model": f"{PARENT}/models/1"}
+        vertex.endpoints[f"{PARENT}/endpoints/cloudai-twice"] = {"displayName": "twice", "deployedModels": [standing]}
+        GcpHarness.values = {**settings(server, folder), "endpoint_url": vertex.url, "vertex_bucket": "mine"}
+        GcpHarness.samples = {**SAMPLES, **custom(model)}
         GcpByKeyHarness.values = {"endpoint_url": server.url, "api_key": KEY}
         yield
 

@@ -171,6 +171,7 @@ class MlServer:
         self.credentials: Json = {"credentialsType": "AccountKey"}
         self.serve: Callable[[str, bytes, Mapping[str, str]], tuple[int, bytes, Mapping[str, str]]] | None = None
         self.count = 0
+        self.lock = threading.Lock()
         self.any_version = False
         """Of the API: azure-ai-ml asks for several."""
         self.blobs = MlBlobs()
@@ -336,6 +337,7 @@ def collection_of(path: str) -> str:
 
 class _Http(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 256
     ml: MlServer
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -389,7 +391,8 @@ class _Talk(BaseHTTPRequestHandler):
         try:
             if step in ml.refuse:
                 raise ml.refuse.pop(step)
-            status, made, headers = ml.do(self.command, path, query, body)
+            with ml.lock:
+                status, made, headers = copy.deepcopy(ml.do(self.command, path, query, body))
         except Answered as error:
             return self._error(error)
         if step in ml.lose:

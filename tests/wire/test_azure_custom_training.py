@@ -162,6 +162,17 @@ def test_after_a_lost_answer_there_is_one_job_or_nobody_knows(tmp_path: Path, lo
         assert len([path for path in server.resources if path.startswith("jobs/")]) == 1
 
 
+def test_another_submission_that_was_quicker_is_found(tmp_path: Path) -> None:
+    with opened(tmp_path) as (driver, server):
+        server.refuse["GET jobs"] = Answered(404, "ResourceNotFound", "not yet")
+        first = driver.train(job(tmp_path), CALL)
+        server.refuse["GET jobs"] = Answered(404, "ResourceNotFound", "not yet")
+        second = driver.train(job(tmp_path), CALL)
+        assert (first.found, second.found) == (False, True)
+        assert second.run == first.run
+        assert f"runs/{first.run.name}/inputs/train-set/a.csv" in blobs(server)  # type: ignore[union-attr]
+
+
 def test_a_look_that_fails_sends_nothing(tmp_path: Path) -> None:
     with opened(tmp_path) as (driver, server):
         server.drop.append("GET jobs")

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+import httpx
 from gcp_description import Discovery, Method
 from gcp_server import EMAIL, PROJECT, _pem, _signed
 
@@ -85,6 +86,8 @@ class VertexServer:
         self.slow_operations = 0
         """How often an operation is looked at before it is done."""
         self.serve: Callable[[bytes, str], tuple[bytes, str]] | None = None
+        self.behind = ""
+        """The address of a server that answers for all other services, for the conformance kit."""
         self.lock = threading.Lock()
         self.count = 0
         self._http = _Http(("127.0.0.1", 0), _Talk)
@@ -301,6 +304,7 @@ class VertexServer:
 
 class _Http(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 256
     vertex: VertexServer
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -319,9 +323,12 @@ class _Talk(BaseHTTPRequestHandler):
     def answer(self) -> None:
         vertex, url = self.server.vertex, urlsplit(self.path)
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        path, query = unquote(url.path), dict(parse_qsl(url.query, keep_blank_values=True))
+        mine = path.endswith(":rawPredict") or "/b/mine" in path or find(self.command, path) is not None
+        if vertex.behind and not mine:
+            return self._forwarded(vertex.behind, raw)
         if not _signed((self.headers.get("Authorization") or "").removeprefix("Bearer ")):
             return self._error(Refused(401, "UNAUTHENTICATED", "no token"))
-        path, query = unquote(url.path), dict(parse_qsl(url.query, keep_blank_values=True))
         if path.startswith(("/storage/v1/", "/upload/storage/v1/")):
             return self._storage(url.path, query, raw)
         if path.endswith(":rawPredict"):
@@ -418,6 +425,12 @@ class _Talk(BaseHTTPRequestHandler):
         self._send(200, json.dumps({"kind": "storage#objects", "items": items, **more}).encode())
 
     # --- answers ----------------------------------------------------------------------------------------
+
+    def _forwarded(self, base: str, raw: bytes) -> None:
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection")}
+        with httpx.Client(trust_env=False) as client:
+            reply = client.request(self.command, base + self.path, content=raw, headers=headers)
+        self._send(reply.status_code, reply.content, kind=reply.headers.get("content-type", ""))
 
     def _error(self, error: Refused) -> None:
         told = {"error": {"code": error.status, "message": str(error), "status": error.code}}
