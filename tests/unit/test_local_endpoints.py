@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -246,28 +246,42 @@ def test_an_unknown_endpoint_is_not_found(root: Path) -> None:
 
 # --- kill -9 -----------------------------------------------------------------------------------------
 
-DEPLOY = """
-import sys
+FORKS = """
+import os, sys
 from pathlib import Path
-import numpy, onnxruntime, httpx, cloudai.serving.packaging, cloudai_local.onnx.serving, cloudai_local.endpoints
 sys.path.insert(0, {tests!r})
+import numpy, onnxruntime, httpx, cloudai.serving.packaging, cloudai_local.onnx.serving, cloudai_local.endpoints
 from test_local_endpoints import Client, config, request
-print("begin", flush=True)
-with Client(config(Path({root!r}))) as client:
-    client.custom.deploy(request(Path({root!r}), {model!r}, version={version!r}))
-print("done", flush=True)
+root = Path({root!r})
+for line in sys.stdin:
+    model, version = line.split()
+    child = os.fork()
+    if not child:
+        with Client(config(root)) as client:
+            client.custom.deploy(request(root, model, version=version))
+        os._exit(0)
+    print(child, flush=True)
+    print(os.waitpid(child, 0)[1], flush=True)
 """
+"""One deployment in a process of its own for each line: forked, so that fifty of them import everything once."""
 
 
-def killed_deploy(root: Path, model: str, version: str, seconds: float) -> bool:
-    """Whether it was done before it was killed."""
-    script = DEPLOY.format(root=str(root), tests=str(Path(__file__).parent), model=model, version=version)
-    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "begin\n"
-        time.sleep(seconds)
-        process.kill()
-        return process.stdout.read() == "done\n"
+@contextlib.contextmanager
+def killing(root: Path) -> Iterator[Callable[[str, str, float], bool]]:
+    """A function that deploys, kills, and says whether the deployment was done before."""
+    script = FORKS.format(root=str(root), tests=str(Path(__file__).parent))
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
+    with subprocess.Popen([sys.executable, "-c", script], **pipes) as process:  # type: ignore[call-overload]
+
+        def kill(model: str, version: str, seconds: float) -> bool:
+            process.stdin.write(f"{model} {version}\n")
+            child = int(process.stdout.readline())
+            time.sleep(seconds)
+            with contextlib.suppress(ProcessLookupError):  # it was done
+                os.kill(child, signal.SIGKILL)
+            return int(process.stdout.readline()) == 0
+
+        yield kill
 
 
 def settled(root: Path) -> list[int]:
@@ -285,10 +299,10 @@ def test_no_process_is_unaccounted_for_wherever_a_deployment_is_killed(root: Pat
     """50 random moments: each process is the one that the endpoint's folder names, each endpoint is in the list, and
     deploying again makes it answer."""
     numbers, done = random.Random(20261121), 0
-    with Client(config(root)) as client:
+    with Client(config(root)) as client, killing(root) as kill:
         for turn in range(50):
             model, version = ("twice", "a") if turn % 2 else ("thrice", "b")
-            done += killed_deploy(root, model, version, numbers.uniform(0.0, 0.9))
+            done += kill(model, version, numbers.uniform(0.0, 0.9))
             found = settled(root)
             assert len(found) <= 1
             listed = {one.ref.name for one in client.custom.endpoints()}
