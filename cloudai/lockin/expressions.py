@@ -1,4 +1,4 @@
-"""The values of expressions: imports, attributes, items and calls. `flow.py` has the statements and functions."""
+"""The values of expressions: imports, attributes, items. `calling.py` has calls, `flow.py` statements."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from cloudai.lockin import catalog
 from cloudai.lockin.arguments import Arguments
-from cloudai.lockin.catalog import NOTHING
 from cloudai.lockin.modules import Source, Tree
 from cloudai.lockin.recording import Recorder
 from cloudai.lockin.scanned import NEUTRAL, Place
@@ -26,9 +25,7 @@ from cloudai.lockin.values import (
     Http,
     Instance,
     Local,
-    Method,
     Module,
-    Pager,
     Request,
     Sdk,
     Sequence,
@@ -43,7 +40,7 @@ from cloudai.lockin.values import (
 from cloudai.lockin.vendor_calls import VendorCalls
 
 if TYPE_CHECKING:
-    from cloudai.lockin.flow import Frame
+    from cloudai.lockin.frames import Frame
 
 _SDK: Mapping[str, str] = {
     "boto3.client": "client", "aioboto3.client": "client", "boto3.Session": "Session",
@@ -53,33 +50,13 @@ _SDK: Mapping[str, str] = {
     "aiobotocore.get_session": "Session", "boto3.DEFAULT_SESSION": "session",
     "googleapiclient.discovery.build": "build", "apiclient.discovery.build": "build",
 }  # fmt: skip
-_HTTP = frozenset({"requests", "httpx", "aiohttp", "urllib3"})
-_SESSIONS = frozenset({"Session", "session", "Client", "AsyncClient", "ClientSession", "PoolManager"})
-_PASS = frozenset({
-    "list", "tuple", "set", "sorted", "reversed", "enumerate", "zip", "iter", "next", "max", "min", "filter", "map",
-    "aiter", "anext", "gather", "run", "wait_for", "as_completed", "cast", "copy", "deepcopy", "chain", "from_iterable",
-    "islice", "tqdm", "track", "run_until_complete", "create_task", "ensure_future", "shield", "result", "batched",
-    "groupby", "closing", "enter_context", "enter_async_context", "MessageToDict", "to_dict", "MessageToJson",
-})  # fmt: skip
-_APPLY = frozenset({
-    "map", "submit", "to_thread", "run_in_executor", "run_sync", "imap", "imap_unordered", "starmap", "apply_async",
-    "apply", "filter", "run_in_threadpool", "retry_call", "sync_to_async", "call", "Depends", "Security",
-})  # fmt: skip
-_SAME = frozenset({
-    "result", "wait", "pop", "values", "items", "copy", "to_dict", "as_dict", "json", "execute", "by_page", "pages",
-    "next", "__getitem__", "get_result", "model_dump", "ListFields", "from_json", "setdefault",
-})  # fmt: skip
 _HTTP_OWN = frozenset({
     "status_code", "ok", "headers", "text", "reason", "url", "request", "elapsed", "cookies", "encoding", "is_success",
     "status", "history", "raw", "is_error",
 })  # fmt: skip
 _ANSWERS = ("Response", "Result", "Results", "Annotation", "AnalyzedDocument")
-_FIELD = re.compile(r"[A-Za-z_@][\w@-]{0,80}")
+FIELD = re.compile(r"[A-Za-z_@][\w@-]{0,80}")
 """What a field is called: other keys are data of the caller's, as addresses."""
-_STRINGS = frozenset(
-    {"format", "strip", "rstrip", "lstrip", "lower", "upper", "replace", "removesuffix", "removeprefix", "join"}
-)
-_GIVES_DEFAULT = frozenset({"getenv", "get", "environ"})
 
 
 class Expressions(ABC):
@@ -100,6 +77,8 @@ class Expressions(ABC):
     def instance(self, cls: Class, args: Arguments) -> Value: ...
     @abstractmethod
     def enter(self, function: Function, args: Arguments) -> Value: ...
+    @abstractmethod
+    def call(self, node: ast.Call, frame: Frame) -> Value: ...
     @abstractmethod
     def bind(self, target: ast.expr, value: Value, frame: Frame) -> None: ...
 
@@ -289,7 +268,7 @@ class Expressions(ABC):
         match atom:
             case Answer():
                 place = self.record.place(frame.source, index)
-                named = [key for key in keys if _FIELD.fullmatch(key)][:1]
+                named = [key for key in keys if FIELD.fullmatch(key)][:1]
                 return union(self.vendor.field(atom, key, place) for key in named) or one(atom)
             case Table():
                 chosen = [atom.entries[key] for key in keys if key in atom.entries] if keys else atom.entries.values()
@@ -348,243 +327,3 @@ class Expressions(ABC):
         if node is None or name.startswith("_") or (atom.http and name in _HTTP_OWN):
             return UNKNOWN
         return self.vendor.field(atom, name, self.record.place(frame.source, node))
-
-    # --- calls ------------------------------------------------------------------------------------------------
-
-    def arguments(self, node: ast.Call, frame: Frame) -> Arguments:
-        """All arguments, `*` and `**` opened where they are known."""
-        args = Arguments(self.record.place(frame.source, node.func), nodes=tuple(node.args))
-        for part in node.args:
-            value = self.value(part, frame)
-            if isinstance(part, ast.Starred):
-                args.positional += [item for atom in value if isinstance(atom, Sequence) for item in atom.items]
-            else:
-                args.positional.append(value)
-        for keyword in node.keywords:
-            value = self.value(keyword.value, frame)
-            if keyword.arg is not None:
-                place = Place(file=frame.source.file, line=frame.source.line(keyword.lineno))
-                args.keywords[keyword.arg] = (value, place)
-                args.keyword_nodes[keyword.arg] = keyword.value
-                continue
-            for atom in value:
-                if isinstance(atom, Table):
-                    args.keywords.update(atom.entries)
-        return args
-
-    def call(self, node: ast.Call, frame: Frame) -> Value:
-        """A call: of a method by what its object is, of a name by what it stands for."""
-        args = self.arguments(node, frame)
-        func = node.func
-        if not isinstance(func, ast.Attribute):
-            called = self.value(func, frame)
-            if called:
-                return union(self._called(atom, args, node, frame) for atom in called)
-            return self._unknown(func.id if isinstance(func, ast.Name) else "", args, frame)
-        base = _of_vendors(self.value(func.value, frame), func.attr)
-        if not base:
-            return self._unknown(func.attr, args, frame)
-        return union(self._method(atom, func.attr, args, node, frame) for atom in base)
-
-    def _method(self, atom: Atom, name: str, args: Arguments, node: ast.Call, frame: Frame) -> Value:
-        match atom:
-            case Answer():
-                return self._on_answer(atom, name, args, node, frame)
-            case Table():
-                return _on_table(atom, name, args)
-            case Sequence():
-                return _on_sequence(atom, name)
-            case Pager():
-                return self.vendor.pages(atom, args)
-            case Event():
-                return self._connected(atom, args)
-            case Text():
-                return one(Text(atom.value, atom.place)) if name in _STRINGS else UNKNOWN
-            case Http():
-                return self.vendor.http(name, args)
-            case Request() if name[:1].islower():
-                self.vendor.client(
-                    Client(atom.service, atom.cls, name), args
-                ) if atom.cls in atom.service.settings else None
-                return one(atom)
-            case _:
-                func = node.func if isinstance(node.func, ast.Attribute) else None
-                found = self.attribute(atom, name, frame, func)
-                return union(self._called(each, args, node, frame) for each in found) or self._unknown(
-                    name, args, frame
-                )
-
-    def _called(self, atom: Atom, args: Arguments, node: ast.Call, frame: Frame) -> Value:
-        match atom:
-            case Sdk():
-                return self._sdk(atom, args)
-            case Symbol():
-                return self.vendor.symbol(atom, args)
-            case Client():
-                return self.vendor.client(atom, args, node)
-            case Method():
-                return self.vendor.method(atom, args)
-            case Function():
-                return self.enter(atom, args)
-            case Class():
-                return self.instance(atom, args)
-            case Instance():
-                return union(self._called(f, args, node, frame) for f in self.member(atom, "__call__"))
-            case Module():
-                return self._foreign(atom.name, args, frame)
-            case Answer():
-                return one(atom)
-            case _:
-                return UNKNOWN
-
-    def _sdk(self, atom: Sdk, args: Arguments) -> Value:
-        if atom.part == "client":
-            return self.vendor.boto_client(args)
-        return self.vendor.google_client(args) if atom.part == "build" else one(Sdk("session"))
-
-    def _foreign(self, name: str, args: Arguments, frame: Frame) -> Value:
-        library, _, last = name.partition(".")
-        if library in _HTTP:
-            if last in _SESSIONS or last in ("sessions.Session",):
-                return one(Http(library))
-            return self.vendor.http(last, args)
-        last = name.rpartition(".")[2]
-        if name == "urllib.request.Request":
-            return frozenset(atom for atom in args.get(0, "url") if isinstance(atom, Text))
-        if name == "urllib.request.urlopen":
-            return self.vendor.http(last, args)
-        if name in ("functools.partial", "functools.partialmethod") and args.positional:
-            return self._partial(args)
-        if name in ("os.getenv", "os.environ.get", "environ.get"):
-            return args.get(1, "default")
-        return self._unknown(last, args, frame)
-
-    def _partial(self, args: Arguments) -> Value:
-        rest, found = args.rest(1), list[Value]()
-        for atom in args.positional[0]:
-            if isinstance(atom, Client) and atom.path:
-                found.append(self.vendor.partial(atom, rest))
-            elif isinstance(atom, Function):
-                self.enter(atom, rest)
-                found.append(one(atom))
-            else:
-                found.append(one(atom))
-        return union(found)
-
-    def _unknown(self, name: str, args: Arguments, frame: Frame) -> Value:
-        """A call of something that is not known: what it does with callbacks and with parts of answers."""
-        if name == "getattr" and len(args.positional) >= 2:
-            return self._getattr(args, frame)
-        if name == "dict":
-            return one(self.table(args.place, args.keywords))
-        if name == "super":
-            return union([self.base_of(frame.cls)]) if frame.cls is not None else UNKNOWN
-        if name == "partial" and args.positional:
-            return self._partial(args)
-        data = union(args.values)
-        parts = frozenset(a for a in data if isinstance(a, (Answer, Client, Request, Sequence, Pager, Instance, Table)))
-        applied = self._applied(args, name)
-        if name in _APPLY and applied is not None:
-            return applied
-        return parts if name in _PASS else UNKNOWN
-
-    def _applied(self, args: Arguments, name: str) -> Value | None:
-        """Functions and bound methods among the arguments of a call of something else are called by it."""
-        found: list[Value] = []
-        for position, value in enumerate(args.positional):
-            rest = args.rest(position + 1)
-            for atom in value:
-                if isinstance(atom, Function):
-                    inner = [elements(v) for v in (rest.positional if name in _APPLY else args.positional[:position])]
-                    found.append(self.enter(atom, Arguments(args.place, inner, {})))
-                elif isinstance(atom, Client) and atom.path and atom.service.knows(atom.cls, atom.path):
-                    found.append(self.vendor.client(atom, rest))
-                elif isinstance(atom, Method):
-                    found.append(self.vendor.method(atom, rest))
-        data = [elements(value) for value in args.positional]
-        for value, _ in args.keywords.values():
-            for atom in value:
-                if isinstance(atom, Function):
-                    self.enter(atom, Arguments(args.place, data[:1], {}))
-        return union(found) if found else None
-
-    def _getattr(self, args: Arguments, frame: Frame) -> Value:
-        found: list[Value] = []
-        for name in args.positional[1]:
-            if not isinstance(name, Text):
-                continue
-            for atom in args.positional[0]:
-                for part in self.attribute(atom, name.value, frame, None):
-                    is_method = isinstance(part, Client) and bool(part.path) and part.service.provider != NEUTRAL
-                    found.append(
-                        self.vendor.announced(part, args.place) if isinstance(part, Client) and is_method else one(part)
-                    )
-        return union(found)
-
-    def _on_answer(self, atom: Answer, name: str, args: Arguments, node: ast.Call, frame: Frame) -> Value:
-        if name == "get" and args.positional:
-            keys = [k for k in args.positional[0] if isinstance(k, Text) and _FIELD.fullmatch(k.value)]
-            place = self.record.place(frame.source, node.args[0])
-            return union(self.vendor.field(atom, key.value, place) for key in keys[:1]) or one(atom)
-        for function in args.functions:
-            self.enter(function, Arguments(args.place, [one(atom)], {}))
-        return one(atom) if name in _SAME or (name == "get" and not args.keywords) else UNKNOWN
-
-    def _connected(self, event: Event, args: Arguments) -> Value:
-        meaning = catalog.meaning(
-            event.client.service.class_operations.get(event.client.cls, event.client.service.default)
-        )
-        told = one(Answer(event.client.service, (meaning,), ""))
-        for function in args.functions:
-            self.enter(function, Arguments(args.place, [told], {}))
-        return UNKNOWN
-
-    def entered(self, value: Value) -> Value:
-        """What `with value as x` gives."""
-        found: list[Value] = []
-        for atom in value:
-            if isinstance(atom, Instance):
-                methods = self.member(atom, "__enter__") | self.member(atom, "__aenter__")
-                own = [self.enter(f, Arguments(Place(file="", line=0))) for f in methods if isinstance(f, Function)]
-                found += own or [one(atom)]
-            else:
-                found.append(one(atom))
-        return union(found)
-
-    def caught(self, failure: Failure, place: Place) -> None:
-        """An `except` names a vendor's exception."""
-        service = catalog.services().get((failure.provider, failure.service))
-        self.record.add("exception", place, service, NOTHING, failure.name, provider=failure.provider)
-
-
-def _of_vendors(value: Value, method: str) -> Value:
-    """Where an object may be one of several clients, those that have the method."""
-    clients = [atom for atom in value if isinstance(atom, Client)]
-    if len({atom.service for atom in clients}) < 2:
-        return value
-    able = {a for a in clients if a.service.knows(a.cls, f"{a.path}.{method}" if a.path else method)}
-    return frozenset(a for a in value if not isinstance(a, Client) or not able or a in able)
-
-
-def _on_table(table: Table, name: str, args: Arguments) -> Value:
-    keys = [key.value for key in args.get(0) if isinstance(key, Text)]
-    match name:
-        case "get" | "pop" | "setdefault":
-            found = [table.entries[key][0] for key in keys if key in table.entries]
-            return union([*found, args.get(1)] if keys else [value for value, _ in table.entries.values()])
-        case "values" | "items":
-            return one(Sequence(table.node, tuple(value for value, _ in table.entries.values())))
-        case "update":
-            for atom in args.get(0):
-                if isinstance(atom, Table):
-                    table.entries.update(atom.entries)
-            table.entries.update(args.keywords)
-            return UNKNOWN
-        case "copy":
-            return one(table)
-        case _:
-            return UNKNOWN
-
-
-def _on_sequence(sequence: Sequence, name: str) -> Value:
-    return union(sequence.items) if name in ("pop", "__getitem__") else one(sequence) if name == "copy" else UNKNOWN

@@ -14,7 +14,7 @@ from cloudai.lockin.catalog import Meaning, Service
 from cloudai.lockin.scanned import Place
 
 if TYPE_CHECKING:
-    from cloudai.lockin.flow import Frame
+    from cloudai.lockin.frames import Frame
     from cloudai.lockin.modules import Source
 
 
