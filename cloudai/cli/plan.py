@@ -102,6 +102,7 @@ def run(args: argparse.Namespace) -> int:
 
 def planned(args: argparse.Namespace) -> BuildPlan:
     """The plan that the arguments ask for."""
+    from cloudai import solver
     from cloudai_pricing.plan import plan
     from cloudai_pricing.workload_file import check
 
@@ -123,6 +124,7 @@ def planned(args: argparse.Namespace) -> BuildPlan:
             as_of=day(args.as_of),
             free_tier=args.free_tier,
             capabilities=Declared(),
+            solver=solver.solve if solver.available() else None,
         )
     except PlanError as error:
         raise error.at(*draft.place(error.path)) if error.path else error from error

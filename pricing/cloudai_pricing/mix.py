@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from cloudai_pricing.billing import FreeTier, Plan, allowance, bill, total
 from cloudai_pricing.entries import Price, Tier
@@ -29,6 +29,8 @@ MOST_STEPS = 200_000
 """How many partial assignments of one group are looked at, sums known or not."""
 SLOW_SUM = 50
 """What a sum that is no plain pool counts for."""
+Place = tuple[str, int]
+"""A provider, and which group of sharers it is there."""
 Cost = tuple[int, Decimal]
 """Lines that are not wholly priced, then money: an unknown price never looks cheap."""
 
@@ -40,6 +42,18 @@ class Assignment(NamedTuple):
     exact: bool = True
 
 
+class Solver(Protocol):
+    """Places the lines of one group. `homes`: (provider, line) -> where it shares what; None: no answer."""
+
+    def __call__(
+        self,
+        homes: Mapping[tuple[str, str], Place],
+        pools: Mapping[Place, Pool | None],
+        names: Sequence[str],
+        extra: Extra,
+    ) -> Assignment | None: ...
+
+
 def assign(
     plans: Plans,
     names: Sequence[str],
@@ -47,12 +61,12 @@ def assign(
     free_tier: FreeTier,
     extra: Extra | None = None,
     *,
-    seconds: float = 0.0,
+    solver: Solver | None = None,
 ) -> Assignment:
     """The assignment with the least likely total; lines that nobody prices are left out.
 
-    `extra`: what a line adds on a provider beside its price, USD over all months. `seconds`: how long a solver may work
-    on a group that is too large for the search (0: not at all; then the answer is the same wherever it is asked for).
+    `extra`: what a line adds on a provider beside its price, USD over all months. `solver` is asked first for groups
+    that are large for the search (without one the answer is the same wherever it is asked for).
     """
     found: dict[str, str] = {}
     exact = True
@@ -62,7 +76,7 @@ def assign(
         search = _Search(
             plans=plans, names=group, sharing=groups, months=months, free_tier=free_tier, extra=extra or {}
         )
-        if seconds and len(group) > MOST_SEARCHED and search.solve(seconds):
+        if solver is not None and len(group) > MOST_SEARCHED and search.solve(solver):
             found |= search.best
             continue
         search.run()
@@ -133,16 +147,12 @@ class _Search:
     """(provider, line) -> which group of sharers it is in there."""
     _pools: dict[tuple[str, int], Pool | None] = field(default_factory=dict)
 
-    def solve(self, seconds: float) -> bool:
-        """Finds `best` by the solver of `cloudai_pricing.solver`; False: it has no proven answer in that time."""
-        from cloudai_pricing import solver
-
-        if not solver.available():
-            return False
+    def solve(self, solver: Solver) -> bool:
+        """Finds `best` by a solver; False: it has no proven answer."""
         self._prepare()
         homes = {(one, name): (one, number) for (one, name), number in self._home.items() if name in set(self.names)}
-        found = solver.solve(homes, self._pools, self.names, self.extra, seconds)
-        if found is None or not found.proven:
+        found = solver(homes, self._pools, self.names, self.extra)
+        if found is None or not found.exact:
             return False
         self.best = dict(found.providers)
         return True

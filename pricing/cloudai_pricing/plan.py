@@ -19,7 +19,7 @@ from cloudai_pricing.book import Book
 from cloudai_pricing.entries import Price, Tier
 from cloudai_pricing.errors import PlanError, nearest
 from cloudai_pricing.exact import ZERO, exactly
-from cloudai_pricing.mix import assign
+from cloudai_pricing.mix import Solver, assign
 from cloudai_pricing.overlay import Overlay
 from cloudai_pricing.places import check_names, places
 from cloudai_pricing.plan_curves import Curve, Stretch, added, envelope
@@ -32,8 +32,6 @@ from cloudai_pricing.workload import Line, Workload
 
 MOST_PLANS = 4_000
 """So many plans are looked at one by one, for the front and for a limit on leaving."""
-SOLVER_SECONDS = 2.0
-"""For one group of lines that share ladders."""
 STEPS, FEW_STEPS = 24, 4
 """Steps of the weight on leaving, where there are more plans than that; few where there are more than 20 lines."""
 
@@ -149,23 +147,32 @@ def plan(
     as_of: str | None = None,
     free_tier: FreeTier = "always",
     capabilities: Capabilities | None = None,
+    solver: Solver | None = None,
     front: bool = True,
 ) -> BuildPlan:
     """Plans a workload. Raises `PlanError` for what the user can correct, also for limits that no plan keeps.
 
-    `front`: with the plans that trade cost against leaving.
+    `solver`: for large groups of lines, as `cloudai.solver.solve`. `front`: with the plans that trade cost against
+    leaving.
     """
     with exactly():
         catalog = catalog_of(book, overlay, as_of=as_of, capabilities=capabilities, local=workload.local)
         check_names((*settings.providers, *settings.exclude), catalog.regions())
         check_features(workload, catalog)
-        return _Planner(workload, settings, catalog, months or workload.months, free_tier).plan(front=front)
+        return _Planner(workload, settings, catalog, months or workload.months, free_tier, solver).plan(front=front)
 
 
 class _Planner:
     def __init__(
-        self, workload: Workload, settings: PlanSettings, catalog: Catalog, months: int, free_tier: FreeTier
+        self,
+        workload: Workload,
+        settings: PlanSettings,
+        catalog: Catalog,
+        months: int,
+        free_tier: FreeTier,
+        solver: Solver | None,
     ) -> None:
+        self._solver = solver
         self._workload = workload
         self._settings = settings
         self._catalog = catalog
@@ -265,7 +272,7 @@ class _Planner:
                     plans.setdefault(way.name, {})[name] = _nothing(way)
                     more = way.total(self._months) or ZERO
                 extra[way.name, name] = more + weight * way.leaving
-        found = assign(plans, list(self._by_name), self._months, self._free_tier, extra, seconds=SOLVER_SECONDS)
+        found = assign(plans, list(self._by_name), self._months, self._free_tier, extra, solver=self._solver)
         return dict(found.providers), found.exact
 
     def _cost(self, chosen: Mapping[str, str]) -> Decimal | None:

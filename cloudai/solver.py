@@ -1,5 +1,7 @@
 """Large groups of lines that share ladders, placed by a known solver: HiGHS, through scipy where that is installed.
 
+For `cloudai_pricing.plan.plan(..., solver=solve)`: the planner itself needs the standard library only.
+
 Each pool's bill in each kind of month is a line per segment of its ladder, chosen by a binary: the "multiple choice"
 form of a piecewise linear cost (https://doi.org/10.1287/opre.1090.0721). The solver works in floating point, so its
 answer is billed again exactly; it counts as proven when HiGHS closed the gap to one in 10 million.
@@ -14,6 +16,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from cloudai_pricing.exact import ZERO
+from cloudai_pricing.mix import Assignment, Place
 from cloudai_pricing.pool import Pool
 
 if TYPE_CHECKING:
@@ -22,15 +25,8 @@ if TYPE_CHECKING:
     Floats: TypeAlias = npt.NDArray[Any]
 
 GAP = 1e-7
-Place = tuple[str, int]
-"""A provider and which group of sharers it is there."""
-
-
-class Solved(NamedTuple):
-    """Line name -> provider; `proven`: none costs less, to the gap."""
-
-    providers: Mapping[str, str]
-    proven: bool
+SECONDS = 2.0
+"""How long one group may take."""
 
 
 class Segment(NamedTuple):
@@ -55,8 +51,8 @@ def solve(
     pools: Mapping[Place, Pool | None],
     names: Sequence[str],
     extra: Mapping[tuple[str, str], Decimal],
-    seconds: float,
-) -> Solved | None:
+    seconds: float = SECONDS,
+) -> Assignment | None:
     """Places lines; None: no answer in time, or a bill that is no plain ladder. `homes`: (provider, line) -> place."""
     options = [(provider, name) for provider, name in sorted(homes) if name in set(names)]
     used = {homes[option] for option in options}
@@ -175,7 +171,7 @@ class _Model:
         self._low.append(low)
         self._high.append(high)
 
-    def solved(self, seconds: float) -> Solved | None:
+    def solved(self, seconds: float) -> Assignment | None:
         """By HiGHS."""
         import numpy
         from scipy.optimize import Bounds, LinearConstraint, milp  # type: ignore[import-untyped]
@@ -197,7 +193,7 @@ class _Model:
         if found.x is None:
             return None
         chosen = {name: provider for (provider, name), x in zip(self._options, found.x, strict=False) if x > 0.5}
-        return Solved(chosen, bool(found.status == 0))
+        return Assignment(chosen, exact=bool(found.status == 0))
 
 
 def segments_of(pool: Pool, month: int, most: float) -> list[Segment]:
