@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -77,9 +77,12 @@ class Bench:
         return self.driver.run_logs(run, None, CALL).lines
 
     def wait_for(self, path: Path) -> None:
+        self.until(path.exists)
+
+    def until(self, true: Callable[[], bool]) -> None:
         ends = time.monotonic() + 30
-        while not path.exists():
-            assert time.monotonic() < ends, f"{path.name} never came"
+        while not true():
+            assert time.monotonic() < ends, "it never came to it"
             time.sleep(0.02)
 
 
@@ -160,8 +163,7 @@ def test_a_nan_on_the_way_is_forgiven_when_the_loss_ends_finite(bench: Bench) ->
 def test_cancelling_ends_every_process_of_the_run(bench: Bench) -> None:
     run = bench.start(SLEEPS)
     folder = RunFolder(Path(run.id))
-    while len(folder.processes()) < 3 or "begun" not in bench.lines(run):
-        time.sleep(0.05)
+    bench.until(lambda: len(folder.processes()) >= 3 and "begun" in bench.lines(run))
     bench.driver.cancel_run(run, CALL)
     assert bench.driver.run_status(run, CALL).state is JobState.CANCELLED
     assert folder.processes() == []
@@ -222,8 +224,7 @@ def test_a_run_whose_supervisor_was_killed_is_resumed_by_the_same_job(bench: Ben
             continue
         if b"cloudai_local.supervisor" in words and str(folder.path).encode() in words:
             os.kill(int(process.name), signal.SIGKILL)
-    while folder.supervised():
-        time.sleep(0.02)
+    bench.until(lambda: not folder.supervised())
     status = bench.driver.run_status(run, CALL)
     assert status.state is JobState.FAILED
     assert "submit the same job again" in (status.message or "")

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -226,8 +225,7 @@ time.sleep(60)
     place = Place(tmp_path, "local", script=script)
     with subprocess.Popen(place.command(), env={**os.environ, **place.environ}, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        while b"waiting" not in process.stdout.readline():
-            time.sleep(0)
+        assert any(b"waiting" in line for line in iter(process.stdout.readline, b""))
         process.send_signal(signal.SIGTERM)
         process.stdout.read()
     assert process.returncode == 3
