@@ -41,6 +41,7 @@ def _predict(client: Client, source: Any, values: Values, options: CallOptions) 
         tensors=tensors,
         outputs=outputs if isinstance(outputs, list) else (),
         version=None if version is None else str(version),
+        manifest=None if "manifest" not in values else str(values["manifest"]),
         **options,
     )
 
@@ -179,6 +180,7 @@ VERBS = (
             Flag("tensors", "--tensors", ".npz, or Open Inference Protocol JSON", metavar="FILE", file=True),
             Flag("outputs", "--output-name", "only this output", many=True, metavar="NAME"),
             Flag("version", "--model-version", "a version of the model", metavar="V"),
+            Flag("manifest", "--manifest", "read images as this model folder says, before an endpoint", metavar="DIR"),
         ),
     ),
     Verb(

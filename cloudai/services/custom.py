@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any, Unpack
 from cloudai.calls.endpoints import Endpoint, named, plan_deployment, request_of, standing
 from cloudai.calls.run import CallOptions, Runner
 from cloudai.calls.runs import TrainingRun, listing, plan, with_price
+from cloudai.serving.processing import processing_of
 from cloudai.types import custom as c
 from cloudai.types.media import MediaLike
 from cloudai.types.tensor import Tensor
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
 
@@ -71,12 +74,21 @@ class Custom:
         images: Sequence[MediaLike] = (),
         outputs: Sequence[str] = (),
         version: str | None = None,
+        manifest: str | Path | None = None,
         **call: Unpack[CallOptions],
     ) -> c.PredictResult:
-        """Asks a model with named tensors (numpy arrays), or with images that its manifest says how to read."""
+        """Asks a model with named tensors (numpy arrays), or with images that its manifest says how to read.
+
+        An endpoint takes tensors: with `manifest`, a model folder, images are read and results are made sense of here.
+        """
         media = tuple([self._run.media("vision.detect_labels", image, call) for image in images])
-        request = request_of(model, tensors, outputs, version, media)
-        return self._run("custom.predict", request, call, c.PredictResult)
+        if manifest is None:
+            request = request_of(model, tensors, outputs, version, media)
+            return self._run("custom.predict", request, call, c.PredictResult)
+        processing = processing_of(manifest)
+        given, places = processing.before(media) if media else (tensors, None)
+        result = self._run("custom.predict", request_of(model, given, (), version), call, c.PredictResult)
+        return result.filled(predictions=processing.after(result.outputs, places))
 
     def batch_predict(self, job: c.BatchPredictRequest, **call: Unpack[CallOptions]) -> c.BatchPredictResult:
         """Runs a model over a folder or object-store prefix."""

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from cloudai.settings import BackendSettings, OptionsModel
     from cloudai_local.driver import LocalDriver
+    from cloudai_local.onnx.model import OnnxModel
     from cloudai_local.onnx.serving import OnnxFolders
 
 IMPLEMENTS = frozenset(
@@ -74,6 +75,17 @@ class LocalProvider:
         from cloudai_local.onnx.serving import OnnxFolders
 
         return OnnxFolders(folder, device=device, threads=threads)
+
+    def open_processing(self, folder: Path) -> OnnxModel:
+        """A manifest at work on the caller's side: `cloudai.serving.processing.ReadsManifests`."""
+        from cloudai_local.onnx.choice import require_runtime
+
+        require_runtime()
+        from cloudai_local.folders import read_folder
+        from cloudai_local.onnx.model import OnnxModel
+        from cloudai_local.settings import LocalSettings
+
+        return OnnxModel(read_folder(folder), LocalSettings(provider="local"))
 
 
 PROVIDER = LocalProvider()

@@ -182,6 +182,29 @@ def test_traffic_that_does_not_add_up_is_refused(root: Path, shares: dict[str, i
             client.custom.endpoint("digits").set_traffic(shares)
 
 
+# --- the manifest on the caller's side ------------------------------------------------------------
+
+
+def test_images_are_read_here_and_asked_there_as_the_model_folder_itself_would(root: Path) -> None:
+    sys.path.insert(0, str(Path(__file__).parents[1] / "conformance"))
+    from test_local import CLASSIFY, classifier, save
+
+    from cloudai.testing.samples import picture
+
+    folder = root.parent / "models" / "brightness"
+    save(folder, CLASSIFY, classifier())
+    with Client(config(root)) as client:
+        client.custom.deploy(DeployRequest(model=str(folder), name="digits"))
+        there = client.custom.predict("digits", images=[picture(), picture()], manifest=folder)
+        here = client.custom.predict("brightness", images=[picture(), picture()])
+        assert there.predictions == here.predictions
+        assert len(there.predictions) == 2
+        with pytest.raises(InvalidInput, match="tensors"):
+            client.custom.predict("digits", images=[picture()])
+        with pytest.raises(InvalidInput, match=r"model\.toml"):
+            client.custom.predict("digits", images=[picture()], manifest=root)
+
+
 # --- bad input ---------------------------------------------------------------------------------------
 
 

@@ -98,6 +98,30 @@ class OnnxModel:
         outputs, placements = self._run_images((image,))
         return self._objects(outputs, placements, most=most, threshold=threshold)[0]
 
+    # --- for an endpoint that serves the same folder elsewhere ---------------------------------------
+
+    def before(self, images: Sequence[Media]) -> tuple[Mapping[str, Tensor], Sequence[Placement]]:
+        """`cloudai.serving.processing.Processing`: a fixed batch is filled up with zeros."""
+        if self.manifest.input is None:
+            raise InvalidInput(f"{self.name} takes tensors: its model.toml does not say what to make of an image")
+        rows, placements = zip(*(prepare(image, self.manifest.input) for image in images), strict=True)
+        missing = (self._batch or len(rows)) - len(rows)
+        if missing < 0:
+            raise InvalidInput(f"{self.name} takes {self._batch} images at a time, not {len(rows)}")
+        batch = np.stack(rows)
+        padding = np.zeros((missing, *batch.shape[1:]), dtype=batch.dtype)
+        return {self._input: Tensor(np.concatenate([batch, padding]))}, placements
+
+    def after(self, outputs: Mapping[str, Tensor], places: Sequence[Placement] | None) -> tuple[Prediction, ...]:
+        """The other half. Raises `InvalidInput` where an output is missing."""
+        if self._tensors_only:
+            return ()
+        absent = [name for name in self.session.output_names if name not in outputs]
+        if absent:
+            raise InvalidInput(f"the answer lacks the output {', '.join(absent)}, which model.toml reads: ask for all")
+        count = None if places is None else len(places)
+        return self._read({name: tensor.array[:count] for name, tensor in outputs.items()}, places)
+
     # --- images -------------------------------------------------------------------------------------
 
     def _predict_images(self, request: PredictRequest, call: Call) -> PredictResult:
