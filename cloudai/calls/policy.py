@@ -134,7 +134,7 @@ class Turn:
         from tenacity import Retrying
 
         time.sleep(self.pause(first))
-        answer: T = Retrying(**self._tenacity())(self._once, attempt)
+        answer: T = Retrying(**self._tenacity())(lambda: self._once(attempt))
         return answer
 
     def _once(self, attempt: Callable[[float], T]) -> T:

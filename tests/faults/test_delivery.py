@@ -7,6 +7,7 @@ import asyncio
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,7 +18,9 @@ from typing import Any
 import pytest
 import trustme
 
-from cloudai.config import Config
+from cloudai.calls.lane import Lanes
+from cloudai.calls.policy import CREATES, may_fall_back, settle, turn
+from cloudai.config import Config, Policy
 from cloudai.delivery import mark, marked, submitted, unsent
 from cloudai.errors import CloudAIError, Delivery, ErrorCode
 from cloudai.http import AsyncTransport, HttpSettings, Transport, WireRequest, transport_fault
@@ -275,6 +278,48 @@ def test_the_error_names_what_the_job_was_called() -> None:
     key = str(caught.value).partition("look for ")[2].split()[0]
     assert len(key) == 32
     assert key in sent.body.decode()
+
+
+def failure(code: ErrorCode, delivery: Delivery) -> CloudAIError:
+    return CloudAIError("it failed", code=code, delivery=delivery, backend="there")
+
+
+@pytest.mark.parametrize("code", [ErrorCode.UNAVAILABLE, ErrorCode.DEADLINE_EXCEEDED, ErrorCode.INTERNAL])
+@pytest.mark.parametrize("operation", sorted(CREATES))
+def test_only_what_never_left_is_created_elsewhere(operation: str, code: ErrorCode) -> None:
+    for delivery in Delivery:
+        error = failure(code, delivery)
+        never = delivery is Delivery.NOT_SENT
+        assert may_fall_back(error, operation) is never
+        assert may_fall_back(failure(code, delivery), "vision.detect_labels")
+        settled = settle(error, operation, key="abc")
+        assert settled.code is (code if never else ErrorCode.OUTCOME_UNKNOWN)
+        assert ("at there: look for " in str(settled)) is not never
+
+
+def test_a_refusal_that_is_sure_is_no_doubt_about_what_was_created() -> None:
+    error = failure(ErrorCode.INVALID_INPUT, Delivery.REFUSED)
+    assert settle(error, "custom.train", key="abc").code is ErrorCode.INVALID_INPUT
+
+
+def test_a_creation_is_tried_again_only_where_nothing_has_left() -> None:
+    lane = Lanes(Policy()).lane("there", "custom.train")
+    for delivery in Delivery:
+        mine = turn(
+            Policy(backoff=0.0001),
+            ends=time.monotonic() + 60,
+            timeout=5,
+            backends_left=1,
+            operation="custom.train",
+            lane=lane,
+        )
+
+        def attempt(timeout: float, delivery: Delivery = delivery) -> None:
+            raise failure(ErrorCode.UNAVAILABLE, delivery)
+
+        with pytest.raises(CloudAIError):
+            mine.run(attempt)
+        assert mine.attempts == (3 if delivery is Delivery.NOT_SENT else 1)
 
 
 # --- connections -----------------------------------------------------------------------------------
