@@ -259,6 +259,14 @@ def test_the_crossings_that_are_listed_are_where_the_planner_has_them(report, op
         assert abs(at - exact) < Decimal("0.0000001")
 
 
+def test_each_edge_of_a_tier_is_listed_with_the_price_before_and_after(report, open_page):
+    page = open_page(report(EXAMPLE)).page
+    page.select_option("#line", label="product photos")
+    listed = page.locator("#changes tr").all_inner_texts()
+    assert "1,000 images\t$0.00\tgcp: the next image: free → $0.0015" in listed
+    assert "1,000,000 images\t$1,000.00\taws: the next image: $0.001 → $0.0008" in listed
+
+
 def test_a_volume_that_is_no_number_is_marked_and_changes_nothing(report, open_page):
     opened = open_page(report(EXAMPLE))
     before = opened.totals()

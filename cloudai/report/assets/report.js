@@ -314,7 +314,7 @@
         .map(({ mark, spot }) => ({ name: one.provider, x: asX(mark), y: asY(costs[number][spot][0]) })));
       const dots = offers.flatMap((one, number) => edges[number].map((edge) => {
         const [cost, open] = costs[number][marks.findIndex((mark) => mark === edge)];
-        return { x: asX(edge), y: asY(cost), open, edge, cost, what: `${one.provider}: the price of the next changes` };
+        return { x: asX(edge), y: asY(cost), open, edge, cost, what: `${one.provider}: ${nextPrice(one, line, edge, cost)}` };
       }).filter((dot) => !dot.open));
       const crossings = changes(offers, marks, costs).map(({ edge, cost, what }) => ({ edge, cost, what, x: asX(edge), y: asY(cost) }));
       const chart = { kind: "curves", unit: info.units, now: asX(now), rows: rows_,
@@ -326,6 +326,15 @@
       get("changes").replaceChildren(...all.map(([one, sign]) => make("tr", {},
         make("th", { scope: "row" }, words(info, one.edge)), make("td", {}, Bill.money(tables, one.cost)), make("td", { class: "w" }, `${sign} ${one.what}`.trim()))));
       if (!all.length) get("changes").append(make("tr", {}, make("td", { class: "w", colspan: "3" }, "Nothing changes: one price, one cheapest provider.")));
+    }
+
+    /** What one more costs before and after an edge. */
+    function nextPrice(provider, line, edge, cost) {
+      const size = tables.lines[line].size;
+      const [below] = Bill.alone(tables, provider, line, edge > size ? edge - size : 0n);
+      const [above, open] = Bill.alone(tables, provider, line, edge + size);
+      const each = (amount) => (amount === 0n ? "free" : `$${d3.format(".6~r")(Bill.number(tables, amount))}`);
+      return `the next ${tables.lines[line].unit}: ${edge > size ? each(cost - below) : "?"} → ${open ? "unknown" : each(above - cost)}`;
     }
 
     /** Where another provider becomes the cheapest of a line. Costs are straight lines between the marks. */
