@@ -8,6 +8,7 @@ import re
 import sys
 import tarfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -366,7 +367,7 @@ def test_runs_are_found_by_our_tag_newest_first(desk: Desk) -> None:
 # --- when the wire fails ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("at", range(8))
+@pytest.mark.parametrize("at", range(12))
 def test_an_answer_lost_anywhere_never_makes_a_second_job(desk: Desk, at: int) -> None:
     """Lost once at each request in turn; then submitted again, as a user would."""
     desk.server.next_faults.extend([*[None] * at, Broken(kind="lost")])
@@ -380,6 +381,37 @@ def test_an_answer_lost_anywhere_never_makes_a_second_job(desk: Desk, at: int) -
     desk.server.next_faults.clear()
     result = desk.driver.train(job, call())
     assert result.run is not None
+    assert desk.service.creations == 1
+
+
+@pytest.mark.parametrize("at", range(13))
+def test_a_process_killed_anywhere_never_makes_a_second_job(desk: Desk, at: int) -> None:
+    """As after kill -9: from some request on, nothing is sent and nothing is tidied up; then submitted again."""
+
+    class Killed(BaseException):
+        """Not an exception that anything catches."""
+
+    sent = 0
+    wire = desk.driver.client.wire  # type: ignore[attr-defined]
+    exchange = wire._exchange
+
+    def dying(*arguments: Any, **named: Any) -> Any:
+        nonlocal sent
+        sent += 1
+        if sent > at:
+            raise Killed
+        return exchange(*arguments, **named)
+
+    job = desk.job(inputs={"train": str(desk.folder / "data")})
+    wire._exchange = dying
+    try:
+        with suppress(Killed):
+            desk.driver.train(job, call())
+    finally:
+        wire._exchange = exchange
+    result = desk.driver.train(job, call())
+    assert result.run is not None
+    assert list(desk.service.jobs) == [result.run.id]
     assert desk.service.creations == 1
 
 

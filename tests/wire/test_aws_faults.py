@@ -80,6 +80,22 @@ ASKED = {
     "translate": ("TranslateText", "TranslateDocument", "ListLanguages"),
     "comprehend": ("DetectDominantLanguage", "BatchDetectDominantLanguage"),
     "polly": ("SynthesizeSpeech", "DescribeVoices", "StartSpeechSynthesisTask", "GetSpeechSynthesisTask"),
+    "sagemaker": (
+        "CreateTrainingJob",
+        "DescribeTrainingJob",
+        "StopTrainingJob",
+        "Search",
+        "CreateModel",
+        "DeleteModel",
+        "CreateEndpointConfig",
+        "CreateEndpoint",
+        "UpdateEndpoint",
+        "UpdateEndpointWeightsAndCapacities",
+        "DeleteEndpoint",
+        "CreateTransformJob",
+    ),
+    "application-autoscaling": ("RegisterScalableTarget", "PutScalingPolicy", "DeregisterScalableTarget"),
+    "logs": ("DescribeLogStreams", "GetLogEvents"),
 }
 
 
