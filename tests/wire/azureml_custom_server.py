@@ -32,6 +32,7 @@ import trustme
 from azure.storage.blob._shared_access_signature import _BlobSharedAccessHelper
 from azure_storage import ACCOUNT, ACCOUNT_KEY, CONTAINER, STORAGE_TOKEN, Asked, Refused, Storage
 from jsonschema import Draft202012Validator
+from vertex_custom_server import killed
 
 with warnings.catch_warnings():  # azure-ai-ml uses what marshmallow will not have any more
     warnings.simplefilter("ignore")
@@ -171,6 +172,9 @@ class MlServer:
         self.credentials: Json = {"credentialsType": "AccountKey"}
         self.serve: Callable[[str, bytes, Mapping[str, str]], tuple[int, bytes, Mapping[str, str]]] | None = None
         self.count = 0
+        self.killing: tuple[int, int, str] | None = None
+        """Process, number of the request, `before` or `after` the work."""
+        self.arrived = 0
         self.lock = threading.Lock()
         self.any_version = False
         """Of the API: azure-ai-ml asks for several."""
@@ -356,6 +360,9 @@ class _Talk(BaseHTTPRequestHandler):
     def answer(self) -> None:
         ml, url = self.server.ml, urlsplit(self.path)
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        ml.arrived += 1
+        if killed(ml.killing, ml.arrived, "before"):
+            return self._reset()
         path, query = unquote(url.path), dict(parse_qsl(url.query))
         if path == "/discovery":
             return self._send(200, {"api": ml.url, "history": ml.url})
@@ -444,6 +451,9 @@ class _Talk(BaseHTTPRequestHandler):
         self._bytes(status, content, {"Content-Type": "application/json", **(headers or {})})
 
     def _bytes(self, status: int, content: bytes, headers: Mapping[str, str]) -> None:
+        if killed(self.server.ml.killing, self.server.ml.arrived, "after"):
+            self._reset()
+            return
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)

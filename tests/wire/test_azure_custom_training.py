@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from azure_storage import CONTAINER
 from azureml_custom_server import TOKENS, WORKSPACE, Answered, MlServer, faults, ml_server
-from test_azure_auth import entra
+from test_azure_auth import Entra, entra
 
 from cloudai.driver import Call, Train, TrainingRuns
 from cloudai.errors import BudgetExceeded, CloudAIError, ConfigError, Delivery, ErrorCode, InvalidInput
@@ -34,26 +34,21 @@ from cloudai_azure.settings import AzureSettings
 CALL = Call(timeout=30.0)
 
 
+def values(login: Entra, server: MlServer, folder: Path, **more: Any) -> dict[str, Any]:
+    """Settings of a backend with an application's secret."""
+    login.tokens = dict(TOKENS)
+    both = folder / "both.pem"
+    both.write_text(Path(login.ca_file).read_text() + server.ca_file.read_text())
+    names = {"ml_subscription": "s-1", "ml_resource_group": "group", "ml_workspace": "work", "region": "eastus"}
+    places = {"ml_endpoint": server.url, "blob_endpoint": server.blobs.account_url, "ca_file": str(both)}
+    return {**login.values(server), "endpoint_url": None, "provider": "azure", **names, **places, **more}
+
+
 @contextmanager
 def opened(folder: Path, **more: Any) -> Iterator[tuple[AzureDriver, MlServer]]:
     with entra(folder) as login, ml_server(folder) as server:
-        login.tokens = dict(TOKENS)
-        both = folder / "both.pem"
-        both.write_text(Path(login.ca_file).read_text() + server.ca_file.read_text())
-        known = {
-            **login.values(server),
-            "endpoint_url": None,
-            "provider": "azure",
-            "region": "eastus",
-            "ca_file": str(both),
-            "ml_endpoint": server.url,
-            "blob_endpoint": server.blobs.account_url,
-            "ml_subscription": "s-1",
-            "ml_resource_group": "group",
-            "ml_workspace": "work",
-            **more,
-        }
-        driver = PROVIDER.open(AzureSettings.model_validate(known), backend="z")
+        settings = AzureSettings.model_validate(values(login, server, folder, **more))
+        driver = PROVIDER.open(settings, backend="z")
         try:
             yield driver, server
         finally:

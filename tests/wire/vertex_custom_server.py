@@ -8,7 +8,9 @@ pages. It keeps what it is sent: jobs, endpoints, models, objects. What it can't
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import socket
 import struct
 import threading
@@ -86,6 +88,9 @@ class VertexServer:
         self.slow_operations = 0
         """How often an operation is looked at before it is done."""
         self.serve: Callable[[bytes, str], tuple[bytes, str]] | None = None
+        self.killing: tuple[int, int, str] | None = None
+        """Process, number of the request, `before` or `after` the work."""
+        self.arrived = 0
         self.behind = ""
         """The address of a server that answers for all other services, for the conformance kit."""
         self.lock = threading.Lock()
@@ -323,6 +328,9 @@ class _Talk(BaseHTTPRequestHandler):
     def answer(self) -> None:
         vertex, url = self.server.vertex, urlsplit(self.path)
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        vertex.arrived += 1
+        if killed(vertex.killing, vertex.arrived, "before"):
+            return self._reset()
         path, query = unquote(url.path), dict(parse_qsl(url.query, keep_blank_values=True))
         mine = path.endswith(":rawPredict") or "/b/mine" in path or find(self.command, path) is not None
         if vertex.behind and not mine:
@@ -437,6 +445,9 @@ class _Talk(BaseHTTPRequestHandler):
         self._send(error.status, json.dumps(told).encode())
 
     def _send(self, status: int, content: bytes, *, kind: str = "application/json; charset=UTF-8") -> None:
+        if killed(self.server.vertex.killing, self.server.vertex.arrived, "after"):
+            self._reset()
+            return
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
@@ -448,6 +459,14 @@ class _Talk(BaseHTTPRequestHandler):
         self.close_connection = True
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
+
+
+def killed(killing: tuple[int, int, str] | None, arrived: int, when: str) -> bool:
+    """Ends the client for good, where this is the moment: kill -9."""
+    if killing is None or killing[1:] != (arrived, when):
+        return False
+    os.kill(killing[0], signal.SIGKILL)
+    return True
 
 
 @contextmanager
