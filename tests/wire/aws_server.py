@@ -44,6 +44,8 @@ class Failure:
     status: int = 400
     message: str = "no"
     headers: Mapping[str, str] = field(default_factory=dict)
+    members: Mapping[str, Any] = field(default_factory=dict)
+    """What else the error has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -310,7 +312,7 @@ class _Exchange(BaseHTTPRequestHandler):
 
     def _fail(self, failure: Failure) -> None:
         headers = {"x-amzn-ErrorType": failure.code, **failure.headers}
-        text = json.dumps({"__type": failure.code, "message": failure.message}).encode()
+        text = json.dumps({"__type": failure.code, "message": failure.message, **failure.members}).encode()
         if not self.headers.get("X-Amz-Target") and not urlsplit(self.path).path.startswith(("/v1/", "/endpoints/")):
             text = f"<Error><Code>{failure.code}</Code><Message>{failure.message}</Message></Error>".encode()
             return self.reply(failure.status, text, "application/xml", failure.headers)

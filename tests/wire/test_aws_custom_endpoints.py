@@ -380,6 +380,26 @@ def test_an_answer_that_is_not_of_the_protocol_is_told(desk: Desk) -> None:
         desk.driver.predict(PredictRequest(model="digits", tensors=tensors), call())
 
 
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (400, ErrorCode.INVALID_INPUT),
+        (404, ErrorCode.NOT_FOUND),
+        (503, ErrorCode.UNAVAILABLE),
+        (500, ErrorCode.INTERNAL),
+    ],
+)
+def test_what_the_model_says_of_a_request_has_a_code_by_its_status(desk: Desk, status: int, code: ErrorCode) -> None:
+    desk.ready()
+    said = {"OriginalStatusCode": status, "OriginalMessage": '{"error": "unexpected shape for input x"}'}
+    failure = Failure(code="ModelError", status=424, members=said)
+    desk.server.answers["InvokeEndpoint"] = lambda _: failure
+    tensors = {"x": Tensor(np.zeros((1, 5), np.float32))}
+    with pytest.raises(CloudAIError, match="unexpected shape for input x") as caught:
+        desk.driver.predict(PredictRequest(model="digits", tensors=tensors), call())
+    assert caught.value.code is code
+
+
 # --- batches -----------------------------------------------------------------------------------------
 
 

@@ -94,6 +94,7 @@ ASKED = {
         "DeleteEndpoint",
         "CreateTransformJob",
     ),
+    "sagemaker-runtime": ("InvokeEndpoint",),
     "application-autoscaling": ("RegisterScalableTarget", "PutScalingPolicy", "DeregisterScalableTarget"),
     "logs": ("DescribeLogStreams", "GetLogEvents"),
 }
