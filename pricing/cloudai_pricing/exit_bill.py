@@ -17,7 +17,7 @@ Plain data in, plain data out: the planner, `cloudai lockin` and the tests give 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Literal, NamedTuple
@@ -331,8 +331,3 @@ def _missing(leaving: Leaving) -> tuple[str, ...]:
     if leaving.cost_source is None and leaving.cost_target is None:
         found.append("parallel running is not counted: neither monthly cost is known")
     return tuple(found)
-
-
-def with_costs(leaving: Leaving, source: Decimal | None, target: Decimal | None) -> Leaving:
-    """The same exit at other monthly costs."""
-    return replace(leaving, cost_source=source, cost_target=target)

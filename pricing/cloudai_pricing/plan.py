@@ -17,7 +17,7 @@ from typing import NamedTuple
 from cloudai_pricing.billing import FreeTier, Plan, total
 from cloudai_pricing.book import Book
 from cloudai_pricing.entries import Price, Tier
-from cloudai_pricing.errors import PlanError, nearest
+from cloudai_pricing.errors import PlanError
 from cloudai_pricing.exact import ZERO, exactly
 from cloudai_pricing.mix import Solver, assign
 from cloudai_pricing.overlay import Overlay
@@ -372,14 +372,6 @@ def _nothing(way: Way) -> Plan:
     )  # fmt: skip
     volumes = ((ZERO, ZERO, ZERO),) * 1200
     return Plan(line=way.line, region="", volumes=volumes, charges=(Charge(price),))
-
-
-def check_line(found: BuildPlan, name: str) -> LinePlan:
-    """The line of that name. Raises `PlanError`."""
-    for one in found.lines:
-        if one.line.name == name:
-            return one
-    raise PlanError(f"there is no line {name!r}", fix=nearest(name, [one.line.name for one in found.lines]))
 
 
 def stated(line: Line, volume: Fraction) -> Decimal:
