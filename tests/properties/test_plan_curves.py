@@ -27,7 +27,10 @@ def ladders(draw: st.DrawFn) -> Curve:
 curves = st.one_of(
     ladders(),
     st.builds(lambda fee, each: line(each, Fraction(fee)), st.integers(0, 900), prices),
-    st.builds(lambda fee, n, each: committed(Fraction(fee), Fraction(n), each), st.integers(0, 900), st.integers(1, 900), prices),
+    st.builds(
+        lambda fee, n, each: committed(Fraction(fee), Fraction(n), each),
+        st.integers(0, 900), st.integers(1, 900), prices,
+    ),
     st.builds(
         lambda each, does, least, work: machines(Fraction(each), Fraction(does), least, work, UPTO),
         st.integers(1, 300), st.integers(40, 400), st.integers(1, 3), prices.map(lambda p: p / 10),
