@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterable
 from pathlib import PurePosixPath
 
 from cloudai.lockin import cloudformation, notebooks, requirements, terraform
+from cloudai.lockin.catalog import of_module, sdk_vendor
 from cloudai.lockin.modules import Source, Unreadable, decoded, imported_words, parsed, source
 from cloudai.lockin.scanned import Find, Skipped
 from cloudai.lockin.walking import Candidate
 
 _VENDOR = re.compile(
-    r"boto|google|azure|cloudai|sagemaker|vertexai|amazon|arn:aws|microsoft|textract|trp|msrest|openai|langchain_aws"
-    r"|projects/|Neural|prebuilt-"
+    r"boto|google\.|googleapi|(?:from|import) (?:google|azure)|azure\.|azureml|cloudai|sagemaker|vertexai|arn:aws"
+    r"|amazonaws|amazon_transcribe|cognitive|speech\.microsoft|textract|\btrp\b|msrest|openai|langchain_|projects/"
+    r"|Neural\b|prebuilt-|docker\.pkg\.dev"
 )
 _Progress = Callable[[int, int], None]
 
@@ -85,7 +87,7 @@ class Reader:
 
     def _wanted(self) -> None:
         """Modules that name no vendor, but import one that does or are imported by it: its objects get there."""
-        fresh = list(self.sources)
+        fresh = [s for s in self.sources if any(of_module(name) or sdk_vendor(name) for name, _ in s.imports)]
         for _ in range(4):
             if not fresh:
                 break

@@ -204,6 +204,8 @@ class VendorCalls:
     # --- what is handed over ----------------------------------------------------------------------------------
 
     def _parameters(self, service: Service, method: str, means: Meaning, args: Arguments, site: str = "") -> None:
+        if service.provider == NEUTRAL:
+            return
         for keyword, (value, place) in args.keywords.items():
             table = next((atom for atom in value if isinstance(atom, Table)), None)
             if keyword in ("request", "body") and table is not None and service.provider == "gcp":
