@@ -305,7 +305,8 @@ class Expressions(ABC):
             case Answer():
                 return self._of_answer(atom, name, frame, node)
             case Http():
-                return one(Module(f"{atom.library}.{name}"))
+                dotted = ".".join((atom.library, name))
+                return one(Module(dotted))
             case _:
                 return UNKNOWN
 

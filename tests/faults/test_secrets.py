@@ -400,7 +400,7 @@ def test_the_sinks_see_what_is_there() -> None:
 
     def careless() -> None:
         key = BEARER
-        logging.getLogger("a.library").debug("sent %s", key)
+        logging.getLogger("somebody.else").debug("sent %s", key)
         raise ValueError(f"refused: {key}")
 
     with everything_logged() as log, pytest.raises(ValueError, match="refused") as caught:
