@@ -1,7 +1,7 @@
 """`strategy = "hedged"`: a second request when the first takes longer than is usual; whoever answers first wins.
 
-Usual is the 95th percentile of the last answers, held between 2 and 2.5 medians: where stragglers are about as many as
-that percentile leaves over, it lies now among them and now among the others, and of these hardly one is worth a hedge.
+Usual is the 95th percentile of the last answers, held between 1.8 and 2.2 medians: where stragglers are about as many
+as that percentile leaves over, it lies now among them and now among the others, of whom hardly one is worth a hedge.
 
 The second goes to the route's next backend, or to the same one when it is alone there. It is sent only
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from cloudai.calls.run import AsyncRunner, Runner
 
 USUAL: Final = 0.95
-MEDIANS: Final = (2.0, 2.5)
+MEDIANS: Final = (1.8, 2.2)
 BUDGET: Final = 0.05
 """Hedges per call, over many calls."""
 SAVED: Final = 50.0

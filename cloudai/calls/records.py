@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,7 @@ def _record(job: Job, result: Result | None, error: CloudAIError | None) -> Call
         confidence=seen.confidence,
         language=seen.language,
         input_bytes=job.input_bytes,
+        at=time.time_ns() // 1000,
     )
 
 
