@@ -28,6 +28,7 @@ _CHECKPOINT_EVERY = 500
 """Transactions after which the log is copied into the file, in a thread of its own: that waits for the disk."""
 _CHECKPOINT_PAGES = 16_384
 """64 MB of log, which are only reached when that thread can't keep up: then a transaction waits for the disk."""
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_PROTOCOL)
 _APPLICATION = 0x636C6169
 """`clai`: what the file says it is."""
 _abandoned: list[sqlite3.Connection] = []
@@ -83,7 +84,7 @@ class SqliteStore(SqlStore):
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         connection = self._connection or self._open()
-        self._begin(connection)
+        _patiently(connection, "BEGIN IMMEDIATE")
         self._together = True
         try:
             yield connection
@@ -94,22 +95,6 @@ class SqliteStore(SqlStore):
             raise
         finally:
             self._together = False
-
-    def _begin(self, connection: sqlite3.Connection) -> None:
-        """SQLite's own waiting starts at a millisecond, twenty times what a transaction takes."""
-        ends, pause = 0.0, _FIRST_PAUSE
-        while True:
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                now = time.monotonic()
-                ends = ends or now + LOCK_WAIT
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or now >= ends:
-                    raise
-                time.sleep(pause)
-                pause = min(_LONGEST_PAUSE, pause * 1.5)
-            else:
-                return
 
     def _checkpoint_soon(self) -> None:
         if self._checkpointer is None or not self._checkpointer.is_alive():
@@ -133,7 +118,7 @@ class SqliteStore(SqlStore):
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         connection = sqlite3.connect(self.path, timeout=LOCK_WAIT, isolation_level=None, check_same_thread=False)
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            _patiently(connection, "PRAGMA journal_mode = WAL")  # of which SQLite waits for nobody
             connection.execute(f"PRAGMA synchronous = {self._synchronous}")
             connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
             self._tables(connection)
@@ -150,7 +135,7 @@ class SqliteStore(SqlStore):
             return
         if found > VERSION:
             raise sqlite3.DatabaseError("it was written by a newer version of cloudai: update this one")
-        connection.execute("BEGIN IMMEDIATE")
+        _patiently(connection, "BEGIN IMMEDIATE")
         for statement in TABLES:
             connection.execute(statement.format(key="INTEGER PRIMARY KEY"))
         connection.execute(f"PRAGMA application_id = {_APPLICATION}")
@@ -177,6 +162,23 @@ class SqliteStore(SqlStore):
                 self._drop()
         if self._checkpointer is not None and self._process == os.getpid():
             self._checkpointer.join()
+
+
+def _patiently(connection: sqlite3.Connection, statement: str) -> None:
+    """Waits for other processes. SQLite itself first waits a millisecond, twenty times what a transaction takes."""
+    ends, pause = 0.0, _FIRST_PAUSE
+    while True:
+        try:
+            connection.execute(statement)
+        except sqlite3.OperationalError as error:
+            now = time.monotonic()
+            ends = ends or now + LOCK_WAIT
+            if error.sqlite_errorcode & 0xFF not in _BUSY or now >= ends:
+                raise
+            time.sleep(pause)
+            pause = min(_LONGEST_PAUSE, pause * 1.5)
+        else:
+            return
 
 
 def _reason(error: Exception) -> str:
