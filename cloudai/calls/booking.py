@@ -43,14 +43,18 @@ def hold(books: Books, job: Job, step: Step[Any], request: Model) -> Reservation
 
 def answered(books: Books, job: Job, step: Step[Any], reservation: Reservation, answer: object) -> None:
     """An attempt was answered; what the answer used is what it costs."""
+    if job.hedges:
+        books.settle(reservation, outcome=Outcome.ANSWERED, cost=_spent(step, answer))
+    else:
+        job.unsettled.append((reservation, step, answer))
+
+
+def _spent(step: Step[Any], answer: object) -> int | None:
+    """Micro-USD; `None`: a price is not known, or it is not known yet what was used."""
     backend = step.chosen.backend
     costs = [cost_of(backend.provider, backend.region, result.usage) for result in _results(answer)]
     cost, _ = add_costs(costs or [UNKNOWN])
-    spent = None if cost is None else micro(cost.amount)
-    if job.hedges:
-        books.settle(reservation, outcome=Outcome.ANSWERED, cost=spent)
-    else:
-        job.unsettled.append((reservation, spent))
+    return None if cost is None else micro(cost.amount)
 
 
 def _results(answer: object) -> Sequence[Result]:
@@ -74,7 +78,7 @@ def submitted(job: Job) -> int | None:
     books = job.engine.books
     if books is None or not job.unsettled:
         return None
-    (reservation, _), *_ = job.unsettled
+    reservation = job.unsettled[0][0]
     books.settle(reservation, outcome=Outcome.ANSWERED)
     job.unsettled.clear()
     return reservation.id
@@ -91,7 +95,9 @@ def close(books: Books, job: Job, call: CallRecord) -> None:
     """The call has ended: what was answered is settled, and the call written down."""
     if not job.unsettled:
         books.record(call)
-    for number, (reservation, spent) in enumerate(job.unsettled, start=1):
+    alone = len(job.unsettled) == 1 and not job.paid and call.outcome == "ok"
+    for number, (reservation, step, answer) in enumerate(job.unsettled, start=1):
+        spent = call.cost if alone else _spent(step, answer)
         with_call = call if number == len(job.unsettled) else None
         books.settle(reservation, outcome=Outcome.ANSWERED, cost=spent, call=with_call)
     job.unsettled.clear()

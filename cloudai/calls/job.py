@@ -70,8 +70,8 @@ class Job:
     """Whether a second request may be sent beside the first."""
     said: list[Notice] = field(default_factory=list)
     """Of the budget, the redaction: warnings of the result, whoever answers."""
-    unsettled: list[tuple[Reservation, int | None]] = field(default_factory=list)
-    """Attempts that were answered, with what they cost in micro-USD."""
+    unsettled: list[tuple[Reservation, Step[Any], object]] = field(default_factory=list)
+    """Attempts that were answered, with their answers."""
     paid: list[Cost] = field(default_factory=list)
     """Of parts that a backend answered before it failed: billed, and of no use to the next one."""
     input_bytes: int | None = None
