@@ -25,7 +25,8 @@ MLServer 1.7.1, KServe 0.21.0, LitServe 0.2.19. Times of the clock vary with wha
     wide (3 x 2,048)          x7.06 (4.70-8.18), by CPU x7.02
     resnet                    x1.00 (0.93-1.32): both run one by one, since larger batches were found to be slower
 
-    binary, 602,112 bytes to `resnet`: x1.028 of the call in process, by CPU x1.021 (three runs: to 1.035); bar 1.03
+    binary, 602,112 bytes to `resnet`: x1.048 and x1.184 of the call in process, by CPU x1.032 and x1.035 (two runs, the
+        machine loaded); bar 1.03, not shown to hold
         0.45 ms are the server's; the rest is that the network runs on another thread, with colder caches
     start: 0.49 s (0.44-0.67); bar 0.6
     overload, `wide`, a queue of 64: 32 clients 2,475/s, p99 20 ms; 256 clients 2,426/s, p99 62 ms, 54% refused at once
