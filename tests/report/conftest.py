@@ -34,8 +34,9 @@ class Opened:
         )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Not for the whole session: while Playwright is open its event loop runs in this thread, and no other can."""
     with sync_playwright() as engines:
         program = shutil.which("chromium")
         found = engines.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
