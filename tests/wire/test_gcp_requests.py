@@ -170,7 +170,8 @@ def test_a_glossary_with_a_key_is_refused_before_sending() -> None:
 def test_what_takes_no_key_is_said_when_the_client_opens() -> None:
     with with_key() as (client, _):
         reasons = {name: client.explain(name).skipped[0].reason for name in client.driver("g").unavailable()}
-    assert set(reasons) == {"vision.read_document", "translation.translate_document"}
+    custom = {"custom.train", "custom.deploy", "custom.predict"}
+    assert set(reasons) == {"vision.read_document", "translation.translate_document", *custom}
     assert all("credentials" in reason for reason in reasons.values())
 
 
