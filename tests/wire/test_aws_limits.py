@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -40,6 +41,7 @@ ELSEWHERE = {
     ("translation.translate", "max_batch"): "below: a list is as many requests",
     ("translation.translate_document", "max_batch"): "the interface takes one document",
     ("translation.detect_language", "max_text_bytes"): "below: the beginning of a text tells its language",
+    ("custom.predict", "max_bytes"): "below: tensors",
     **{(operation, "max_object_bytes"): "below" for operation, name in DECLARED if name == "max_object_bytes"},
 }
 CHECKED = sorted(set(DECLARED) - set(ELSEWHERE))
@@ -161,6 +163,22 @@ def test_what_aws_says_of_an_object_that_is_too_large(
     with pytest.raises(CloudAIError) as caught:
         ask(client)
     assert caught.value.code is (ErrorCode.INVALID_INPUT if code == "BadRequestException" else ErrorCode.TOO_LARGE)
+
+
+def test_tensors_fill_a_request_to_the_byte_and_no_further() -> None:
+    from cloudai.types.custom import PredictRequest
+    from cloudai.types.tensor import Tensor
+    from cloudai_aws.sagemaker_inference import encoded
+
+    def sent(count: int) -> int:
+        request = PredictRequest(model="m", tensors={"x": Tensor(np.zeros(count, dtype=np.uint8))})
+        return len(encoded(request)["Body"])
+
+    limit = DECLARED["custom.predict", "max_bytes"]
+    most = limit - (sent(limit - 1000) - (limit - 1000))
+    assert sent(most) == limit
+    with pytest.raises(TooLarge, match=f"{limit:,} in one request"):
+        sent(most + 1)
 
 
 def test_no_declared_limit_is_left_out() -> None:
