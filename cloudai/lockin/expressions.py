@@ -304,9 +304,8 @@ class Expressions(ABC):
                 return one(atom)
             case Answer():
                 return self._of_answer(atom, name, frame, node)
-            case Http():
-                dotted = ".".join((atom.library, name))
-                return one(Module(dotted))
+            case Http(library=package):
+                return one(Module(f"{package}.{name}"))
             case _:
                 return UNKNOWN
 
