@@ -77,7 +77,8 @@ def used_by_the_kit(provider: str, folder: Path) -> dict[str, tuple[Usage, ...]]
         harness.values = {name: value for name, value in values.items() if name != "provider"}
         live = HARNESSES[provider]()
         with Client(harness.config()) as client:
-            asked = [name for name in live.entry.provider.implements if not operations()[name].free]
+            implemented = [name for name in live.entry.provider.implements if not name.startswith("custom.")]
+            asked = [name for name in implemented if not operations()[name].free]
             return {name: live.sample(name)(client).usage for name in asked}
 
 

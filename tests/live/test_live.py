@@ -32,7 +32,12 @@ class LiveHarness(Harness):
     """The kit's, on the backend of `CLOUDAI_LIVE_CONFIG`; jobs have minutes."""
 
     timeout = 300.0
-    not_yet = frozenset({"custom.train", "custom.deploy", "custom.predict", "custom.batch_predict"})
+    not_yet = frozenset[str]()
+
+    @property
+    def implements(self) -> tuple[str, ...]:
+        """Without custom models: they make machines that cost by the hour."""
+        return tuple(name for name in super().implements if not name.startswith("custom."))
 
     def config(self, **more: Any) -> Config:
         return live_config(self.provider, super().config(), more)
@@ -48,6 +53,7 @@ DEAR = "translation.translate_document"
 
 class GcpHarness(LiveHarness):
     provider = "gcp"
+    not_yet = frozenset({"custom.batch_predict"})
 
     @property
     def implements(self) -> tuple[str, ...]:
@@ -65,6 +71,7 @@ class GcpHarness(LiveHarness):
 
 class AzureHarness(LiveHarness):
     provider = "azure"
+    not_yet = frozenset({"custom.batch_predict"})
 
 
 @pytest.mark.live("aws")
