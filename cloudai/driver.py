@@ -277,7 +277,34 @@ class Predict(Protocol):
 
 
 class BatchPredict(Protocol):
+    """Submits, and answers with `batch`: under a name derived from the request (`cloudai.serving.batches`), so that a
+    second submission finds the first. It does not wait for the job's end."""
+
     def batch_predict(self, request: custom.BatchPredictRequest, call: Call) -> custom.BatchPredictResult: ...
+
+
+@runtime_checkable
+class BatchPrediction(Protocol):
+    """With `batch_predict`: what a submission would be, and what became of one."""
+
+    def plan_batch(self, request: custom.BatchPredictRequest, call: Call) -> custom.BatchPlan:
+        """Nothing is sent."""
+        ...
+
+    def batch_status(self, batch: custom.BatchRef, call: Call) -> custom.BatchStatus: ...
+
+    def cancel_batch(self, batch: custom.BatchRef, call: Call) -> None:
+        """One that has ended stays as it is."""
+        ...
+
+    def fetch_batch(self, batch: custom.BatchRef, folder: Path, call: Call) -> None:
+        """Puts the results into `folder`: for each input file one of the same name, whose line N is the response to
+        line N or `{"error": "..."}`. Raises `conflict` where there are none yet."""
+        ...
+
+    def list_batches(self, call: Call) -> Sequence[custom.BatchRef]:
+        """Those that cloudai submitted there, newest first."""
+        ...
 
 
 @runtime_checkable

@@ -115,9 +115,9 @@ def prepare(job: TrainingJob, *, lister: Lister | None = None, max_bytes: int = 
     `max_bytes`.
     """
     package = pack(job, max_bytes=max_bytes)
-    data = {channel: _listing(channel, address, lister) for channel, address in sorted(job.inputs.items())}
+    data = {channel: listing(f"input {channel}", address, lister) for channel, address in sorted(job.inputs.items())}
     hashes = _hashes(job, package, data)
-    return Prepared(job=job, name=_name(job.name, hashes["job"]), package=package, data=data, hashes=hashes)
+    return Prepared(job=job, name=named_by(job.name, hashes["job"]), package=package, data=data, hashes=hashes)
 
 
 def submission_name(job: TrainingJob, *, lister: Lister | None = None) -> str:
@@ -140,8 +140,9 @@ def is_remote(address: str) -> bool:
     return len(urlsplit(address).scheme) > 1 and "://" in address
 
 
-def _name(name: str, digest_of_job: str) -> str:
-    return f"{name[:52].rstrip('-')}-{digest_of_job[:10]}"
+def named_by(name: str, content: str) -> str:
+    """`{name}-{10 hex digits}`, at most 63 characters: what a submission is called. `content`: the digest of it."""
+    return f"{name[:52].rstrip('-')}-{content[:10]}"
 
 
 def digest(rows: Iterable[tuple[str, ...]]) -> str:
@@ -234,13 +235,17 @@ def _ignored(relative: str, patterns: tuple[str, ...]) -> bool:
 # --- the inputs ------------------------------------------------------------------------------------------
 
 
-def _listing(channel: str, address: str, lister: Lister | None) -> tuple[Listed, ...]:
+def listing(what: str, address: str, lister: Lister | None = None) -> tuple[Listed, ...]:
+    """The files of a folder, sorted, or a file alone, or the objects below a remote address.
+
+    Raises `InvalidInput`, beginning with `what`, for one that is not there.
+    """
     if is_remote(address):
         found = tuple(lister(address)) if lister is not None else ()
         return found or (Listed(name=address, size=0, hash=""),)
     path = Path(address)
     if not path.exists():
-        raise InvalidInput(f"input {channel}: {address} is not there")
+        raise InvalidInput(f"{what}: {address} is not there")
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
     base = path.parent if path.is_file() else path
     return tuple([_listed(file, base) for file in files])

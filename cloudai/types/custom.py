@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field, JsonValue
 
@@ -227,19 +227,122 @@ class DeployResult(Result):
 
 
 class BatchPredictRequest(Model):
+    """A model over many requests, as one job. The same request again, with the same files, finds the first job.
+
+    An input file has JSON lines: each is one inference request of the Open Inference Protocol v2, as JSON. The results
+    have the same files and order: line N is the response to line N, or `{"error": "..."}`.
+    """
+
     model: str
-    inputs: str
-    """A folder or object-store prefix."""
+    """A model folder (`model.onnx`, `model.toml`), a packaged model's address, an endpoint's name, or the name of a
+    model that the platform has registered."""
+    inputs: str | tuple[str, ...]
+    """A folder, an object-store prefix (`s3://`, `gs://`, an https blob prefix that ends in a slash), or files."""
     output: str
+    """A prefix of the platform's own store, or a folder of this machine: `result()` and `fetch()` put it there."""
+    name: str | None = Field(default=None, pattern=r"^[a-zA-Z][a-zA-Z0-9-]{0,62}$")
+    """What the job's name begins with; `None`: the model's."""
+    version: str | None = None
+    """Of the endpoint or registered model; `None`: the one with most of the traffic, or the latest."""
+    content: Literal["requests", "images"] = "requests"
+    """`images`: the inputs are local images, read as the manifest says. They become one file, `images.jsonl`; a line's
+    `id` is the image's name."""
+    manifest: str | None = None
+    """A model folder whose manifest says how images are read; `None`: `model` is one."""
     accelerator: Accelerator = Accelerator()
     instances: int = Field(default=1, ge=1)
     batch_size: int = Field(default=1, ge=1)
+    """Requests that are given to the model at a time, where the backend can."""
+    image: str | None = None
+    """A container of the user's own."""
+    max_failed: int | None = Field(default=None, ge=0)
+    """Lines that may fail; one more ends the job as failed. `None`: any number, but not all of them."""
+    max_seconds: int = Field(default=86_400, ge=1)
+    max_cost: Money | None = None
+    tags: Mapping[str, str] = Field(default_factory=dict)
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """`inputs` as several, always."""
+        return (self.inputs,) if isinstance(self.inputs, str) else self.inputs
+
+
+class BatchRef(Model):
+    """What is needed to find a batch job again after the process that submitted it has gone: save its JSON."""
+
+    backend: str
+    id: str
+    """The platform's own name or resource path of the job."""
+    name: str
+    """The submission's name, derived from the request and its files: the same request again finds the first."""
+    submitted: str | None = None
+    """ISO 8601, UTC."""
+    details: tuple[tuple[str, str], ...] = ()
+    """What the driver and the handle need besides: staging prefix, price of an hour, where to put the results."""
+
+
+class BatchPlan(Model):
+    """What a batch job would be: shown before it is sent, and all that `--dry-run` prints."""
+
+    backend: str
+    provider: str
+    region: str | None = None
+    name: str
+    instance: str
+    """The provider's own type; `this machine` for local."""
+    instances: int = 1
+    hourly: Money | None = None
+    """Of all instances together; `None`: unknown, which is not zero."""
+    at_limit: Money | None = None
+    """When it runs until `max_seconds`."""
+    requests: tuple[Mapping[str, JsonValue], ...] = ()
+    """Exactly what would be sent, in order: `{"call": "CreateTransformJob", "body": {...}}`."""
+    uploads: tuple[tuple[str, str], ...] = ()
+    """Local path -> address, before the submission."""
+    warnings: tuple[Notice, ...] = ()
+
+
+class BatchStatus(Model):
+    state: JobState
+    message: str | None = None
+    """Why it failed or was stopped, in the platform's words."""
+    started: str | None = None
+    ended: str | None = None
+    billed_seconds: float | None = None
+    """As the platform counts them."""
+    total: int | None = None
+    """Lines of all input files; `None`, here and below: the platform does not say."""
+    succeeded: int | None = None
+    failed: int | None = None
+    output: str | None = None
+    """Address of the results as the platform wrote them."""
+    hourly: Money | None = None
+    """Of all instances together; `None`: unknown."""
+    cost: Money | None = None
+    """So far, or in the end, at the book's price; the handle works it out."""
+
+
+class BatchFailure(Model):
+    """One line that the model did not answer."""
+
+    file: str
+    line: int = Field(ge=1)
+    message: str
 
 
 class BatchPredictResult(Result):
+    """Of a submission (`batch_predict` of a driver), and of the job's end (`BatchRun.result`)."""
+
     OPERATION: ClassVar[str] = "custom.batch_predict"
-    job_id: str = ""
+    batch: BatchRef | None = None
     state: JobState = JobState.QUEUED
+    plan: BatchPlan | None = None
+    found: bool = False
+    """The same request had been submitted before: its job was found, not sent again."""
     output: str | None = None
+    """Where the results are: a folder of this machine in the one form for all platforms, else the platform's own."""
+    total: int | None = None
     succeeded: int | None = None
     failed: int | None = None
+    failures: tuple[BatchFailure, ...] = ()
+    """The first hundred of them, where the results are on this machine."""
