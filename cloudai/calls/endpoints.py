@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from cloudai.calls.engine import CallOptions, Engine
 from cloudai.calls.job import Job, Step, begin
+from cloudai.calls.looking import Looks
 from cloudai.calls.policy import turn
 from cloudai.calls.run import AsyncRunner, Runner, checked
 from cloudai.driver import Endpoints
-from cloudai.errors import CloudAIError, ErrorCode, InvalidInput, ServiceError, Unsupported
+from cloudai.errors import ErrorCode, InvalidInput, ServiceError, Unsupported
 from cloudai.types.custom import (
     DeployPlan,
     DeployRequest,
@@ -34,10 +33,6 @@ if TYPE_CHECKING:
 
 OPERATION: Final = "custom.deploy"
 PREDICT: Final = "custom.predict"
-FINAL: Final = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
-_PASSING: Final = frozenset({ErrorCode.UNAVAILABLE, ErrorCode.DEADLINE_EXCEEDED, ErrorCode.RATE_LIMITED})
-LOOKS: Final = 5
-"""That may fail in a row, each with its own retries, before waiting ends."""
 Ask = Callable[[Endpoints, Any], Any]
 """What is asked of a driver: `(driver, call)`."""
 Progress = Callable[[EndpointStatus], None]
@@ -65,16 +60,8 @@ class Endpoint:
     ) -> EndpointStatus:
         """Looks every `interval` seconds until it answers. Raises `ServiceError` with the provider's words when it
         failed, and `deadline_exceeded` after `timeout` seconds: it stands, and costs, all the same."""
-        looks = _Looks(self.ref, timeout)
-        while True:
-            try:
-                status = self.status()
-            except CloudAIError as error:
-                looks.failed(error)
-            else:
-                if looks.ended(status, progress):
-                    return status
-            time.sleep(looks.pause(interval))
+        found = _looks(self.ref, timeout).until_final(self.status, interval, progress)
+        return _must_answer(self.ref, found)
 
     def set_traffic(self, traffic: Mapping[str, int]) -> None:
         """Percent by version; they add up to 100. `{"old": 100}` takes a new version back."""
@@ -127,16 +114,9 @@ class AsyncEndpoint:
         progress: Progress | None = None,
     ) -> EndpointStatus:
         """As `Endpoint.wait`."""
-        looks = _Looks(self.ref, timeout)
-        while True:
-            try:
-                status = await self.status()
-            except CloudAIError as error:
-                looks.failed(error)
-            else:
-                if looks.ended(status, progress):
-                    return status
-            await asyncio.sleep(looks.pause(interval))
+        return _must_answer(
+            self.ref, await _looks(self.ref, timeout).until_final_async(self.status, interval, progress)
+        )
 
     async def set_traffic(self, traffic: Mapping[str, int]) -> None:
         """As `Endpoint.set_traffic`."""
@@ -297,40 +277,18 @@ def question(engine: Engine, backend: str, ask: Ask) -> tuple[Job, Step[Model]]:
     return job, Step(chosen=asked, request=Model(), notices=(), turn=replace(made, repeatable=True))
 
 
-class _Looks:
-    """Waiting: when it ends, and how many looks in a row have failed."""
+def _looks(ref: EndpointRef, timeout: float) -> Looks:
+    late = f"endpoint {ref.name} does not answer after {timeout:g} s; it stands all the same"
+    return Looks(backend=ref.backend, operation=OPERATION, timeout=timeout, late=late)
 
-    def __init__(self, ref: EndpointRef, timeout: float) -> None:
-        self._ref, self._timeout = ref, timeout
-        self._ends = time.monotonic() + timeout
-        self._failed = 0
 
-    def failed(self, error: CloudAIError) -> None:
-        """Raises one that waiting does not cure, and the last of too many."""
-        self._failed += 1
-        if error.code not in _PASSING or self._failed == LOOKS:
-            raise error
-
-    def ended(self, status: EndpointStatus, progress: Progress | None) -> bool:
-        """Raises `ServiceError` for an endpoint that will never answer."""
-        self._failed = 0
-        if progress:
-            progress(status)
-        if status.state in FINAL and status.state is not JobState.SUCCEEDED:
-            raise ServiceError(
-                f"endpoint {self._ref.name} {status.state}: {status.message or 'no reason given'}",
-                code=ErrorCode.INTERNAL,
-                backend=self._ref.backend,
-                operation=OPERATION,
-            )
-        return status.state is JobState.SUCCEEDED
-
-    def pause(self, interval: float) -> float:
-        if time.monotonic() + interval > self._ends:
-            raise CloudAIError(
-                f"endpoint {self._ref.name} does not answer after {self._timeout:g} s; it stands all the same",
-                code=ErrorCode.DEADLINE_EXCEEDED,
-                backend=self._ref.backend,
-                operation=OPERATION,
-            )
-        return interval
+def _must_answer(ref: EndpointRef, status: EndpointStatus) -> EndpointStatus:
+    """Raises `ServiceError` for an endpoint that will never answer."""
+    if status.state is not JobState.SUCCEEDED:
+        raise ServiceError(
+            f"endpoint {ref.name} {status.state}: {status.message or 'no reason given'}",
+            code=ErrorCode.INTERNAL,
+            backend=ref.backend,
+            operation=OPERATION,
+        )
+    return status

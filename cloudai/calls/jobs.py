@@ -13,6 +13,7 @@ from cloudai.calls.engine import CallOptions, Engine
 from cloudai.calls.fitting import prepare
 from cloudai.calls.job import Job, Step, begin, cancelled, end
 from cloudai.calls.limits import fit
+from cloudai.calls.looking import Looks
 from cloudai.calls.policy import Turn, turn, unknown
 from cloudai.calls.run import AsyncRunner, Runner
 from cloudai.driver import StagesAudio, TranscribeJobs
@@ -24,12 +25,8 @@ if TYPE_CHECKING:
     from cloudai.backends import Candidate
 
 OPERATION: Final = "speech.transcribe"
-FINAL: Final = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
-_PASSING: Final = frozenset({ErrorCode.UNAVAILABLE, ErrorCode.DEADLINE_EXCEEDED, ErrorCode.RATE_LIMITED})
 LEDGER: Final = "ledger"
 """The detail of a handle that names its entry in the books."""
-LOOKS: Final = 5
-"""That may fail in a row, each with its own retries, before waiting ends."""
 Method = Callable[[TranscribeJobs], Callable[..., Any]]
 
 
@@ -54,19 +51,7 @@ class TranscriptionJob:
     ) -> JobStatus:
         """Looks every `interval` seconds until it has ended. Raises `deadline_exceeded` after `timeout` seconds:
         the job goes on, and can be waited for again. So it does when looks fail: a few in a row are forgiven."""
-        ends, failed = time.monotonic() + timeout, 0
-        while True:
-            try:
-                status = self.status()
-            except CloudAIError as error:
-                failed = _looked_in_vain(error, failed)
-            else:
-                failed = 0
-                if progress:
-                    progress(status)
-                if status.state in FINAL:
-                    return status
-            time.sleep(_pause(self.ref, ends, interval, timeout))
+        return _looks(self.ref, timeout).until_final(self.status, interval, progress)
 
     def result(self, *, timeout: float = 3600.0, interval: float = 5.0) -> TranscribeResult:
         """Waits, then the transcript. Raises `ServiceError` when the job failed or was cancelled."""
@@ -103,21 +88,8 @@ class AsyncTranscriptionJob:
         progress: Callable[[JobStatus], None] | None = None,
     ) -> JobStatus:
         """As `TranscriptionJob.wait`."""
-        import asyncio
 
-        ends, failed = time.monotonic() + timeout, 0
-        while True:
-            try:
-                status = await self.status()
-            except CloudAIError as error:
-                failed = _looked_in_vain(error, failed)
-            else:
-                failed = 0
-                if progress:
-                    progress(status)
-                if status.state in FINAL:
-                    return status
-            await asyncio.sleep(_pause(self.ref, ends, interval, timeout))
+        return await _looks(self.ref, timeout).until_final_async(self.status, interval, progress)
 
     async def result(
         self,
@@ -310,22 +282,9 @@ def _turn(job: Job, chosen: Candidate, timeout: float) -> Turn:
     return turn(policy, ends=job.ends, timeout=timeout, backends_left=1, operation=OPERATION, lane=lane)
 
 
-def _looked_in_vain(error: CloudAIError, failed: int) -> int:
-    """Counts a failed look; raises one that waiting does not cure, and the last of too many."""
-    if error.code not in _PASSING or failed + 1 == LOOKS:
-        raise error
-    return failed + 1
-
-
-def _pause(ref: JobRef, ends: float, interval: float, timeout: float) -> float:
-    if time.monotonic() + interval > ends:
-        raise CloudAIError(
-            f"job {ref.id} has not ended within {timeout:g} s; it goes on",
-            code=ErrorCode.DEADLINE_EXCEEDED,
-            backend=ref.backend,
-            operation=OPERATION,
-        )
-    return interval
+def _looks(ref: JobRef, timeout: float) -> Looks:
+    late = f"job {ref.id} has not ended within {timeout:g} s; it goes on"
+    return Looks(backend=ref.backend, operation=OPERATION, timeout=timeout, late=late)
 
 
 def _must_have_succeeded(ref: JobRef, status: JobStatus) -> None:

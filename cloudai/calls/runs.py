@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cloudai.calls.engine import CallOptions, Engine
 from cloudai.calls.job import Job, Step, begin
+from cloudai.calls.looking import Looks
 from cloudai.calls.policy import turn
 from cloudai.calls.run import AsyncRunner, Runner
 from cloudai.driver import TrainingRuns
-from cloudai.errors import CloudAIError, ErrorCode, ServiceError, Unsupported
+from cloudai.errors import ErrorCode, ServiceError, Unsupported
 from cloudai.training import metrics_of
 from cloudai.types.custom import LogPage, Metric, RunRef, RunStatus, TrainingJob, TrainingPlan, TrainResult
 from cloudai.types.results import Model, Money
@@ -28,10 +29,6 @@ if TYPE_CHECKING:
 OPERATION: Final = "custom.train"
 HOURLY: Final = "hourly"
 """The detail of a handle with what an hour costs, in USD: of all instances together."""
-FINAL: Final = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
-_PASSING: Final = frozenset({ErrorCode.UNAVAILABLE, ErrorCode.DEADLINE_EXCEEDED, ErrorCode.RATE_LIMITED})
-LOOKS: Final = 5
-"""That may fail in a row, each with its own retries, before waiting ends."""
 Ask = Callable[[TrainingRuns, Any], Any]
 """What is asked of a driver: `(driver, call)`."""
 Progress = Callable[[RunStatus], None]
@@ -52,16 +49,7 @@ class TrainingRun:
     def wait(self, *, timeout: float = 86_400.0, interval: float = 5.0, progress: Progress | None = None) -> RunStatus:
         """Looks every `interval` seconds until it has ended, well or not. Raises `deadline_exceeded` after `timeout`
         seconds: the run goes on, and can be waited for again. A few looks that fail in a row are forgiven."""
-        looks = _Looks(self.ref, timeout)
-        while True:
-            try:
-                status = self.status()
-            except CloudAIError as error:
-                looks.failed(error)
-            else:
-                if looks.ended(status, progress):
-                    return status
-            time.sleep(looks.pause(interval))
+        return _looks(self.ref, timeout).until_final(self.status, interval, progress)
 
     def page(self, cursor: str | None = None) -> LogPage:
         """Lines since `cursor`."""
@@ -79,7 +67,7 @@ class TrainingRun:
                 continue
             if last:
                 return
-            last = self.status().state in FINAL
+            last = self.status().state.final
             time.sleep(0 if last else interval)
 
     def metrics(self) -> tuple[Metric, ...]:
@@ -125,16 +113,7 @@ class AsyncTrainingRun:
         progress: Progress | None = None,
     ) -> RunStatus:
         """As `TrainingRun.wait`."""
-        looks = _Looks(self.ref, timeout)
-        while True:
-            try:
-                status = await self.status()
-            except CloudAIError as error:
-                looks.failed(error)
-            else:
-                if looks.ended(status, progress):
-                    return status
-            await asyncio.sleep(looks.pause(interval))
+        return await _looks(self.ref, timeout).until_final_async(self.status, interval, progress)
 
     async def page(self, cursor: str | None = None) -> LogPage:
         """Lines since `cursor`."""
@@ -153,7 +132,7 @@ class AsyncTrainingRun:
                 continue
             if last:
                 return
-            last = (await self.status()).state in FINAL
+            last = (await self.status()).state.final
             await asyncio.sleep(0 if last else interval)
 
     async def metrics(self) -> tuple[Metric, ...]:
@@ -280,35 +259,9 @@ def _turn(job: Job, chosen: Candidate, *, whole: bool) -> Any:
     return replace(made, repeatable=True)
 
 
-class _Looks:
-    """Waiting: when it ends, and how many looks in a row have failed."""
-
-    def __init__(self, ref: RunRef, timeout: float) -> None:
-        self._ref, self._timeout = ref, timeout
-        self._ends = time.monotonic() + timeout
-        self._failed = 0
-
-    def failed(self, error: CloudAIError) -> None:
-        """Raises one that waiting does not cure, and the last of too many."""
-        self._failed += 1
-        if error.code not in _PASSING or self._failed == LOOKS:
-            raise error
-
-    def ended(self, status: RunStatus, progress: Progress | None) -> bool:
-        self._failed = 0
-        if progress:
-            progress(status)
-        return status.state in FINAL
-
-    def pause(self, interval: float) -> float:
-        if time.monotonic() + interval > self._ends:
-            raise CloudAIError(
-                f"run {self._ref.name} has not ended within {self._timeout:g} s; it goes on",
-                code=ErrorCode.DEADLINE_EXCEEDED,
-                backend=self._ref.backend,
-                operation=OPERATION,
-            )
-        return interval
+def _looks(ref: RunRef, timeout: float) -> Looks:
+    late = f"run {ref.name} has not ended within {timeout:g} s; it goes on"
+    return Looks(backend=ref.backend, operation=OPERATION, timeout=timeout, late=late)
 
 
 def _metrics(lines: Any) -> Iterator[Metric]:

@@ -198,6 +198,11 @@ class JobState(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
 
+    @property
+    def final(self) -> bool:
+        """Whether it has ended, well or not."""
+        return self not in (JobState.QUEUED, JobState.RUNNING)
+
 
 class JobRef(Model):
     """What is needed to find a job again after the process that made it has gone: save its JSON."""
