@@ -9,7 +9,7 @@ a `WireReply`, so that codecs know neither. What holds for both:
 - Certificates are verified against certifi, `SSL_CERT_FILE`, `SSL_CERT_DIR` or the backend's `ca_file`.
 - A key or token goes over plain http to a loopback address only (`check_cleartext`).
 
-`transport_fault` says what an exception of theirs means.
+`transport_fault` says what an exception of theirs means (`cloudai/http_faults.py`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from base64 import b64encode
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Final
@@ -34,7 +33,8 @@ from urllib.request import getproxies, proxy_bypass
 from pydantic import Field, field_serializer
 
 from cloudai.delivery import mark
-from cloudai.errors import ConfigError, Delivery, ErrorCode, Fault
+from cloudai.errors import ConfigError, Delivery
+from cloudai.http_faults import OutOfTime, ReplyTooLarge, retry_after, transport_fault
 from cloudai.settings import BackendSettings, ConfigPath
 
 if TYPE_CHECKING:
@@ -81,14 +81,6 @@ class WireReply:
     status: int
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
-
-
-class ReplyTooLarge(Exception):
-    """A reply beyond what the caller takes, `MAX_REPLY_BYTES` where it does not say."""
-
-
-class OutOfTime(Exception):
-    """The exchange did not end within its timeout."""
 
 
 # --- rules -----------------------------------------------------------------------------------------
@@ -144,30 +136,6 @@ def apart(proxy: str) -> tuple[str, dict[str, str]]:
     return address, {"Proxy-Authorization": f"Basic {b64encode(login.encode()).decode()}"}
 
 
-def retry_after(headers: Mapping[str, str], *, now: float | None = None) -> float | None:
-    """Seconds that `Retry-After` asks to wait: a number of seconds or a date (RFC 9110, 10.2.3); `None`: neither.
-
-    A date is counted from the reply's own `Date`, so that neither clock has to be right.
-    """
-    value = headers.get("retry-after", "").strip()
-    try:
-        seconds = float(value)
-    except ValueError:
-        then, today = _moment(value), _moment(headers.get("date", ""))
-        if then is None:
-            return None
-        seconds = then - (now if now is not None else today if today is not None else time.time())
-    return max(0.0, seconds) if seconds < float("inf") else None  # not NaN either
-
-
-def _moment(date: str) -> float | None:
-    """An HTTP date in seconds since 1970; `None`: it is none."""
-    try:
-        return parsedate_to_datetime(date).timestamp()
-    except (ValueError, TypeError, OverflowError):
-        return None
-
-
 def trusted(ca_file: object = None) -> ssl.SSLContext:
     """The TLS context: certificates are always verified. Raises `ConfigError` for a `ca_file` that can't be read."""
     import httpx
@@ -178,85 +146,6 @@ def trusted(ca_file: object = None) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=str(ca_file))
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(f"ca_file {ca_file}: no PEM file of certificates could be read there") from error
-
-
-# --- what exceptions mean --------------------------------------------------------------------------
-
-
-def transport_fault(error: BaseException) -> Fault | None:
-    """What an exception of httpx, aiohttp or a socket means; `None`: not the transport's.
-
-    Messages hold no address and no header: the exceptions' own words may have the query in them.
-    """
-    chain = tuple(_chain(error))
-    if isinstance(error, ReplyTooLarge):
-        return Fault(code=ErrorCode.INTERNAL, message="the reply is longer than any that is expected")
-    if isinstance(error, TimeoutError | OutOfTime):
-        text = "no complete answer in time"
-        return Fault(code=ErrorCode.DEADLINE_EXCEEDED, message=text, delivery=Delivery.UNKNOWN)
-    if not _of_transport(error):
-        return None
-    if any(isinstance(each, ssl.SSLCertVerificationError) for each in chain):
-        text = "the server's certificate is not trusted; name its authority with ca_file or SSL_CERT_FILE"
-        return Fault(code=ErrorCode.UNAVAILABLE, message=text, retryable=False, delivery=Delivery.NOT_SENT)
-    name = type(error).__name__
-    if "Timeout" in name:
-        early = name.startswith(("Connect", "Pool"))
-        text = f"no {'connection' if early else 'complete answer'} in time"
-        return Fault(code=ErrorCode.DEADLINE_EXCEEDED, message=text, delivery=_reached(not early))
-    if name in _OURS:
-        text = f"the request can't be sent: {name}"
-        return Fault(code=ErrorCode.INVALID_INPUT, message=text, retryable=False, delivery=Delivery.NOT_SENT)
-    text = _WORDS.get(name, f"the connection failed: {name}")
-    return Fault(code=ErrorCode.UNAVAILABLE, message=text, delivery=_reached(name not in _UNCONNECTED))
-
-
-def _reached(left: bool) -> Delivery:
-    return Delivery.UNKNOWN if left else Delivery.NOT_SENT
-
-
-_UNCONNECTED: Final = frozenset(
-    {
-        "ConnectError",
-        "ConnectionRefusedError",
-        "ClientConnectorError",
-        "ClientConnectorDNSError",
-        "ClientConnectorSSLError",
-        "ProxyError",
-        "ClientHttpProxyError",
-        "ClientProxyConnectionError",
-    }
-)
-"""There was no connection that the request could have gone over."""
-_OURS: Final = frozenset({"LocalProtocolError", "UnsupportedProtocol", "InvalidURL", "InvalidUrlClientError"})
-_WORDS: Final = {
-    "ConnectError": "no connection to the server",
-    "ClientConnectorError": "no connection to the server",
-    "ClientConnectorDNSError": "the server's name is not known",
-    "ProxyError": "the proxy refused the connection",
-    "ClientHttpProxyError": "the proxy refused the connection",
-    "ClientProxyConnectionError": "no connection to the proxy",
-    "ServerDisconnectedError": "the server closed the connection without an answer",
-    "RemoteProtocolError": "the server broke the protocol or closed the connection before the answer was complete",
-    "ClientPayloadError": "the server closed the connection before the answer was complete",
-    "ReadError": "the connection was lost while the answer was read",
-    "WriteError": "the connection was lost while the request was sent",
-}
-
-
-def _of_transport(error: BaseException) -> bool:
-    """By the name of the module, so that neither library is imported to look at an exception."""
-    modules = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
-    return bool(modules & {"httpx", "httpcore", "aiohttp"}) or isinstance(error, ConnectionError | ssl.SSLError)
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    seen = set[int]()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        inner = getattr(error, "certificate_error", None)  # aiohttp keeps it there
-        error = inner or error.__cause__ or error.__context__
 
 
 # --- sync ------------------------------------------------------------------------------------------
