@@ -74,6 +74,8 @@ class Job:
     """Attempts that were answered, with their answers."""
     paid: list[Cost] = field(default_factory=list)
     """Of parts that a backend answered before it failed: billed, and of no use to the next one."""
+    answered: tuple[Any, ...] = ()
+    """What a backend had answered of the parts of a request before it failed."""
     input_bytes: int | None = None
     cache_key: bytes | None = None
     """Where the answer is kept; `None`: it is not."""
@@ -131,6 +133,7 @@ class Job:
             yield
         except CloudAIError:
             backend = step.chosen.backend
+            self.answered = tuple(answers)
             before = [answer for answer in answers if isinstance(answer, Result)]
             self.paid += [cost_of(backend.provider, backend.region, answer.usage) for answer in before]
             if before:
