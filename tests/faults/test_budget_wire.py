@@ -93,6 +93,7 @@ def test_64_callers_send_ten_requests_25_times_each_way(number: int, tmp_path: P
 @pytest.mark.long
 @pytest.mark.parametrize("number", [1, 4])
 def test_64_callers_send_ten_requests_500_times(number: int, tmp_path: Path) -> None:
+    """80 seconds with one process, 130 with four, on two cores (November 2026)."""
     ten_arrive(500, tmp_path, number=number)
 
 
