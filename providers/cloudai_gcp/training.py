@@ -6,14 +6,11 @@ that is lost is searched for again, and where nothing is found then nobody knows
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-
-from pydantic import JsonValue
 
 from cloudai.delivery import unsent
 from cloudai.errors import Delivery, ErrorCode, Fault, InvalidInput, ServiceError
@@ -22,18 +19,18 @@ from cloudai.training.package import Prepared, is_remote, masked, prepare, proce
 from cloudai.types.custom import LogPage, RunRef, RunStatus, TrainingJob, TrainingPlan, TrainResult
 from cloudai.types.results import Notice
 from cloudai.types.speech import JobState
-from cloudai.wirejson import JsonNode, dump
+from cloudai.wirejson import JsonNode
 from cloudai_gcp import vertex_bodies as bodies
 from cloudai_gcp import vertex_logs
 from cloudai_gcp.errors import GoogleError
 from cloudai_gcp.staging import CLEANUP_SECONDS, log_left
 from cloudai_gcp.values import moment
 from cloudai_gcp.vertex_client import VertexClient, unsure
+from cloudai_gcp.vertex_plan import base_of_bucket, shown
 from cloudai_gcp.vertex_storage import VertexStorage, split
 
 if TYPE_CHECKING:
     from cloudai.driver import Call
-    from cloudai_gcp.settings import GcpSettings
 
 LOOK_SECONDS: Final = 10.0
 """For looking whether a job was created whose answer was lost, after the call's own time."""
@@ -265,20 +262,6 @@ class VertexTraining:
         """By their label, newest first."""
         found = self._vertex.listed("customJobs", f"labels.{bodies.SUBMISSION}:*", timeout=call.timeout)
         return [self._ref(job) for job in found]
-
-
-def base_of_bucket(settings: GcpSettings) -> str:
-    """`gs://BUCKET/PREFIX` without a slash. Raises `InvalidInput` for no bucket."""
-    bucket = settings.vertex_bucket or settings.staging_bucket
-    if bucket is None:
-        raise InvalidInput("Vertex AI reads Cloud Storage: set vertex_bucket in the backend, in the jobs' region")
-    return f"gs://{bucket}/{settings.staging_prefix}vertex"
-
-
-def shown(body: Mapping[str, object]) -> JsonValue:
-    """A body in a plan."""
-    found: JsonValue = json.loads(dump(body))
-    return found
 
 
 def machine_of(job: TrainingJob, location: str) -> ChosenMachine:

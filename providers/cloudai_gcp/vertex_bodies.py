@@ -229,9 +229,3 @@ def deployed_body(
     if settings.vertex_service_account is not None:
         body["serviceAccount"] = settings.vertex_service_account
     return body
-
-
-def serving_image(request: DeployRequest, settings: GcpSettings, project: str, location: str) -> str:
-    """The user's container, the settings', or where Triton is expected to be copied to."""
-    default = f"{location}-docker.pkg.dev/{project}/cloudai/{TRITON}"
-    return request.image or settings.serving_image or default

@@ -16,11 +16,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from cloudai.delivery import marked, submitted
 from cloudai.errors import Delivery, ErrorCode, Fault, InvalidInput, MissingDependency
 from cloudai.http import WireReply, WireRequest
 from cloudai.serving.client import error_of as container_error
-from cloudai.wirejson import JsonNode, Malformed, dump
-from cloudai_gcp.errors import NUMBERS, STATUS, GoogleError, error_of, note_host
+from cloudai.wirejson import JsonNode, dump
+from cloudai_gcp.errors import NUMBERS, STATUS, GoogleError, error_of, fault_of, note_host
 
 if TYPE_CHECKING:
     from cloudai_gcp.auth import Auth
@@ -217,8 +218,9 @@ class VertexClient:
         """The same with JSON both ways."""
         return JsonNode.parse(self.ask(method, url, timeout=timeout, body=dump(body) if body else b"").body)
 
-    def finished(self, operation: JsonNode, *, ends: float) -> JsonNode:
-        """Waits for an operation until `ends` (monotonic). Its response; raises `GoogleError` for how it failed."""
+    def awaited(self, operation: JsonNode, *, ends: float) -> JsonNode:
+        """Waits for an operation until `ends` (monotonic), and gives it as it ended. Where it can't be looked at, what
+        it does is not known."""
         pause = PAUSE
         while not operation.flag("done"):
             left = ends - time.monotonic()
@@ -227,7 +229,13 @@ class VertexClient:
             time.sleep(min(pause, left))
             pause = min(2 * pause, 10.0)
             name = operation.text("name")
-            operation = self.asked("GET", f"{self.base}/v1/{name}", timeout=max(ends - time.monotonic(), 0.1))
+            with submitted():
+                operation = self.asked("GET", f"{self.base}/v1/{name}", timeout=max(ends - time.monotonic(), 0.1))
+        return operation
+
+    def finished(self, operation: JsonNode, *, ends: float) -> JsonNode:
+        """The same; raises `GoogleError` for how it failed. Its response."""
+        operation = self.awaited(operation, ends=ends)
         error = operation.at("error")
         if error:
             number = error.integer("code")
@@ -276,13 +284,18 @@ def _late(delivery: Delivery) -> Fault:
 
 def unsure(error: Exception) -> bool:
     """Whether what was asked may have been done."""
-    if isinstance(error, Malformed):
+    if marked(error) is Delivery.UNKNOWN:
         return True
-    if not isinstance(error, GoogleError):
+    fault = fault_of(error)
+    if fault is None:
         return False
     lost = (ErrorCode.UNAVAILABLE, ErrorCode.DEADLINE_EXCEEDED, ErrorCode.INTERNAL)
-    said = error.fault.delivery
-    return said is Delivery.UNKNOWN or error.status in (500, 502, 504) or (said is None and error.fault.code in lost)
+    status = error.status if isinstance(error, GoogleError) else 0
+    return (
+        fault.delivery is Delivery.UNKNOWN
+        or status in (500, 502, 504)
+        or (fault.delivery is None and fault.code in lost)
+    )
 
 
 def _json_format() -> Any:
