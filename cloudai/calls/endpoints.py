@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Unpack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack
 
-from cloudai.calls.engine import CallOptions, Engine
-from cloudai.calls.job import Job, Step, begin
+from cloudai.calls.asking import Asking, well_ended
+from cloudai.calls.engine import CallOptions
 from cloudai.calls.looking import Looks
-from cloudai.calls.policy import turn
 from cloudai.calls.run import AsyncRunner, Runner, checked
 from cloudai.driver import Endpoints
-from cloudai.errors import ErrorCode, InvalidInput, ServiceError, Unsupported
+from cloudai.errors import ErrorCode, InvalidInput
 from cloudai.types.custom import (
     DeployPlan,
     DeployRequest,
@@ -22,19 +20,18 @@ from cloudai.types.custom import (
     PredictRequest,
     PredictResult,
 )
-from cloudai.types.results import Model
-from cloudai.types.speech import JobState
 from cloudai.types.tensor import Tensor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from cloudai.driver import Call
     from cloudai.types.media import Media
 
+T = TypeVar("T")
 OPERATION: Final = "custom.deploy"
 PREDICT: Final = "custom.predict"
-Ask = Callable[[Endpoints, Any], Any]
-"""What is asked of a driver: `(driver, call)`."""
+ENDPOINTS: Final = Asking[Endpoints](OPERATION, Endpoints, "endpoints")
 Progress = Callable[[EndpointStatus], None]
 
 
@@ -52,8 +49,7 @@ class Endpoint:
 
     def status(self) -> EndpointStatus:
         """Its versions with their traffic, whether it answers, what an hour costs."""
-        found: EndpointStatus = self._ask(lambda driver, call: driver.endpoint_status(self.ref, call))
-        return found
+        return self._ask(lambda driver, call: driver.endpoint_status(self.ref, call))
 
     def wait(
         self, *, timeout: float = 1800.0, interval: float = 5.0, progress: Progress | None = None
@@ -84,9 +80,8 @@ class Endpoint:
         else as the traffic is split."""
         return self.run(PREDICT, request_of(self.ref.id, tensors, outputs, version), _at(self.ref, call), PredictResult)
 
-    def _ask(self, ask: Ask) -> Any:
-        job, step = question(self.run.engine, self.ref.backend, ask)
-        return step.turn.run(partial(self.run.unbooked, job, step, request=step.request))
+    def _ask(self, ask: Callable[[Endpoints, Call], T]) -> T:
+        return ENDPOINTS.of(self.run, self.ref.backend, ask)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,8 +98,7 @@ class AsyncEndpoint:
 
     async def status(self) -> EndpointStatus:
         """As `Endpoint.status`."""
-        found: EndpointStatus = await self._ask(lambda driver, call: driver.endpoint_status(self.ref, call))
-        return found
+        return await self._ask(lambda driver, call: driver.endpoint_status(self.ref, call))
 
     async def wait(
         self,
@@ -139,9 +133,8 @@ class AsyncEndpoint:
         request = request_of(self.ref.id, tensors, outputs, version)
         return await self.run(PREDICT, request, _at(self.ref, call), PredictResult)
 
-    async def _ask(self, ask: Ask) -> Any:
-        job, step = question(self.run.engine, self.ref.backend, ask)
-        return await step.turn.run_async(partial(self.run.unbooked, job, step, request=step.request))
+    async def _ask(self, ask: Callable[[Endpoints, Call], T]) -> T:
+        return await ENDPOINTS.of_async(self.run, self.ref.backend, ask)
 
 
 # --- before and beside an endpoint -----------------------------------------------------------------------
@@ -149,33 +142,27 @@ class AsyncEndpoint:
 
 def plan_deployment(run: Runner, request: DeployRequest, options: CallOptions) -> DeployPlan:
     """What a deployment would create. Nothing is."""
-    job, step = _planning(run.engine, request, options)
-    found: DeployPlan = step.turn.run(partial(run.unbooked, job, step, request=request))
-    return found
+    backend = ENDPOINTS.first(run.engine, options)
+    return ENDPOINTS.of(run, backend, lambda driver, call: driver.plan_deployment(request, call))
 
 
 async def plan_deployment_async(run: AsyncRunner, request: DeployRequest, options: CallOptions) -> DeployPlan:
     """The same with `await`."""
-    job, step = _planning(run.engine, request, options)
-    found: DeployPlan = await step.turn.run_async(partial(run.unbooked, job, step, request=request))
-    return found
+    backend = ENDPOINTS.first(run.engine, options)
+    return await ENDPOINTS.of_async(run, backend, lambda driver, call: driver.plan_deployment(request, call))
 
 
 def standing(run: Runner, backend: str | None) -> tuple[EndpointStatus, ...]:
     """The endpoints that cloudai made at the route's backends, or at the one that is named; by name."""
-    found: list[EndpointStatus] = []
-    for name in _listable(run.engine, backend):
-        job, step = question(run.engine, name, lambda driver, call: driver.list_endpoints(call))
-        found += step.turn.run(partial(run.unbooked, job, step, request=step.request))
-    return tuple(sorted(found, key=lambda one: (one.ref.name, one.ref.backend)))
+    return _by_name(ENDPOINTS.of_each(run, backend, lambda driver, call: driver.list_endpoints(call)))
 
 
 async def standing_async(run: AsyncRunner, backend: str | None) -> tuple[EndpointStatus, ...]:
     """The same with `await`."""
-    found: list[EndpointStatus] = []
-    for name in _listable(run.engine, backend):
-        job, step = question(run.engine, name, lambda driver, call: driver.list_endpoints(call))
-        found += await step.turn.run_async(partial(run.unbooked, job, step, request=step.request))
+    return _by_name(await ENDPOINTS.of_each_async(run, backend, lambda driver, call: driver.list_endpoints(call)))
+
+
+def _by_name(found: Sequence[EndpointStatus]) -> tuple[EndpointStatus, ...]:
     return tuple(sorted(found, key=lambda one: (one.ref.name, one.ref.backend)))
 
 
@@ -241,40 +228,8 @@ def _one(name: str, found: tuple[EndpointStatus, ...]) -> EndpointRef:
     return refs[0]
 
 
-def _planning(engine: Engine, request: DeployRequest, options: CallOptions) -> tuple[Job, Step[Model]]:
-    chosen = engine.candidates(OPERATION, options.get("backend"))[0]
-    return question(engine, chosen.backend.name, lambda driver, call: driver.plan_deployment(request, call))
-
-
-def _listable(engine: Engine, backend: str | None) -> list[str]:
-    chosen = engine.candidates(OPERATION, backend)
-    return [one.backend.name for one in chosen if backend or isinstance(one.backend.driver, Endpoints)]
-
-
 def _at(ref: EndpointRef, options: CallOptions) -> CallOptions:
     return {**options, "backend": ref.backend}
-
-
-# --- asking ----------------------------------------------------------------------------------------------
-
-
-def question(engine: Engine, backend: str, ask: Ask) -> tuple[Job, Step[Model]]:
-    """One question or change that may be repeated: it creates nothing."""
-    job = begin(engine, OPERATION, {}, watched=False)
-    (chosen,) = engine.candidates(OPERATION, backend)
-    if not isinstance(chosen.backend.driver, Endpoints):
-        raise Unsupported(f"{backend} has no endpoints to ask about", backend=backend, operation=OPERATION)
-    driver = chosen.backend.driver
-    asked = chosen.calling(lambda request, call: ask(driver, call))
-    made = turn(
-        engine.config.policy,
-        ends=job.ends,
-        timeout=job.timeout,
-        backends_left=1,
-        operation=OPERATION,
-        lane=engine.lane(chosen, OPERATION),
-    )
-    return job, Step(chosen=asked, request=Model(), notices=(), turn=replace(made, repeatable=True))
 
 
 def _looks(ref: EndpointRef, timeout: float) -> Looks:
@@ -284,11 +239,5 @@ def _looks(ref: EndpointRef, timeout: float) -> Looks:
 
 def _must_answer(ref: EndpointRef, status: EndpointStatus) -> EndpointStatus:
     """Raises `ServiceError` for an endpoint that will never answer."""
-    if status.state is not JobState.SUCCEEDED:
-        raise ServiceError(
-            f"endpoint {ref.name} {status.state}: {status.message or 'no reason given'}",
-            code=ErrorCode.INTERNAL,
-            backend=ref.backend,
-            operation=OPERATION,
-        )
+    well_ended(status, what=f"endpoint {ref.name}", backend=ref.backend, operation=OPERATION)
     return status

@@ -4,33 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from cloudai.calls.engine import CallOptions, Engine
-from cloudai.calls.job import Job, Step, begin
+from cloudai.calls.asking import Asking, well_ended
+from cloudai.calls.engine import CallOptions
 from cloudai.calls.looking import Looks
-from cloudai.calls.policy import turn
-from cloudai.calls.run import AsyncRunner, Runner
 from cloudai.driver import TrainingRuns
-from cloudai.errors import ErrorCode, ServiceError, Unsupported
 from cloudai.training import metrics_of
 from cloudai.types.custom import LogPage, Metric, RunRef, RunStatus, TrainingJob, TrainingPlan, TrainResult
-from cloudai.types.results import Model, Money
-from cloudai.types.speech import JobState
+from cloudai.types.results import Money
 
 if TYPE_CHECKING:
-    from cloudai.backends import Candidate
+    from cloudai.calls.run import AsyncRunner, Runner
+    from cloudai.driver import Call
 
+T = TypeVar("T")
 OPERATION: Final = "custom.train"
 HOURLY: Final = "hourly"
 """The detail of a handle with what an hour costs, in USD: of all instances together."""
-Ask = Callable[[TrainingRuns, Any], Any]
-"""What is asked of a driver: `(driver, call)`."""
+RUNS: Final = Asking[TrainingRuns](OPERATION, TrainingRuns, "training runs")
 Progress = Callable[[RunStatus], None]
 
 
@@ -43,8 +39,7 @@ class TrainingRun:
 
     def status(self) -> RunStatus:
         """Where it stands now."""
-        found: RunStatus = self._ask(lambda driver, call: driver.run_status(self.ref, call))
-        return found
+        return self._ask(lambda driver, call: driver.run_status(self.ref, call))
 
     def wait(self, *, timeout: float = 86_400.0, interval: float = 5.0, progress: Progress | None = None) -> RunStatus:
         """Looks every `interval` seconds until it has ended, well or not. Raises `deadline_exceeded` after `timeout`
@@ -53,8 +48,7 @@ class TrainingRun:
 
     def page(self, cursor: str | None = None) -> LogPage:
         """Lines since `cursor`."""
-        found: LogPage = self._ask(lambda driver, call: driver.run_logs(self.ref, cursor, call))
-        return found
+        return self._ask(lambda driver, call: driver.run_logs(self.ref, cursor, call))
 
     def logs(self, *, follow: bool = False, interval: float = 2.0) -> Iterator[str]:
         """The log's lines so far; with `follow` also those to come, until the run has ended."""
@@ -88,9 +82,8 @@ class TrainingRun:
         self._ask(lambda driver, call: driver.fetch_run(self.ref, target, call), whole=True)
         return target
 
-    def _ask(self, ask: Ask, *, whole: bool = False) -> Any:
-        job, step = question(self.run.engine, self.ref.backend, ask, whole=whole)
-        return step.turn.run(partial(self.run.unbooked, job, step, request=step.request))
+    def _ask(self, ask: Callable[[TrainingRuns, Call], T], *, whole: bool = False) -> T:
+        return RUNS.of(self.run, self.ref.backend, ask, whole=whole)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,8 +95,7 @@ class AsyncTrainingRun:
 
     async def status(self) -> RunStatus:
         """Where it stands now."""
-        found: RunStatus = await self._ask(lambda driver, call: driver.run_status(self.ref, call))
-        return found
+        return await self._ask(lambda driver, call: driver.run_status(self.ref, call))
 
     async def wait(
         self,
@@ -117,8 +109,7 @@ class AsyncTrainingRun:
 
     async def page(self, cursor: str | None = None) -> LogPage:
         """Lines since `cursor`."""
-        found: LogPage = await self._ask(lambda driver, call: driver.run_logs(self.ref, cursor, call))
-        return found
+        return await self._ask(lambda driver, call: driver.run_logs(self.ref, cursor, call))
 
     async def logs(self, *, follow: bool = False, interval: float = 2.0) -> AsyncIterator[str]:
         """As `TrainingRun.logs`."""
@@ -153,9 +144,8 @@ class AsyncTrainingRun:
         await self._ask(lambda driver, call: driver.fetch_run(self.ref, target, call), whole=True)
         return target
 
-    async def _ask(self, ask: Ask, *, whole: bool = False) -> Any:
-        job, step = question(self.run.engine, self.ref.backend, ask, whole=whole)
-        return await step.turn.run_async(partial(self.run.unbooked, job, step, request=step.request))
+    async def _ask(self, ask: Callable[[TrainingRuns, Call], T], *, whole: bool = False) -> T:
+        return await RUNS.of_async(self.run, self.ref.backend, ask, whole=whole)
 
 
 # --- before and beside a run -----------------------------------------------------------------------------
@@ -163,44 +153,28 @@ class AsyncTrainingRun:
 
 def plan(run: Runner, request: TrainingJob, options: CallOptions) -> TrainingPlan:
     """What a submission would be. Nothing is sent."""
-    job, step = _planning(run.engine, request, options)
-    found: TrainingPlan = step.turn.run(partial(run.unbooked, job, step, request=request))
-    return found
+    backend = RUNS.first(run.engine, options)
+    return RUNS.of(run, backend, lambda driver, call: driver.plan_training(request, call))
 
 
 async def plan_async(run: AsyncRunner, request: TrainingJob, options: CallOptions) -> TrainingPlan:
     """The same with `await`."""
-    job, step = _planning(run.engine, request, options)
-    found: TrainingPlan = await step.turn.run_async(partial(run.unbooked, job, step, request=request))
-    return found
-
-
-def _planning(engine: Engine, request: TrainingJob, options: CallOptions) -> tuple[Job, Step[Model]]:
-    chosen = engine.candidates(OPERATION, options.get("backend"))[0]
-    return question(engine, chosen.backend.name, lambda driver, call: driver.plan_training(request, call))
+    backend = RUNS.first(run.engine, options)
+    return await RUNS.of_async(run, backend, lambda driver, call: driver.plan_training(request, call))
 
 
 def listing(run: Runner, backend: str | None) -> tuple[RunRef, ...]:
     """The runs that cloudai submitted to the route's backends, or to the one that is named; newest first."""
-    found: list[RunRef] = []
-    for name in _listable(run.engine, backend):
-        job, step = question(run.engine, name, lambda driver, call: driver.list_runs(call))
-        found += step.turn.run(partial(run.unbooked, job, step, request=step.request))
-    return tuple(sorted(found, key=lambda ref: ref.submitted or "", reverse=True))
+    return _newest_first(RUNS.of_each(run, backend, lambda driver, call: driver.list_runs(call)))
 
 
 async def listing_async(run: AsyncRunner, backend: str | None) -> tuple[RunRef, ...]:
     """The same with `await`."""
-    found: list[RunRef] = []
-    for name in _listable(run.engine, backend):
-        job, step = question(run.engine, name, lambda driver, call: driver.list_runs(call))
-        found += await step.turn.run_async(partial(run.unbooked, job, step, request=step.request))
+    return _newest_first(await RUNS.of_each_async(run, backend, lambda driver, call: driver.list_runs(call)))
+
+
+def _newest_first(found: Sequence[RunRef]) -> tuple[RunRef, ...]:
     return tuple(sorted(found, key=lambda ref: ref.submitted or "", reverse=True))
-
-
-def _listable(engine: Engine, backend: str | None) -> list[str]:
-    chosen = engine.candidates(OPERATION, backend)
-    return [one.backend.name for one in chosen if backend or isinstance(one.backend.driver, TrainingRuns)]
 
 
 def with_price(result: TrainResult) -> TrainResult:
@@ -216,47 +190,19 @@ def cost_so_far(ref: RunRef, status: RunStatus) -> Money | None:
     """The handle's hourly price times the billed seconds; `None` where either is unknown."""
     from cloudai.training.machines import cost_of_seconds
 
-    hourly = dict(ref.details).get(HOURLY)
-    if hourly is None or status.billed_seconds is None:
-        return None
-    return cost_of_seconds(Money(amount=Decimal(hourly)), status.billed_seconds)
+    hourly = priced(ref.details)
+    return None if status.billed_seconds is None else cost_of_seconds(hourly, status.billed_seconds)
+
+
+def priced(details: Iterable[tuple[str, str]]) -> Money | None:
+    """What an hour costs, as a handle remembers it; `None`: not known."""
+    hourly = dict(details).get(HOURLY)
+    return None if hourly is None else Money(amount=Decimal(hourly))
 
 
 def must_have_succeeded(ref: RunRef, status: RunStatus) -> None:
     """Raises `ServiceError` with the platform's words for a run that ended otherwise."""
-    if status.state is not JobState.SUCCEEDED:
-        raise ServiceError(
-            f"run {ref.name} {status.state}: {status.message or 'no reason given'}",
-            code=ErrorCode.CANCELLED if status.state is JobState.CANCELLED else ErrorCode.INTERNAL,
-            backend=ref.backend,
-            operation=OPERATION,
-        )
-
-
-# --- asking ----------------------------------------------------------------------------------------------
-
-
-def question(engine: Engine, backend: str, ask: Ask, *, whole: bool = False) -> tuple[Job, Step[Model]]:
-    """One question to a driver, which may be asked again: it creates nothing. `whole`: as long as it takes."""
-    job = begin(engine, OPERATION, {"deadline": 86_400.0} if whole else {}, watched=False)
-    (chosen,) = engine.candidates(OPERATION, backend)
-    if not isinstance(chosen.backend.driver, TrainingRuns):
-        raise Unsupported(f"{backend} has no training runs to ask about", backend=backend, operation=OPERATION)
-    driver = chosen.backend.driver
-    asked = chosen.calling(lambda request, call: ask(driver, call))
-    return job, Step(chosen=asked, request=Model(), notices=(), turn=_turn(job, chosen, whole=whole))
-
-
-def _turn(job: Job, chosen: Candidate, *, whole: bool) -> Any:
-    made = turn(
-        job.engine.config.policy,
-        ends=job.ends,
-        timeout=86_400.0 if whole else job.timeout,
-        backends_left=1,
-        operation=OPERATION,
-        lane=job.engine.lane(chosen, OPERATION),
-    )
-    return replace(made, repeatable=True)
+    well_ended(status, what=f"run {ref.name}", backend=ref.backend, operation=OPERATION)
 
 
 def _looks(ref: RunRef, timeout: float) -> Looks:
@@ -264,6 +210,6 @@ def _looks(ref: RunRef, timeout: float) -> Looks:
     return Looks(backend=ref.backend, operation=OPERATION, timeout=timeout, late=late)
 
 
-def _metrics(lines: Any) -> Iterator[Metric]:
+def _metrics(lines: Iterable[str]) -> Iterator[Metric]:
     for found in metrics_of(lines):
         yield Metric(name=found.name, value=found.value, step=found.step, at=found.at)

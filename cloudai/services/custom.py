@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
+from cloudai.calls.batches import BatchRun, all_batches, batch_predict, batch_ref, plan_batch, submit_batch
 from cloudai.calls.endpoints import Endpoint, named, plan_deployment, request_of, standing
 from cloudai.calls.run import CallOptions, Runner
 from cloudai.calls.runs import TrainingRun, listing, plan, with_price
@@ -91,5 +92,23 @@ class Custom:
         return result.filled(predictions=processing.after(result.outputs, places))
 
     def batch_predict(self, job: c.BatchPredictRequest, **call: Unpack[CallOptions]) -> c.BatchPredictResult:
-        """Runs a model over a folder or object-store prefix."""
-        return self._run("custom.batch_predict", job, call, c.BatchPredictResult)
+        """Runs a model over a folder or object-store prefix, and waits until the deadline. The job goes on after it:
+        the same request again finds it. Raises `ServiceError` for a job that failed."""
+        return batch_predict(self._run, job, call)
+
+    def submit_batch(self, job: c.BatchPredictRequest, **call: Unpack[CallOptions]) -> BatchRun:
+        """The same without waiting: the handle has status, wait, result, fetch, cancel. The same request again, with
+        the same files, finds the first job; never sent twice when its outcome is unknown."""
+        return submit_batch(self._run, job, call)
+
+    def plan_batch(self, job: c.BatchPredictRequest, **call: Unpack[CallOptions]) -> c.BatchPlan:
+        """What `submit_batch` would send, on which machine, at which cost. Nothing is sent."""
+        return plan_batch(self._run, job, call)
+
+    def batch(self, batch: c.BatchRef | str) -> BatchRun:
+        """The handle of a batch job, by its ref or the ref's JSON."""
+        return BatchRun(run=self._run, ref=batch_ref(batch))
+
+    def batches(self, *, backend: str | None = None) -> tuple[c.BatchRef, ...]:
+        """The batch jobs that cloudai submitted, newest first: of the route's backends, or of one."""
+        return all_batches(self._run, backend)

@@ -5,6 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
+from cloudai.calls.batches import (
+    AsyncBatchRun,
+    all_batches_async,
+    batch_predict_async,
+    batch_ref,
+    plan_batch_async,
+    submit_batch_async,
+)
 from cloudai.calls.endpoints import AsyncEndpoint, named_async, plan_deployment_async, request_of, standing_async
 from cloudai.calls.run import AsyncRunner, CallOptions
 from cloudai.calls.runs import AsyncTrainingRun, listing_async, plan_async, with_price
@@ -91,5 +99,23 @@ class AsyncCustom:
         return result.filled(predictions=processing.after(result.outputs, places))
 
     async def batch_predict(self, job: c.BatchPredictRequest, **call: Unpack[CallOptions]) -> c.BatchPredictResult:
-        """Runs a model over a folder or object-store prefix."""
-        return await self._run("custom.batch_predict", job, call, c.BatchPredictResult)
+        """Runs a model over a folder or object-store prefix, and waits until the deadline. The job goes on after it:
+        the same request again finds it. Raises `ServiceError` for a job that failed."""
+        return await batch_predict_async(self._run, job, call)
+
+    async def submit_batch(self, job: c.BatchPredictRequest, **call: Unpack[CallOptions]) -> AsyncBatchRun:
+        """The same without waiting: the handle has status, wait, result, fetch, cancel. The same request again, with
+        the same files, finds the first job; never sent twice when its outcome is unknown."""
+        return await submit_batch_async(self._run, job, call)
+
+    async def plan_batch(self, job: c.BatchPredictRequest, **call: Unpack[CallOptions]) -> c.BatchPlan:
+        """What `submit_batch` would send, on which machine, at which cost. Nothing is sent."""
+        return await plan_batch_async(self._run, job, call)
+
+    def batch(self, batch: c.BatchRef | str) -> AsyncBatchRun:
+        """The handle of a batch job, by its ref or the ref's JSON."""
+        return AsyncBatchRun(run=self._run, ref=batch_ref(batch))
+
+    async def batches(self, *, backend: str | None = None) -> tuple[c.BatchRef, ...]:
+        """The batch jobs that cloudai submitted, newest first: of the route's backends, or of one."""
+        return await all_batches_async(self._run, backend)

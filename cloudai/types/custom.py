@@ -302,6 +302,14 @@ class BatchPlan(Model):
     warnings: tuple[Notice, ...] = ()
 
 
+class BatchFailure(Model):
+    """One line that the model did not answer."""
+
+    file: str
+    line: int = Field(ge=1)
+    message: str
+
+
 class BatchStatus(Model):
     state: JobState
     message: str | None = None
@@ -314,20 +322,14 @@ class BatchStatus(Model):
     """Lines of all input files; `None`, here and below: the platform does not say."""
     succeeded: int | None = None
     failed: int | None = None
+    failures: tuple[BatchFailure, ...] = ()
+    """The first hundred, where the platform tells of them."""
     output: str | None = None
     """Address of the results as the platform wrote them."""
     hourly: Money | None = None
     """Of all instances together; `None`: unknown."""
     cost: Money | None = None
     """So far, or in the end, at the book's price; the handle works it out."""
-
-
-class BatchFailure(Model):
-    """One line that the model did not answer."""
-
-    file: str
-    line: int = Field(ge=1)
-    message: str
 
 
 class BatchPredictResult(Result):
@@ -345,4 +347,4 @@ class BatchPredictResult(Result):
     succeeded: int | None = None
     failed: int | None = None
     failures: tuple[BatchFailure, ...] = ()
-    """The first hundred of them, where the results are on this machine."""
+    """The first hundred of them, where the results are on this machine or the platform tells of them."""

@@ -16,7 +16,7 @@ SERVICES = Path(__file__).parents[2] / "cloudai" / "services"
 NAMES = ("vision", "speech", "translation", "custom")
 HEADER = '"""`AsyncClient`\'s form of `{name}.py`, written from it by `tests/repo/async_twins.py`: edit that file."""\n'
 REWRITES = (
-    (r"\bdef (?!__init__|job\(|run\()", "async def "),
+    (r"\bdef (?!__init__|job\(|run\(|batch\()", "async def "),
     (r"\bself\._run\(", "await self._run("),
     (r"\bself\._run\.media\(", "await self._run.media("),
     (r"\bself\.analyze_batch\(", "await self.analyze_batch("),
@@ -37,6 +37,12 @@ REWRITES = (
         "import AsyncEndpoint, named_async, plan_deployment_async, request_of, standing_async",
     ),
     (r"\bEndpoint\b", "AsyncEndpoint"),
+    (r"\b(all_batches|batch_predict|plan_batch|submit_batch)\(self\._run", r"await \1_async(self._run"),
+    (
+        r"import BatchRun, all_batches, batch_predict, batch_ref, plan_batch, submit_batch$",
+        "import AsyncBatchRun, all_batches_async, batch_predict_async, batch_ref, plan_batch_async, submit_batch_async",
+    ),
+    (r"\bBatchRun\b", "AsyncBatchRun"),
     (r"\bRunner\b", "AsyncRunner"),
     (r"^class (\w+):", r"class Async\1:"),
 )
