@@ -13,7 +13,8 @@ from decimal import Decimal
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
-from cloudai.errors import ErrorCode, InvalidInput, ServiceError
+from cloudai.delivery import unsent
+from cloudai.errors import Delivery, ErrorCode, InvalidInput, ServiceError
 from cloudai.types.custom import (
     DeployPlan,
     DeployRequest,
@@ -25,7 +26,7 @@ from cloudai.types.custom import (
 from cloudai.types.results import Money, Notice
 from cloudai.types.speech import JobState
 from cloudai_aws import sagemaker_hosting as codec
-from cloudai_aws.faults import code_of, lost
+from cloudai_aws.faults import code_of, fault_of, lost
 from cloudai_aws.reply import Params, Reply, told
 from cloudai_aws.sagemaker_images import serving_image
 from cloudai_aws.sagemaker_machines import machine
@@ -89,8 +90,10 @@ class Hoster:
             self._clients(service)  # made before the clock starts
         self._made(request, call, ())  # what can't be is refused before anything is sent
         with within(call.timeout):
-            there = self._resources.find("endpoint", request.name)
-            made = self._made(request, call, self._standing(there, request))
+            with unsent():
+                there = self._resources.find("endpoint", request.name)
+                made = self._made(request, call, self._standing(there, request))
+                self._stage(made)
             reply = self._put_all(made, there)
         ref = self._ref(request.name, made.scaling)
         result = DeployResult(
@@ -118,14 +121,15 @@ class Hoster:
 
         new: list[tuple[str, str]] = []
         try:
-            self._stage(made)
             for kind, name, body in made.parts():
                 if self._put(kind, name, body):
                     new.append((kind, name))
             return self._put_endpoint(made, there)
-        except ClientError:
-            for kind, name in reversed(new):
-                self._quietly_delete(kind, name)
+        except ClientError as error:
+            fault = fault_of(error)
+            if fault is not None and fault.delivery is not Delivery.UNKNOWN:
+                for kind, name in reversed(new):
+                    self._quietly_delete(kind, name)
             raise
 
     def _put_endpoint(self, made: Made, there: Reply | None) -> Reply:
@@ -155,9 +159,10 @@ class Hoster:
         return reply
 
     def _put(self, kind: str, name: str, body: Params) -> bool:
-        """Creates a model or configuration unless it is there; whether it was made now."""
-        if self._resources.find(kind, name) is not None:
-            return False
+        """Creates a model or configuration unless it is there; whether it was made now. Neither costs anything."""
+        with unsent():
+            if self._resources.find(kind, name) is not None:
+                return False
         from botocore.exceptions import ClientError
 
         try:

@@ -7,6 +7,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cloudai.delivery import unsent
 from cloudai.errors import ErrorCode, InvalidInput
 from cloudai.training.package import is_remote
 from cloudai.types.custom import BatchPredictRequest, BatchPredictResult
@@ -52,8 +53,9 @@ class Batches:
             self._clients(service)
         name = f"{request.model[:40].rstrip('-')}-{(call.idempotency_key or uuid.uuid4().hex)[:20]}".rstrip("-")
         with within(call.timeout):
-            model = self._model(request.model)
-            body, notices = self._body(request, call, name, model)
+            with unsent():
+                model = self._model(request.model)
+                body, notices = self._body(request, call, name, model)
             reply = self._created(name, body)
         state = _STATES.get(str(reply.get("TransformJobStatus", "InProgress")), JobState.RUNNING)
         return told(BatchPredictResult(job_id=name, state=state, output=request.output), reply, call, notices)
