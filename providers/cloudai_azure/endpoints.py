@@ -298,8 +298,7 @@ class MlEndpoints:
 
     def _gone(self, path: str, ends: float) -> None:
         try:
-            url = self._client.url(path)
-            self._client.finished(self._client.send("DELETE", url, timeout=ends - time.monotonic()), ends=ends)
+            self._client.finished(self._client.delete(path, timeout=ends - time.monotonic()), ends=ends)
         except AzureError as error:
             if error.status != 404:
                 raise

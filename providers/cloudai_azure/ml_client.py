@@ -1,12 +1,9 @@
-"""Azure Machine Learning over its REST interface, as far as cloudai drives it: one workspace, blocking.
+"""An Azure Machine Learning workspace as cloudai drives it, blocking: by azure-ai-ml's generated client (`ml_sdk`).
 
-Not by azure-ai-ml's `MLClient`, for what it does beside the call (version 1.35, read and run 2026-11-21): it keeps the
-cloud's addresses in a table of the whole process, in which a second address of the same name is silently ignored; it
-puts the address and commit of the git repository that it is started in into each job, so that the same job is not the
-same; and it needs some fifteen OpenTelemetry packages at exact versions. Its models are the descriptions that the tests
-hold these requests and answers to, and it reads in a test what is made here.
+By REST, over the same transport, stay what that client has not: the run history (azure-ai-ml keeps its client for
+itself, with polling of its own) and the files of a run, which are whole addresses with a signature.
 
-https://learn.microsoft.com/rest/api/azureml (2024-10-01), .../azure/machine-learning/how-to-manage-rest.
+https://learn.microsoft.com/rest/api/azureml (2024-10-01).
 """
 
 from __future__ import annotations
@@ -16,28 +13,30 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
-from cloudai.errors import ConfigError, Delivery, ErrorCode, Fault
+from cloudai.errors import ConfigError, Delivery, ErrorCode, Fault, MissingDependency
 from cloudai.http import OutOfTime, Transport, WireReply, WireRequest, check_cleartext
-from cloudai.wirejson import JsonNode, Malformed, dump
+from cloudai.wirejson import JsonNode, Malformed
 from cloudai_azure.auth import Auth
 from cloudai_azure.errors import AzureError, error_of, failure, fault_of
 from cloudai_azure.storage import SCOPE as STORAGE_SCOPE
 
 if TYPE_CHECKING:
+    from cloudai_azure.ml_sdk import Management
     from cloudai_azure.settings import AzureSettings
 
 SCOPE: Final = "https://management.azure.com/.default"
 HISTORY_SCOPE: Final = "https://ml.azure.com/.default"
 API: Final = "2024-10-01"
 ADDRESS: Final = "https://management.azure.com"
+INSTALL: Final = "pip install 'cloudai[azure-train]'"
 PAUSE: Final = 0.5
 """Seconds between two looks at an operation, where Azure names none."""
 
 
 class MlClient:
-    """The workspace of a backend. Safe for many threads."""
+    """The workspace of a backend. Safe for many threads; azure-ai-ml is imported by the first call."""
 
     def __init__(self, settings: AzureSettings) -> None:
         self.settings = settings
@@ -46,19 +45,29 @@ class MlClient:
         self._storage = Auth(settings, scope=STORAGE_SCOPE)
         self._lock = threading.Lock()
         self._opened: Transport | None = None
+        self._sdk: Management | None = None
         self._workspace: JsonNode | None = None
         self._history: str | None = None
 
     @property
     def workspace_id(self) -> str:
         """`/subscriptions/S/resourceGroups/G/providers/...`. Raises `ConfigError` where the settings name none."""
+        subscription, group, workspace = map(quote, self._names)
+        return (
+            f"/subscriptions/{subscription}/resourceGroups/{group}"
+            f"/providers/Microsoft.MachineLearningServices/workspaces/{workspace}"
+        )
+
+    @property
+    def _names(self) -> tuple[str, str, str]:
         known = self.settings
         if known.ml_subscription is None or known.ml_resource_group is None or known.ml_workspace is None:
             raise ConfigError("Azure ML needs ml_subscription, ml_resource_group and ml_workspace in the backend")
-        return (
-            f"/subscriptions/{quote(known.ml_subscription)}/resourceGroups/{quote(known.ml_resource_group)}"
-            f"/providers/Microsoft.MachineLearningServices/workspaces/{quote(known.ml_workspace)}"
-        )
+        return known.ml_subscription, known.ml_resource_group, known.ml_workspace
+
+    @property
+    def _address(self) -> str:
+        return (self.settings.ml_endpoint or ADDRESS).rstrip("/")
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -75,6 +84,8 @@ class MlClient:
 
     def close(self) -> None:
         """Closes all connections."""
+        if self._sdk is not None:
+            self._sdk.close()
         if self._opened is not None:
             self._opened.close()
         for auth in (self._auth, self._runs, self._storage):
@@ -84,7 +95,7 @@ class MlClient:
 
     def get(self, path: str, *, timeout: float) -> JsonNode:
         """`jobs/NAME` and the like; empty: the workspace."""
-        return JsonNode.parse(self.send("GET", self.url(path), timeout=timeout).body)
+        return JsonNode.parse(self._asked("get", path, timeout).body)
 
     def there(self, path: str, *, timeout: float) -> JsonNode | None:
         """`None`: there is none."""
@@ -97,29 +108,50 @@ class MlClient:
 
     def put(self, path: str, body: Mapping[str, object], *, timeout: float) -> WireReply:
         """Makes a resource, or makes it so."""
-        return self.send("PUT", self.url(path), timeout=timeout, body=dump(body))
+        return self._asked("create_or_update", path, timeout, body)
 
     def post(self, path: str, *, timeout: float) -> WireReply:
-        """An action without a body."""
-        return self.send("POST", self.url(path), timeout=timeout)
+        """An action without a body: `jobs/NAME/cancel`, `onlineEndpoints/NAME/listKeys`."""
+        resource, _, action = path.rpartition("/")
+        return self._asked(action, resource, timeout)
+
+    def delete(self, path: str, *, timeout: float) -> WireReply:
+        """Starts to remove a resource."""
+        return self._asked("delete", path, timeout)
 
     def listed(self, path: str, query: Mapping[str, str], *, timeout: float) -> Iterator[JsonNode]:
         """All of a collection, over its pages. Raises `Malformed` for a next page that is another host's."""
-        url: str | None = self.url(path, **query)
-        ends = time.monotonic() + timeout
-        while url:
-            page = JsonNode.parse(self.send("GET", url, timeout=ends - time.monotonic()).body)
-            yield from page.items("value")
-            following = page.text("nextLink")
-            if following and urlsplit(following)[:2] != urlsplit(url)[:2]:
-                raise Malformed("the next page of a list is at another address")
-            url = following or None
+        return self._management().listed(path, query, ends=time.monotonic() + timeout)
 
     def url(self, path: str, **query: str) -> str:
         """The address of a resource of the workspace."""
-        base = (self.settings.ml_endpoint or ADDRESS).rstrip("/")
         below = f"/{path}" if path else ""
-        return f"{base}{self.workspace_id}{below}?{urlencode({'api-version': API, **query})}"
+        return f"{self._address}{self.workspace_id}{below}?{urlencode({'api-version': API, **query})}"
+
+    def send(self, method: str, url: str, *, timeout: float, body: bytes = b"") -> WireReply:
+        """With a token for Azure's management. Raises `AzureError` for an answer that is an error."""
+        return self._management().send(method, url, ends=time.monotonic() + timeout, body=body)
+
+    def _asked(self, verb: str, path: str, timeout: float, body: Mapping[str, object] | None = None) -> WireReply:
+        return self._management().ask(verb, path, ends=time.monotonic() + timeout, body=body)
+
+    def _management(self) -> Management:
+        subscription, group, workspace = self._names
+        with self._lock:
+            if self._sdk is None:
+                self._sdk = sdk()(
+                    subscription=subscription,
+                    group=group,
+                    workspace=workspace,
+                    address=self._address,
+                    version=API,
+                    send=self._with_token,
+                )
+            return self._sdk
+
+    def _with_token(self, request: WireRequest, timeout: float) -> WireReply:
+        headers = {**request.headers, **self._auth.headers()}
+        return self.exchanged(replace(request, headers=headers), timeout=timeout)
 
     def finished(self, reply: WireReply, *, ends: float) -> None:
         """Waits until `ends` (monotonic) for what a reply says is under way. Raises `AzureError` for how it failed.
@@ -129,8 +161,6 @@ class MlClient:
         watched = reply.headers.get("azure-asyncoperation")
         pause = PAUSE
         while watched is not None:
-            if urlsplit(watched).hostname != urlsplit(self.settings.ml_endpoint or ADDRESS).hostname:
-                raise Malformed("an operation is watched at another address")
             look = self.send("GET", watched, timeout=ends - time.monotonic())
             node = JsonNode.parse(look.body)
             state = node.text("status")
@@ -164,11 +194,6 @@ class MlClient:
 
     # --- requests -------------------------------------------------------------------------------------
 
-    def send(self, method: str, url: str, *, timeout: float, body: bytes = b"") -> WireReply:
-        """With a token for Azure's management. Raises `AzureError` for an answer that is an error."""
-        headers = {**self._auth.headers(), **({"content-type": "application/json"} if body else {})}
-        return self.exchanged(WireRequest(method=method, url=url, headers=headers, body=body), timeout=timeout)
-
     def exchanged(self, request: WireRequest, *, timeout: float) -> WireReply:
         """Any request, as it is."""
         if timeout <= 0:
@@ -188,6 +213,16 @@ class MlClient:
     def storage_token(self) -> Mapping[str, str]:
         """For Blob storage."""
         return self._storage.headers()
+
+
+def sdk() -> type[Management]:
+    """azure-ai-ml, imported. Raises `MissingDependency`."""
+    try:
+        from cloudai_azure.ml_sdk import Management
+    except ImportError as error:
+        text = "Azure ML needs the package azure-ai-ml"
+        raise MissingDependency(text, install=INSTALL, provider="azure") from error
+    return Management
 
 
 def unsure(error: Exception) -> bool:

@@ -296,7 +296,7 @@ class MlServer:
             raise Answered(409, "Conflict", "the model is deployed")
         for each in [each for each in self.resources if each == path or each.startswith(f"{path}/")]:
             del self.resources[each]
-        return 202, None, self.operation()
+        return (200, None, {}) if collection_of(path) == "models/versions" else (202, None, self.operation())
 
     def cancel(self, path: str) -> tuple[int, None, Json]:
         job = self.one(path)["properties"]
