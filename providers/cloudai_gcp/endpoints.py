@@ -14,9 +14,10 @@ from cloudai.types.results import Money, Usage
 from cloudai.types.speech import JobState
 from cloudai.wirejson import JsonNode
 from cloudai_gcp import vertex_bodies as bodies
+from cloudai_gcp import vertex_machines
 from cloudai_gcp.vertex_client import VertexClient
 from cloudai_gcp.vertex_deployment import Deployment, by_id, found, gone, operations_of, versions_of
-from cloudai_gcp.vertex_plan import machine_of, models_folder, plan_of, target_of
+from cloudai_gcp.vertex_plan import models_folder, plan_of, target_of
 from cloudai_gcp.vertex_storage import VertexStorage, split
 
 if TYPE_CHECKING:
@@ -68,23 +69,32 @@ class VertexEndpoints:
         return [self._status(node, call) for node in there]
 
     def _status(self, node: JsonNode, call: Call) -> c.EndpointStatus:
-        versions = tuple(_version(each, _split_of(node)) for each in node.items("deployedModels"))
+        deployed = node.items("deployedModels")
         state, message = self._under_way(node, call)
-        if versions and state is not JobState.RUNNING:
+        if deployed and state is not JobState.RUNNING:
             state, message = JobState.SUCCEEDED, message and f"the latest deployment failed: {message}"
+        elif state is JobState.QUEUED:
+            message = "no version is deployed"
         return c.EndpointStatus(
             ref=self._ref(node),
-            state=state if versions or message or state is JobState.RUNNING else JobState.QUEUED,
-            message=message if versions or message else "no version is deployed",
-            versions=versions,
-            hourly=_sum([self._hourly(each) for each in versions]),
+            state=state,
+            message=message,
+            versions=tuple(_version(each, _split_of(node)) for each in deployed),
+            hourly=_sum([self._hourly(each) for each in deployed]),
             created=node.text("createTime") or None,
         )
 
-    def _hourly(self, version: c.EndpointVersion) -> Money | None:
-        if version.instance is None:
+    def _hourly(self, deployed: JsonNode) -> Money | None:
+        """Of the replicas that always stand."""
+        resources = deployed.at("dedicatedResources")
+        spec = resources.at("machineSpec")
+        cards = {kind: card for card, kind in bodies.ACCELERATORS.items()}
+        machine, card = spec.text("machineType"), spec.text("acceleratorType")
+        if not machine:
             return None
-        return machine_of(self._vertex, c.Accelerator(instance=version.instance), version.replicas or 1).hourly
+        named = c.Accelerator(name=cards.get(card, card or "none"), instance=machine)
+        copies = resources.integer("minReplicaCount", 1)
+        return vertex_machines.for_hosting(named, self._vertex.location, copies=copies).hourly
 
     def _under_way(self, node: JsonNode, call: Call) -> tuple[JobState, str | None]:
         """Of the latest deployment: whether it goes on, and how it failed."""

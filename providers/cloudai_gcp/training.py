@@ -1,55 +1,29 @@
-"""`custom.train` on Vertex AI: custom jobs, submitted once, found again by their label, watched, fetched.
-
-Vertex AI takes no id of ours for a job. So the label of the submission is searched before a job is created; an answer
-that is lost is searched for again, and where nothing is found then nobody knows: that is `outcome_unknown`.
-"""
+"""`custom.train` on Vertex AI: custom jobs, submitted once, found again by their label, watched, fetched."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from cloudai.delivery import unsent
-from cloudai.errors import Delivery, ErrorCode, Fault, InvalidInput, ServiceError
-from cloudai.training.machines import ChosenMachine, choose_machine, refuse_above
+from cloudai.errors import ErrorCode, InvalidInput, ServiceError
+from cloudai.training.machines import refuse_above
 from cloudai.training.package import Prepared, is_remote, masked, prepare, processes_per_machine
 from cloudai.types.custom import LogPage, RunRef, RunStatus, TrainingJob, TrainingPlan, TrainResult
 from cloudai.types.results import Notice
 from cloudai.types.speech import JobState
 from cloudai.wirejson import JsonNode
 from cloudai_gcp import vertex_bodies as bodies
-from cloudai_gcp import vertex_logs
-from cloudai_gcp.errors import GoogleError
-from cloudai_gcp.staging import CLEANUP_SECONDS, log_left
-from cloudai_gcp.values import moment
-from cloudai_gcp.vertex_client import VertexClient, unsure
+from cloudai_gcp import vertex_logs, vertex_machines
+from cloudai_gcp.vertex_client import VertexClient
 from cloudai_gcp.vertex_plan import base_of_bucket, shown
 from cloudai_gcp.vertex_storage import VertexStorage, split
+from cloudai_gcp.vertex_submission import JOB, STATES, Submission, billed_seconds, cancel, is_unknown, unstage
 
 if TYPE_CHECKING:
     from cloudai.driver import Call
-
-LOOK_SECONDS: Final = 10.0
-"""For looking whether a job was created whose answer was lost, after the call's own time."""
-STATES: Final = {
-    "JOB_STATE_QUEUED": JobState.QUEUED,
-    "JOB_STATE_PENDING": JobState.QUEUED,
-    "JOB_STATE_RUNNING": JobState.RUNNING,
-    "JOB_STATE_UPDATING": JobState.RUNNING,
-    "JOB_STATE_PAUSED": JobState.RUNNING,
-    "JOB_STATE_CANCELLING": JobState.RUNNING,
-    "JOB_STATE_SUCCEEDED": JobState.SUCCEEDED,
-    "JOB_STATE_PARTIALLY_SUCCEEDED": JobState.SUCCEEDED,
-    "JOB_STATE_FAILED": JobState.FAILED,
-    "JOB_STATE_EXPIRED": JobState.FAILED,
-    "JOB_STATE_CANCELLED": JobState.CANCELLED,
-}
-"""https://cloud.google.com/vertex-ai/docs/reference/rest/v1/JobState"""
-_JOB = "cloudai-job"
-"""Label: what the job is made of. Two jobs of one name are told apart by it."""
 
 
 class VertexTraining:
@@ -71,53 +45,28 @@ class VertexTraining:
         prepared = prepare(job)
         plan, body, places = self._planned(prepared)
         refuse_above(job, plan.at_limit)
+        submission = self._submission(prepared)
         ends = time.monotonic() + call.timeout
         with unsent():
-            there = self._find(prepared, ends - time.monotonic())
+            there = submission.find(timeout=ends - time.monotonic())
         if there is not None:
-            return self._result(prepared, plan, there, found=True)
+            return self._result(plan, there, found=True)
         staged: list[str] = []
         try:
             with unsent():
                 self._upload(prepared, places, staged, ends)
-        except Exception:
-            self._unstage(staged)
-            raise
-        try:
-            made = self._vertex.create("customJobs", body, timeout=ends - time.monotonic())
+            made = submission.create(body, timeout=ends - time.monotonic())
         except Exception as error:
-            if not unsure(error):
-                self._unstage(staged)
-                raise
-            made = self._after_doubt(prepared, error)
-        return self._result(prepared, plan, made, found=False)
+            if not is_unknown(error):
+                unstage(self._storage, staged)
+            raise
+        return self._result(plan, made, found=False)
 
-    def _after_doubt(self, prepared: Prepared, error: Exception) -> JsonNode:
-        """The job whose answer was lost. Raises `outcome_unknown` where the list does not show it."""
-        try:
-            there = self._find(prepared, LOOK_SECONDS)
-        except Exception:  # noqa: BLE001  # it could not be looked for: nobody knows
-            there = None
-        if there is not None:
-            return there
-        filtered = f"labels.{bodies.SUBMISSION}={bodies.label(prepared.name)}"
-        where = f"gcloud ai custom-jobs list --region={self._vertex.location} --filter={filtered}"
-        text = f"{error}; the job {prepared.name} may have been created. Before you submit it again: {where}"
-        fault = Fault(code=ErrorCode.OUTCOME_UNKNOWN, message=text, retryable=False, delivery=Delivery.UNKNOWN)
-        raise GoogleError(fault) from error
+    def _submission(self, prepared: Prepared) -> Submission:
+        mark = prepared.hashes["job"][:32]
+        return Submission(vertex=self._vertex, collection="customJobs", name=prepared.name, mark=mark)
 
-    def _find(self, prepared: Prepared, timeout: float) -> JsonNode | None:
-        """The oldest job with this submission's label. Raises `ServiceError` (conflict) where it is another's."""
-        filtered = f"labels.{bodies.SUBMISSION}={bodies.label(prepared.name)}"
-        found = self._vertex.listed("customJobs", filtered, timeout=timeout)
-        if not found:
-            return None
-        if found[-1].at("labels").text(_JOB) != _mark(prepared):
-            text = f"{prepared.name}: Vertex AI has a job of this name that is another one: name yours differently"
-            raise ServiceError(text, code=ErrorCode.CONFLICT)
-        return found[-1]
-
-    def _result(self, prepared: Prepared, plan: TrainingPlan, made: JsonNode, *, found: bool) -> TrainResult:
+    def _result(self, plan: TrainingPlan, made: JsonNode, *, found: bool) -> TrainResult:
         return TrainResult(
             run=self._ref(made),
             state=STATES.get(made.text("state"), JobState.QUEUED),
@@ -131,7 +80,7 @@ class VertexTraining:
         pools = spec.items("workerPoolSpecs")
         machine = pools[0].at("machineSpec").text("machineType") if pools else ""
         known = {
-            "job": made.at("labels").text(_JOB),
+            "job": made.at("labels").text(JOB),
             "region": self._vertex.location,
             "output": spec.at("baseOutputDirectory").text("outputUriPrefix"),
             "instance": machine,
@@ -148,7 +97,7 @@ class VertexTraining:
 
     def _planned(self, prepared: Prepared) -> tuple[TrainingPlan, dict[str, object], bodies.Places]:
         job, vertex = prepared.job, self._vertex
-        chosen = machine_of(job, vertex.location)
+        chosen = vertex_machines.for_job(job, vertex.location)
         places = self._places(prepared)
         environment = bodies.environment_of(job, places)
         environment |= {"CLOUDAI_PROCESSES": str(processes_per_machine(job))}
@@ -157,7 +106,7 @@ class VertexTraining:
 
         def body(variables: dict[str, str]) -> dict[str, object]:
             made = bodies.job_body(job, prepared.name, chosen.instance, places, variables, vertex.settings)
-            return {**made, "labels": bodies.labels(job.tags, _own(prepared))}
+            return {**made, "labels": bodies.labels(job.tags, self._submission(prepared).labels)}
 
         seen = body({**environment, **masked(job.environment)})
         plan = TrainingPlan(
@@ -220,14 +169,6 @@ class VertexTraining:
     def _put(self, uri: str, content: bytes | Path, ends: float) -> None:
         self._storage.put(uri, content, timeout=max(ends - time.monotonic(), 0.001))
 
-    def _unstage(self, staged: Sequence[str]) -> None:
-        """After a refusal. Never raises: what is left lies below the submission's own name, and is told in the log."""
-        for uri in staged:
-            try:
-                self._storage.remove(uri, timeout=CLEANUP_SECONDS)
-            except Exception as error:  # noqa: BLE001  # tidying up must not hide what it tidies up after
-                log_left(uri, type(error).__name__)
-
     # --- afterwards -----------------------------------------------------------------------------------
 
     def run_status(self, run: RunRef, call: Call) -> RunStatus:
@@ -240,13 +181,7 @@ class VertexTraining:
 
     def cancel_run(self, run: RunRef, call: Call) -> None:
         """One that has ended already is no error."""
-        try:
-            self._vertex.cancel_job(run.id, timeout=call.timeout)
-        except GoogleError as error:
-            ended = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
-            if error.fault.code is ErrorCode.INVALID_INPUT and self.run_status(run, call).state in ended:
-                return
-            raise
+        cancel(self._vertex, "customJobs", run.id, timeout=call.timeout)
 
     def fetch_run(self, run: RunRef, folder: Path, call: Call) -> None:
         """The files of `AIP_MODEL_DIR`. Raises `ServiceError` (not_found) where none were written."""
@@ -264,21 +199,10 @@ class VertexTraining:
         return [self._ref(job) for job in found]
 
 
-def machine_of(job: TrainingJob, location: str) -> ChosenMachine:
-    """By the price book. Cards that are attached to a machine have no price there: what they cost is not known."""
-    chosen = choose_machine("gcp", location, job)
-    brings, _ = bodies.card_of(chosen.instance, job.accelerator.model_copy(update={"name": "none"}))
-    if job.accelerator.name.lower() == "none" or brings is not None:
-        return chosen
-    said = Notice(code="price_unknown", message=f"{job.accelerator.name} attached to {chosen.instance}: no price known")
-    return replace(chosen, hourly=None, at_limit=None, notices=(*chosen.notices, said))
-
-
 def status_of(job: JsonNode) -> RunStatus:
     """A `CustomJob` as a state."""
     state = STATES.get(job.text("state"), JobState.QUEUED)
     started, ended = job.text("startTime") or None, job.text("endTime") or None
-    billed = moment(ended).timestamp() - moment(started).timestamp() if started and ended else None
     output = job.at("jobSpec").at("baseOutputDirectory").text("outputUriPrefix")
     message = job.at("error").text("message") or None
     if message is None and job.text("state") == "JOB_STATE_EXPIRED":
@@ -288,17 +212,9 @@ def status_of(job: JsonNode) -> RunStatus:
         message=message,
         started=started,
         ended=ended,
-        billed_seconds=billed,
+        billed_seconds=billed_seconds(job),
         artefact=f"{output.rstrip('/')}/model" if output and state is JobState.SUCCEEDED else None,
     )
-
-
-def _own(prepared: Prepared) -> dict[str, str]:
-    return {bodies.SUBMISSION: prepared.name, _JOB: _mark(prepared)}
-
-
-def _mark(prepared: Prepared) -> str:
-    return prepared.hashes["job"][:32]
 
 
 def _notices(job: TrainingJob) -> Iterator[Notice]:

@@ -33,6 +33,7 @@ PAUSE: Final = 0.5
 """Seconds between two looks at an operation, at first."""
 
 _SERVICES: Mapping[str, tuple[str, str, str]] = {
+    "batchPredictionJobs": ("JobServiceClient", "batch_prediction_job", "BatchPredictionJob"),
     "customJobs": ("JobServiceClient", "custom_job", "CustomJob"),
     "endpoints": ("EndpointServiceClient", "endpoint", "Endpoint"),
     "models": ("ModelServiceClient", "model", "Model"),
@@ -86,9 +87,9 @@ class VertexClient:
         """Starts deleting one: an operation."""
         return self._call(collection, f"delete_{_SERVICES[collection][1]}", {"name": name}, timeout)
 
-    def cancel_job(self, name: str, *, timeout: float) -> None:
-        """Asks a custom job to end."""
-        self._call("customJobs", "cancel_custom_job", {"name": name}, timeout)
+    def cancel_job(self, collection: str, name: str, *, timeout: float) -> None:
+        """Asks a job to end."""
+        self._call(collection, f"cancel_{_SERVICES[collection][1]}", {"name": name}, timeout)
 
     def listed(self, collection: str, filtered: str, *, timeout: float, most: int = 1000) -> list[JsonNode]:
         """Those that a filter is true of, newest first, over all pages."""

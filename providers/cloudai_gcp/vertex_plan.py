@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from pydantic import JsonValue
 
 from cloudai.errors import InvalidInput, Unsupported
-from cloudai.training.machines import ChosenMachine, machine_for
+from cloudai.training.machines import ChosenMachine
 from cloudai.types import custom as c
 from cloudai.types.results import Notice
 from cloudai.wirejson import dump
 from cloudai_gcp import vertex_bodies as bodies
+from cloudai_gcp import vertex_machines
 
 if TYPE_CHECKING:
     from cloudai.serving.packaging import Package
@@ -64,7 +65,7 @@ def target_of(vertex: VertexClient, request: c.DeployRequest) -> Target:
         model=f"{vertex.parent}/models/{bodies.model_id(request.name, version)}",
         image=image_of(vertex, request.image),
         artifacts=remote or f"{models_folder(vertex.settings, request.name)}/{version}",
-        chosen=machine_of(vertex, request.accelerator, request.min_replicas),
+        chosen=vertex_machines.for_hosting(request.accelerator, vertex.location, copies=request.min_replicas),
         package=package,
     )
 
@@ -92,11 +93,6 @@ def plan_of(vertex: VertexClient, request: c.DeployRequest, target: Target, *, b
         uploads=tuple(target.files.items()),
         warnings=(*target.chosen.notices, *container_notices(vertex, request.image)),
     )
-
-
-def machine_of(vertex: VertexClient, accelerator: c.Accelerator, copies: int) -> ChosenMachine:
-    """The machine of an endpoint's replicas, by the price book."""
-    return machine_for("gcp", vertex.location, accelerator, copies=max(1, copies), operation="custom.deploy")
 
 
 def image_of(vertex: VertexClient, named: str | None) -> str:
