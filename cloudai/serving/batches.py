@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 IMAGES: Final = "images.jsonl"
 """The one file of requests that a folder of images becomes."""
 SUFFIXES: Final = (".jsonl", ".ndjson", ".json")
+_ELSEWHERE: Final = {"inputs", "model", "manifest", "output", "max_cost", "tags"}
+"""Fields that are known by what they name, or that change nothing."""
 _NO_NAME = re.compile(r"[^a-zA-Z0-9]+")
 
 
@@ -68,18 +70,22 @@ class PreparedBatch:
             yield (InputFile(name=IMAGES, path=made),)
 
 
-def prepare_batch(request: BatchPredictRequest, *, lister: Lister | None = None) -> PreparedBatch:
-    """Reads the local inputs, and a local model's files. `lister` gives the objects of remote ones.
+def prepare_batch(
+    request: BatchPredictRequest, *, lister: Lister | None = None, model: str | None = None
+) -> PreparedBatch:
+    """Reads the local inputs, and a local model's files. `lister` gives the objects of remote ones; `model`, for an
+    endpoint or a registered model, which one stands behind its name now.
 
     Raises `InvalidInput` for inputs that are not there, that are no JSON lines or images, or that mix local and remote.
     """
     listed = _listed(request, lister)
     given = () if is_remote(request.places[0]) else tuple(_files(request))
-    parts = {
+    parts: dict[str, object] = {
         "inputs": [[place, *(_facts(one) for one in files)] for place, files in listed.items()],
-        "model": [_facts(one) for one in _model_files(request.model)] or request.model,
-        "manifest": [_facts(one) for one in _model_files(request.manifest or "")],
-        "request": json.loads(request.model_dump_json(exclude={"inputs", "model", "manifest", "max_cost", "tags"})),
+        "model": _folder_facts(request.model) or (request.model, model),
+        "manifest": _folder_facts(request.manifest or ""),
+        "output": request.output if is_remote(request.output) else str(Path(request.output).absolute()),
+        "request": json.loads(request.model_dump_json(exclude=_ELSEWHERE)),
         "again": request.tags.get(AGAIN, ""),
     }
     whole = digest((name, json.dumps(part, sort_keys=True)) for name, part in parts.items())
@@ -108,8 +114,8 @@ def _facts(one: Listed) -> tuple[str, int, str]:
     return one.name, one.size, one.hash
 
 
-def _model_files(model: str) -> tuple[Listed, ...]:
-    return listing("model", model) if model and is_folder(model) else ()
+def _folder_facts(model: str) -> list[tuple[str, int, str]]:
+    return [_facts(one) for one in listing("model", model)] if model and is_folder(model) else []
 
 
 def _stem(request: BatchPredictRequest) -> str:

@@ -14,29 +14,26 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from cloudai.errors import ErrorCode, InvalidInput, ServiceError
+from cloudai.errors import ErrorCode, ServiceError
+from cloudai.serving.joining import Feed, run_together
 
 if TYPE_CHECKING:
     from cloudai.serving.engine import Array, Engine
+    from cloudai.serving.joining import Outcome
     from cloudai.serving.metrics import ModelMeters
     from cloudai.serving.trial import Trial
-
-    Outcome: TypeAlias = "list[Array] | Exception"
 
 SHORT = 0.001
 """Seconds: runs expected to be shorter stay on the event loop's thread."""
 
 
-class Item:
+class Item(Feed):
     """One waiting request."""
 
-    __slots__ = ("deadline", "feed", "future", "names", "queued", "rows", "shapes")
+    __slots__ = ("deadline", "future", "queued")
 
     def __init__(
         self,
@@ -47,20 +44,10 @@ class Item:
         joins: bool,
         future: asyncio.Future[list[Array]],
     ) -> None:
-        self.names = names
-        self.feed = feed
+        super().__init__(names, feed, joins=joins)
         self.future = future
         self.queued = time.perf_counter()
         self.deadline = math.inf if timeout is None else self.queued + timeout
-        arrays = list(feed.values())
-        lengths = {len(array) for array in arrays} if joins else ()
-        self.rows = lengths.pop() if len(lengths) == 1 else 0
-        """Rows of the first dimension; 0: it runs alone."""
-        self.shapes = [array.shape[1:] for array in arrays] if self.rows else []
-
-    def fits(self, other: Item) -> bool:
-        """Whether both can be one run."""
-        return self.rows > 0 and other.rows > 0 and self.shapes == other.shapes and self.names == other.names
 
 
 class Batcher:
@@ -192,33 +179,7 @@ class Batcher:
                 item.future.set_result(outcome)
 
     def _run(self, group: list[Item]) -> tuple[list[Outcome], float, float]:
-        """On any thread. One request's failure is not its neighbours': they are then run alone."""
+        """On any thread."""
         start, started = time.perf_counter(), time.thread_time()
-        outcomes = self._run_joined(group) if len(group) > 1 else None
-        if outcomes is None:
-            outcomes = [self._run_alone(item) for item in group]
+        outcomes = run_together(self._engine, group)
         return outcomes, time.perf_counter() - start, time.thread_time() - started
-
-    def _run_alone(self, item: Item) -> Outcome:
-        try:
-            return self._engine.run(item.names, item.feed)
-        except Exception as error:  # noqa: BLE001  # told to the request that it belongs to
-            return error
-
-    def _run_joined(self, group: Sequence[Item]) -> list[Outcome] | None:
-        """`None` when it can't be done, or the answer does not have the rows that were asked."""
-        names = group[0].names
-        feed = {name: np.concatenate([item.feed[name] for item in group]) for name in group[0].feed}
-        total = sum(item.rows for item in group)
-        try:
-            outputs = self._engine.run(names, feed)
-        except (InvalidInput, RuntimeError):
-            return None
-        if any(not array.shape or len(array) != total for array in outputs):
-            return None
-        parts: list[Outcome] = []
-        at = 0
-        for item in group:
-            parts.append([array[at : at + item.rows] for array in outputs])
-            at += item.rows
-        return parts

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from cloudai.errors import BudgetExceeded, InvalidInput
-from cloudai.types.custom import Accelerator, TrainingJob
+from cloudai.types.custom import Accelerator, BatchPredictRequest, TrainingJob
 from cloudai.types.results import Money, Notice
 from cloudai_pricing.book import Book
 from cloudai_pricing.errors import PlanError
@@ -141,7 +141,7 @@ def cost_of_seconds(hourly: Money | None, seconds: float) -> Money | None:
     return Money(amount=exact.quantize(_MICRO, ROUND_HALF_EVEN).normalize() + 0, currency=hourly.currency)
 
 
-def refuse_above(job: TrainingJob, at_limit: Money | None) -> None:
+def refuse_above(job: TrainingJob | BatchPredictRequest, at_limit: Money | None) -> None:
     """Raises `BudgetExceeded` where the job may cost more than its `max_cost`, or nobody knows what."""
     most = job.max_cost
     if most is None:
