@@ -11,9 +11,10 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
-from cloudai.errors import InvalidInput
+from cloudai.errors import InvalidInput, MissingDependency
 from cloudai.types.media import ImageInfo, Media
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ _FORMATS: Final = {
     "image/avif": "AVIF",
     "image/jp2": "JPEG2000",
 }
+INSTALL: Final = "pip install 'cloudai[images]'"
 _QUALITIES: Final = (92, 80)
 _ROUNDS: Final = 12
 
@@ -57,8 +59,16 @@ class Target:
         return min(factors)
 
 
+def need_pillow() -> None:
+    """Raises `MissingDependency` where Pillow is not installed."""
+    if find_spec("PIL") is None:
+        raise MissingDependency("the pixels of an image are read and written by Pillow", install=INSTALL)
+
+
 def decode(media: Media) -> Image.Image:
-    """The first frame, upright (EXIF orientation applied). Raises `InvalidInput` when it cannot be decoded."""
+    """The first frame, upright (EXIF orientation applied). Raises `InvalidInput` when it cannot be decoded,
+    `MissingDependency` without Pillow."""
+    need_pillow()
     with _refused(media):
         image = _opened(media)
         image.load()

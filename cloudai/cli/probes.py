@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+from cloudai.calls.pixels import need_pillow
 from cloudai.cli.failures import describe
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def _translate(client: Client) -> str:
 
 def _picture() -> bytes:
     """Black letters on white, as PNG."""
+    need_pillow()
     from PIL import Image, ImageDraw, ImageFont
 
     image = Image.new("RGB", (400, 120), "white")

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
+from cloudai.calls.pixels import need_pillow
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sample:
@@ -38,7 +40,8 @@ class Sample:
 
 @cache
 def picture() -> bytes:
-    """A 480 x 160 PNG with the words `Hello World 42`."""
+    """A 480 x 160 PNG with the words `Hello World 42`. Raises `MissingDependency` without Pillow."""
+    need_pillow()
     from PIL import Image, ImageDraw, ImageFont
 
     image = Image.new("RGB", (480, 160), "white")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from cloudai.calls.pixels import need_pillow
 from cloudai.errors import InvalidInput, MissingDependency, TooLarge
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ def is_pdf(media: Media) -> bool:
 
 
 def _open(media: Media) -> Image.Image:
+    need_pillow()
     from PIL import Image, UnidentifiedImageError
 
     if media.image is not None:

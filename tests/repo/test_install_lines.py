@@ -66,3 +66,12 @@ def test_the_line_for_telling_languages_brings_the_engine_that_is_missing(consta
     match = LINE.fullmatch(getattr(languages, f"INSTALL_{constant}"))
     assert match is not None
     assert distribution in brought(match[1])
+
+
+@pytest.mark.parametrize("extra", ["aws", "gcp", "azure", "local", "local-pdf", "images"])
+def test_whatever_takes_pictures_brings_what_reads_their_pixels(extra: str) -> None:
+    assert "pillow" in brought(extra)
+
+
+def test_a_server_of_tensors_brings_no_reader_of_pictures() -> None:
+    assert "pillow" not in brought("serve") | {Requirement(text).name for text in PROJECT["dependencies"]}
