@@ -60,7 +60,7 @@ def run(settings: ServeSettings, source: ModelSource, *, opened: Callable[[str],
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     try:
         import uvloop
-    except ImportError:  # Windows
+    except ImportError:  # `cloudai[serve]` alone, or Windows
         return None
     return uvloop.new_event_loop
 
@@ -68,7 +68,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 async def serve(settings: ServeSettings, source: ModelSource, *, opened: Callable[[str], None]) -> None:
     """The same within a running event loop."""
     async with application(settings, source) as app:
-        with _listener(settings) as listener:
+        with listen(settings) as listener:
             address = "http://{}:{}".format(*_host_and_port(listener.getsockname()))
             server = _Server(_config(app, settings), lambda: opened(address))
             with _stopping(server, app, settings):
@@ -132,9 +132,10 @@ def _config(app: App, settings: ServeSettings) -> uvicorn.Config:
     )
 
 
-def _listener(settings: ServeSettings) -> socket.socket:
+def listen(settings: ServeSettings) -> socket.socket:
+    """A socket bound to the settings' address. Raises `InvalidInput` when it can't be had."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio looks at it for TCP_NODELAY
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((settings.host, settings.port))

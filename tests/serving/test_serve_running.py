@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import os
@@ -25,6 +26,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import served
 from served import Answer, Served, tensor
+
+from cloudai.serving.server import listen
+from cloudai.serving.settings import ServeSettings
 
 ROW = [1.0, 2.0, 3.0, 4.0]
 KEY = "a-key-of-some-thirty-two-characters"
@@ -449,6 +453,29 @@ def test_a_gpu_that_is_not_there_is_told_with_what_to_install(tmp_path: Path) ->
 
 
 # --- connections -----------------------------------------------------------------------------------
+
+
+def test_answers_in_two_pieces_do_not_wait_for_each_other_s_acknowledgement_on_asyncio_s_own_loop(
+    tmp_path: Path,
+) -> None:
+    """Head and body are written one after the other: without TCP_NODELAY the body waits 40 ms for the client."""
+
+    async def accepted() -> int:
+        found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def connected(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            found.set_result(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        with listen(ServeSettings(folder=tmp_path, port=0)) as listener:
+            server = await asyncio.start_server(connected, sock=listener)
+            reader, writer = await asyncio.open_connection(*listener.getsockname())
+            await reader.read()
+            writer.close()
+            server.close()
+        return await found
+
+    assert asyncio.run(accepted()) == 1
 
 
 def test_a_client_that_goes_away_in_the_middle_harms_nobody(tmp_path: Path) -> None:
