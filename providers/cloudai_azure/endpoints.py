@@ -14,7 +14,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from cloudai.errors import ErrorCode, InvalidInput, ServiceError, Unsupported
+from cloudai.delivery import marked, unsent
+from cloudai.errors import Delivery, ErrorCode, InvalidInput, ServiceError, Unsupported
 from cloudai.http import WireRequest, check_cleartext
 from cloudai.serving import client as protocol
 from cloudai.training.machines import ChosenMachine, machine_for
@@ -77,14 +78,15 @@ class MlEndpoints:
         plan, made = self._planned(request, package), _Made()
         ends = time.monotonic() + call.timeout
         try:
-            location = self._client.workspace(timeout=call.timeout).text("location")
+            with unsent():
+                location = self._client.workspace(timeout=call.timeout).text("location")
             endpoint = self._endpoint(request, location, made, ends)
             model = self._model(request, plan.version, package, made, ends)
             state = self._deployed(request, plan, location, model, made, ends)
             if state is JobState.SUCCEEDED:
                 self._shared(request, plan.version, endpoint, ends)
         except Exception as error:
-            if unsure(error):
+            if unsure(error) and marked(error) is not Delivery.NOT_SENT:
                 name = bodies.endpoint_name(request.name)
                 text = f"parts of the endpoint {name} may have been made: deploy the same again, or delete it"
                 raise unknown(text, error) from error
@@ -98,13 +100,14 @@ class MlEndpoints:
 
     def _endpoint(self, request: c.DeployRequest, location: str, made: _Made, ends: float) -> JsonNode:
         path = f"onlineEndpoints/{bodies.endpoint_name(request.name)}"
-        there = self._client.there(path, timeout=ends - time.monotonic())
+        with unsent():
+            there = self._client.there(path, timeout=ends - time.monotonic())
         if there is not None and there.at("tags").text(bodies.ENDPOINT) != request.name:
             text = f"{path}: there is an endpoint of this name that cloudai did not make: choose another name"
             raise ServiceError(text, code=ErrorCode.CONFLICT)
         if there is not None:
             return there
-        body = bodies.endpoint_body(request, location, self._client.settings)
+        body = bodies.endpoint_body(request, location)
         made.resources.append(path)
         self._client.finished(self._client.put(path, body, timeout=ends - time.monotonic()), ends=ends)
         return self._client.get(path, timeout=ends - time.monotonic())
@@ -171,7 +174,7 @@ class MlEndpoints:
         folder = self._folder(request.name, version)
         name = bodies.endpoint_name(request.name)
         steps: list[tuple[str, Mapping[str, object]]] = [
-            (f"onlineEndpoints/{name}", bodies.endpoint_body(request, location, settings)),
+            (f"onlineEndpoints/{name}", bodies.endpoint_body(request, location)),
             (model, bodies.model_body(request, version, self._artifacts(request, version))),
         ]
         environment = None

@@ -17,7 +17,6 @@ from cloudai.errors import InvalidInput
 
 if TYPE_CHECKING:
     from cloudai.types.custom import DeployRequest, TrainingJob
-    from cloudai_azure.settings import AzureSettings
 
 SUBMISSION: Final = "cloudai-submission"
 JOB: Final = "cloudai-job"
@@ -131,13 +130,14 @@ def endpoint_name(name: str) -> str:
 
 
 def deployment_name(version: str) -> str:
-    """As the version, with a letter first, at most 32."""
-    return ("v" + re.sub(r"[^a-z0-9-]", "-", version.lower()))[:32].rstrip("-")
+    """3 to 32 of letters, digits and `-`. Raises `InvalidInput`: a version cut short could be another's."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,29}", version):
+        raise InvalidInput(f"a version has 1 to 30 of A-Z a-z 0-9 . _ - on Azure ML, not {version[:60]!r}")
+    made = re.sub(r"[^a-z0-9-]", "-", version.lower()).rstrip("-")
+    return f"v{made}" if len(made) > 1 else f"v-{made}"
 
 
-def endpoint_body(
-    request: DeployRequest, location: str, settings: AzureSettings, traffic: Mapping[str, int] | None = None
-) -> dict[str, object]:
+def endpoint_body(request: DeployRequest, location: str, traffic: Mapping[str, int] | None = None) -> dict[str, object]:
     """An online endpoint with key authentication."""
     properties: dict[str, object] = {"authMode": "Key"}
     if traffic is not None:

@@ -24,7 +24,7 @@ from azure.core.pipeline.transport import HttpTransport
 from azure.core.rest import HttpRequest, HttpResponse
 
 from cloudai.http import OutOfTime, WireReply, WireRequest
-from cloudai.wirejson import JsonNode, Malformed
+from cloudai.wirejson import JsonNode, Malformed, dump
 
 _GENERATED: Final = import_module("azure.ai.ml._restclient.arm_ml_service")
 """Where azure-ai-ml has it; it is not one of the package's documented names."""
@@ -32,6 +32,7 @@ GROUPS: Mapping[str, str] = {
     "": "workspaces",
     "batchEndpoints": "batch_endpoints",
     "batchEndpoints/deployments": "batch_deployments",
+    "codes/versions": "code_versions",
     "computes": "compute",
     "datastores": "datastores",
     "environments/versions": "environment_versions",
@@ -73,7 +74,7 @@ class Management:
         """`get`, `create_or_update` or `delete` of `jobs/NAME` and the like, or an action, `cancel`. Until `ends`
         (monotonic). A long operation is begun, not waited for."""
         group, names = self._group(path)
-        more: dict[str, Any] = {"cls": _reply, "until": ends} | ({} if body is None else {"body": dict(body)})
+        more: dict[str, Any] = {"cls": _reply, "until": ends} | ({} if body is None else {"body": dump(body)})
         begin = getattr(group, f"begin_{snake(verb)}", None)
         method = begin or getattr(group, snake(verb))
         with _read():
@@ -229,10 +230,10 @@ def _read() -> Iterator[None]:
     """What azure-ai-ml does not expect of a success: a status that the description has not, no JSON, another form."""
     try:
         yield
-    except (HttpResponseError, ValueError, AttributeError) as error:
+    except (HttpResponseError, ValueError, AttributeError, TypeError) as error:
         if isinstance(error, HttpResponseError) and not isinstance(error.response, _Reply):
             raise  # a credential's, which is known by its class
-        raise Malformed(f"azure-ai-ml can't read the answer: {error}"[:200]) from error
+        raise Malformed(f"azure-ai-ml can't read the answer: {type(error).__name__}") from error
 
 
 def _reply(answer: Any, _: object, __: object) -> WireReply:

@@ -162,6 +162,8 @@ class MlServer:
         """`PUT jobs` and the like, whose next answer is lost after the work was done."""
         self.drop: list[str] = []
         """... whose next request is lost before."""
+        self.garble: list[str] = []
+        """... whose next answer is a success that is no JSON."""
         self.refuse: dict[str, Answered] = {}
         self.operations: dict[str, Json] = {}
         self.looks = 0
@@ -244,7 +246,7 @@ class MlServer:
         self.count += 1
         properties = made["properties"]
         made |= {"id": f"{WORKSPACE}/{path}", "name": path.rpartition("/")[2]}
-        made["systemData"] = {"createdAt": f"2026-11-21T10:00:{self.count:02}Z"}
+        made["systemData"] = dict.fromkeys(("createdAt", "lastModifiedAt"), f"2026-11-21T10:00:{self.count:02}Z")
         if collection == "jobs":
             properties |= {"status": "NotStarted"}
         else:
@@ -252,6 +254,7 @@ class MlServer:
         more: Json = {}
         if collection == "models/versions":
             self.exists(properties["modelUri"])
+            properties["flavors"] = {}
             container = path.rpartition("/versions")[0]
             name = container.rpartition("/")[2]
             self.resources.setdefault(container, {"id": f"{WORKSPACE}/{container}", "name": name, "properties": {}})
@@ -405,6 +408,9 @@ class _Talk(BaseHTTPRequestHandler):
         if step in ml.lose:
             ml.lose.remove(step)
             return self._reset()
+        if step in ml.garble:
+            ml.garble.remove(step)
+            return self._bytes(status, b"<html>", {"Content-Type": "text/html"})
         if made is not None and collection in KINDS and "value" not in made:
             wrong = faults(KINDS[collection], made)
             if wrong:

@@ -6,7 +6,6 @@ import io
 import json
 import sys
 import tarfile
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -341,41 +340,3 @@ def test_the_server_sees_what_the_models_do_not_have(tmp_path: Path) -> None:
     assert changed(queueSettings={"jobTier": "Cheap"})
     assert changed(inputs={"a": {"jobInputType": "uri_folder", "url": "x"}})
     assert changed(resources={"instanceCount": "1"})
-
-
-def test_azures_own_client_reads_the_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with opened(tmp_path) as (driver, server), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from azure.ai.ml import MLClient
-
-        run = driver.train(job(tmp_path), CALL).run
-        assert run is not None
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(server.ca_file))
-        server.any_version = True
-        end = server.url + "/"
-        names = (
-            "azure_portal",
-            "resource_manager",
-            "active_directory",
-            "aml_resource_id",
-            "registry_discovery_endpoint",
-        )
-        meta = {**dict.fromkeys(names, end), "storage_endpoint": "core.local"}
-        client = MLClient(
-            Token(), "s-1", "group", "work", cloud=f"loop-{id(server)}", cloud_metadata=meta, enable_telemetry=False
-        )
-        found = client.jobs.get(run.id)
-        assert found.name == run.name
-        assert found.tags["cloudai-submission"] == run.name
-        assert found.resources.instance_type.startswith("Standard_NC")
-        assert found.outputs["model"].path.endswith("/model")
-        assert found.queue_settings.job_tier.lower() == "standard"
-
-
-class Token:
-    """A credential that has a token."""
-
-    def get_token(self, *scopes: str, **_: Any) -> Any:
-        from azure.core.credentials import AccessToken
-
-        return AccessToken(TOKENS["https://management.azure.com/.default"], 1 << 40)
