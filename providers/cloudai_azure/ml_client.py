@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode
 
 from cloudai.errors import ConfigError, Delivery, ErrorCode, Fault, MissingDependency
 from cloudai.http import OutOfTime, Transport, WireReply, WireRequest, check_cleartext
-from cloudai.wirejson import JsonNode, Malformed
+from cloudai.wirejson import JsonNode, Malformed, dump
 from cloudai_azure.auth import Auth
 from cloudai_azure.errors import AzureError, error_of, failure, fault_of
 from cloudai_azure.storage import SCOPE as STORAGE_SCOPE
@@ -209,6 +209,11 @@ class MlClient:
         url = f"{self.history(timeout=timeout)}/runs/{quote(name)}/details"
         request = WireRequest(method="GET", url=url, headers=self._runs.headers())
         return JsonNode.parse(self.exchanged(request, timeout=ends - time.monotonic()).body)
+
+    def invoked(self, url: str, body: Mapping[str, object], *, headers: Mapping[str, str], timeout: float) -> WireReply:
+        """A POST to an endpoint's own address with a token for Azure ML, which is another one than management's."""
+        known = {**headers, **self._runs.headers(), "content-type": "application/json"}
+        return self.exchanged(WireRequest(method="POST", url=url, headers=known, body=dump(body)), timeout=timeout)
 
     def storage_token(self) -> Mapping[str, str]:
         """For Blob storage."""

@@ -55,6 +55,20 @@ class MlStorage:
         """How Azure ML names a path of the datastore."""
         return f"azureml://datastores/{self._client.settings.ml_datastore}/paths/{path}"
 
+    def url(self, path: str, *, timeout: float) -> str:
+        """Its address in Blob storage, without a signature."""
+        place = self._placed(time.monotonic() + timeout)
+        return f"{place.base}/{quote(place.container)}/{quote(path)}"
+
+    def read(self, path: str, *, timeout: float) -> bytes | None:
+        """A small blob; `None`: there is none."""
+        try:
+            return self._send("GET", path, time.monotonic() + timeout).body
+        except AzureError as error:
+            if error.status == 404:
+                return None
+            raise
+
     def put(self, path: str, content: bytes | Path, *, timeout: float) -> None:
         """One blob: in one request, or in blocks and their list."""
         ends = time.monotonic() + timeout
