@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 from cloudai.delivery import submitted, unsent
 from cloudai.driver import (
     Analyze,
+    BatchPredict,
+    BatchPrediction,
     Call,
     Deploy,
     DetectFaces,
@@ -92,6 +94,8 @@ class GcpDriver(
     Deploy,
     Endpoints,
     Predict,
+    BatchPredict,
+    BatchPrediction,
     FetchesObjects,
 ):
     """One `gcp` backend. Methods are safe to call from many threads at once."""

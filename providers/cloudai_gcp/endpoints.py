@@ -87,14 +87,8 @@ class VertexEndpoints:
     def _hourly(self, deployed: JsonNode) -> Money | None:
         """Of the replicas that always stand."""
         resources = deployed.at("dedicatedResources")
-        spec = resources.at("machineSpec")
-        cards = {kind: card for card, kind in bodies.ACCELERATORS.items()}
-        machine, card = spec.text("machineType"), spec.text("acceleratorType")
-        if not machine:
-            return None
-        named = c.Accelerator(name=cards.get(card, card or "none"), instance=machine)
         copies = resources.integer("minReplicaCount", 1)
-        return vertex_machines.for_hosting(named, self._vertex.location, copies=copies).hourly
+        return vertex_machines.of_spec(resources.at("machineSpec"), self._vertex.location, copies=copies)
 
     def _under_way(self, node: JsonNode, call: Call) -> tuple[JobState, str | None]:
         """Of the latest deployment: whether it goes on, and how it failed."""

@@ -34,6 +34,7 @@ IMPLEMENTS = frozenset(
         "custom.train",
         "custom.deploy",
         "custom.predict",
+        "custom.batch_predict",
     }
 )
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from cloudai.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from cloudai.types.custom import Accelerator, DeployRequest, TrainingJob
+    from cloudai.types.custom import Accelerator, BatchPredictRequest, DeployRequest, TrainingJob
     from cloudai_gcp.settings import GcpSettings
 
 SUBMISSION: Final = "cloudai-submission"
@@ -225,6 +225,53 @@ def deployed_body(
             "minReplicaCount": request.min_replicas,
             "maxReplicaCount": max(request.max_replicas, request.min_replicas),
         },
+    }
+    if settings.vertex_service_account is not None:
+        body["serviceAccount"] = settings.vertex_service_account
+    return body
+
+
+# --- batch predictions -----------------------------------------------------------------------------------
+
+
+def bridge_source() -> str:
+    """What the container of a batch prediction runs."""
+    from importlib.resources import files
+
+    return files("cloudai_gcp").joinpath("vertex_bridge.py").read_text(encoding="utf-8")
+
+
+def batch_body(
+    request: BatchPredictRequest,
+    name: str,
+    *,
+    labels: Mapping[str, str],
+    served: tuple[str, str],
+    places: tuple[str, str],
+    machine: Mapping[str, object],
+    settings: GcpSettings,
+) -> dict[str, object]:
+    """A `BatchPredictionJob`. `served`: model repository and container; `places`: inputs and outputs, all `gs://`."""
+    container = {
+        "imageUri": served[1],
+        "command": ["python3", "-c", bridge_source()],
+        "ports": [{"containerPort": 8080}],
+        "predictRoute": "/predict",
+        "healthRoute": "/health",
+    }
+    body: dict[str, object] = {
+        "displayName": name,
+        "labels": dict(labels),
+        "unmanagedContainerModel": {"artifactUri": served[0], "containerSpec": container},
+        "inputConfig": {"instancesFormat": "jsonl", "gcsSource": {"uris": [places[0]]}},
+        "instanceConfig": {"instanceType": "object", "keyField": "key"},
+        "outputConfig": {"predictionsFormat": "jsonl", "gcsDestination": {"outputUriPrefix": places[1]}},
+        "dedicatedResources": {
+            "machineSpec": dict(machine),
+            "startingReplicaCount": request.instances,
+            "maxReplicaCount": request.instances,
+        },
+        "manualBatchTuningParameters": {"batchSize": request.batch_size},
     }
     if settings.vertex_service_account is not None:
         body["serviceAccount"] = settings.vertex_service_account

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from cloudai.types import custom as c
 from cloudai_gcp.endpoints import VertexEndpoints
 from cloudai_gcp.training import VertexTraining
+from cloudai_gcp.vertex_batches import VertexBatches
 from cloudai_gcp.vertex_client import VertexClient
 
 if TYPE_CHECKING:
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
 
 
 class Vertex:
-    """Training and endpoints of one backend. Nothing is opened before it is used."""
+    """Training, endpoints and batch predictions of one backend. Nothing is opened before it is used."""
 
     def __init__(self, settings: GcpSettings, auth: Auth, *, backend: str) -> None:
         self._client = VertexClient(settings, auth)
         self.training = VertexTraining(self._client, backend=backend)
         self.endpoints = VertexEndpoints(self._client, backend=backend)
+        self.batches = VertexBatches(self._client, backend=backend)
 
     def close(self) -> None:
         """Closes the connections of Google's clients."""
@@ -35,7 +37,7 @@ class Vertex:
 
 
 class VertexOperations:
-    """`cloudai.driver.Train`, `TrainingRuns`, `Deploy`, `Endpoints`, `Predict`."""
+    """`cloudai.driver.Train`, `TrainingRuns`, `Deploy`, `Endpoints`, `Predict`, `BatchPredict`, `BatchPrediction`."""
 
     _vertex: Vertex
 
@@ -80,6 +82,24 @@ class VertexOperations:
 
     def predict(self, request: c.PredictRequest, call: Call) -> c.PredictResult:
         return self._vertex.endpoints.predict(request, call)
+
+    def batch_predict(self, request: c.BatchPredictRequest, call: Call) -> c.BatchPredictResult:
+        return self._vertex.batches.batch_predict(request, call)
+
+    def plan_batch(self, request: c.BatchPredictRequest, call: Call) -> c.BatchPlan:
+        return self._vertex.batches.plan_batch(request, call)
+
+    def batch_status(self, batch: c.BatchRef, call: Call) -> c.BatchStatus:
+        return self._vertex.batches.batch_status(batch, call)
+
+    def cancel_batch(self, batch: c.BatchRef, call: Call) -> None:
+        self._vertex.batches.cancel_batch(batch, call)
+
+    def fetch_batch(self, batch: c.BatchRef, folder: Path, call: Call) -> None:
+        self._vertex.batches.fetch_batch(batch, folder, call)
+
+    def list_batches(self, call: Call) -> Sequence[c.BatchRef]:
+        return self._vertex.batches.list_batches(call)
 
 
 class AsyncVertexOperations:
@@ -128,3 +148,21 @@ class AsyncVertexOperations:
 
     async def predict(self, request: c.PredictRequest, call: Call) -> c.PredictResult:
         return await asyncio.to_thread(self._vertex.endpoints.predict, request, call)
+
+    async def batch_predict(self, request: c.BatchPredictRequest, call: Call) -> c.BatchPredictResult:
+        return await asyncio.to_thread(self._vertex.batches.batch_predict, request, call)
+
+    async def plan_batch(self, request: c.BatchPredictRequest, call: Call) -> c.BatchPlan:
+        return await asyncio.to_thread(self._vertex.batches.plan_batch, request, call)
+
+    async def batch_status(self, batch: c.BatchRef, call: Call) -> c.BatchStatus:
+        return await asyncio.to_thread(self._vertex.batches.batch_status, batch, call)
+
+    async def cancel_batch(self, batch: c.BatchRef, call: Call) -> None:
+        await asyncio.to_thread(self._vertex.batches.cancel_batch, batch, call)
+
+    async def fetch_batch(self, batch: c.BatchRef, folder: Path, call: Call) -> None:
+        await asyncio.to_thread(self._vertex.batches.fetch_batch, batch, folder, call)
+
+    async def list_batches(self, call: Call) -> Sequence[c.BatchRef]:
+        return await asyncio.to_thread(self._vertex.batches.list_batches, call)

@@ -9,11 +9,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from cloudai.training.machines import ChosenMachine, choose_machine, machine_for
-from cloudai.types.results import Notice
+from cloudai.types.custom import Accelerator
+from cloudai.types.results import Money, Notice
+from cloudai.wirejson import JsonNode
 from cloudai_gcp import vertex_bodies as bodies
 
 if TYPE_CHECKING:
-    from cloudai.types.custom import Accelerator, TrainingJob
+    from cloudai.types.custom import TrainingJob
 
 HOSTING: Final = "custom.deploy"
 """Of the book. Batch predictions cost the same node hours: https://cloud.google.com/vertex-ai/pricing gives one table
@@ -29,6 +31,16 @@ def for_hosting(accelerator: Accelerator, location: str, *, copies: int, seconds
     """Of an endpoint's replicas, or of a batch prediction that runs for `seconds`."""
     chosen = machine_for("gcp", location, accelerator, copies=max(1, copies), seconds=seconds, operation=HOSTING)
     return _honest(chosen, accelerator)
+
+
+def of_spec(spec: JsonNode, location: str, *, copies: int) -> Money | None:
+    """What an hour of machines costs that stand, by their `MachineSpec`; `None`: unknown."""
+    machine, card = spec.text("machineType"), spec.text("acceleratorType")
+    if not machine:
+        return None
+    names = {kind: name for name, kind in bodies.ACCELERATORS.items()}
+    named = Accelerator(name=names.get(card, card or "none"), instance=machine)
+    return for_hosting(named, location, copies=copies).hourly
 
 
 def _honest(chosen: ChosenMachine, accelerator: Accelerator) -> ChosenMachine:

@@ -89,11 +89,13 @@ class VertexStorage:
                 continue
             target = folder / inside(relative)
             target.parent.mkdir(parents=True, exist_ok=True)
-            self._stream_down(bucket, found.name, target, timeout)
+            self.fetch(f"gs://{bucket}/{found.name}", target, timeout=timeout)
             made.append(target)
         return made
 
-    def _stream_down(self, bucket: str, name: str, target: Path, timeout: float) -> None:
+    def fetch(self, uri: str, target: Path, *, timeout: float) -> None:
+        """One object as a file, whole or not at all."""
+        bucket, name = split(uri)
         url = f"{self._base}/storage/v1/b/{quote(bucket, safe='')}/o/{quote(name, safe='')}?alt=media"
         client, headers = self._vertex.auth.transport().client, dict(self._vertex.auth.headers())
         part = target.with_name(f".{target.name}.part")

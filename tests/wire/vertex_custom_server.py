@@ -75,6 +75,7 @@ class VertexServer:
         self.jobs: dict[str, Json] = {}
         self.endpoints: dict[str, Json] = {}
         self.models: dict[str, Json] = {}
+        self.batches: dict[str, Json] = {}
         self.operations: dict[str, Json] = {}
         self.objects: dict[str, bytes] = {}
         self.log: list[Json] = []
@@ -145,7 +146,31 @@ class VertexServer:
         return self._one(self.jobs, name["name"])
 
     def _customJobs_cancel(self, name: Mapping[str, str], query: Mapping[str, str], body: Any) -> Json:  # noqa: N802
-        job = self._one(self.jobs, name["name"])
+        return self._cancelled(self._one(self.jobs, name["name"]))
+
+    def _batchPredictionJobs_create(self, name: Mapping[str, str], query: Mapping[str, str], body: Json) -> Json:  # noqa: N802
+        if len({"model", "unmanagedContainerModel"} & set(body)) != 1:
+            raise Refused(400, "INVALID_ARGUMENT", "exactly one of model and unmanaged_container_model")
+        formats = body["inputConfig"]["instancesFormat"], body["outputConfig"]["predictionsFormat"]
+        if formats != ("jsonl", "jsonl"):
+            raise Refused(400, "INVALID_ARGUMENT", f"formats {formats}")
+        prefix = body["unmanagedContainerModel"]["artifactUri"].rstrip("/") + "/"
+        if not any(uri.startswith(prefix) for uri in self.objects):
+            raise Refused(400, "INVALID_ARGUMENT", f"nothing is at {prefix}")
+        return self._kept(self.batches, name["parent"], "batchPredictionJobs", body, state="JOB_STATE_PENDING")
+
+    def _batchPredictionJobs_list(self, name: Mapping[str, str], query: Mapping[str, str], body: Any) -> Json:  # noqa: N802
+        page = self._page(self.batches, "batchPredictionJobs", query)
+        return {**page, "batchPredictionJobs": [_told(job) for job in page.get("batchPredictionJobs", [])]}
+
+    def _batchPredictionJobs_get(self, name: Mapping[str, str], query: Mapping[str, str], body: Any) -> Json:  # noqa: N802
+        return _told(self._one(self.batches, name["name"]))
+
+    def _batchPredictionJobs_cancel(self, name: Mapping[str, str], query: Mapping[str, str], body: Any) -> Json:  # noqa: N802
+        return self._cancelled(self._one(self.batches, name["name"]))
+
+    @staticmethod
+    def _cancelled(job: Json) -> Json:
         if job["state"] in ("JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED"):
             raise Refused(400, "FAILED_PRECONDITION", f"the job is {job['state']}")
         job["state"] = "JOB_STATE_CANCELLED"
@@ -305,6 +330,12 @@ class VertexServer:
     def _check_split(split: Mapping[str, int], known: set[str]) -> None:
         if sum(split.values()) != 100 or not set(split) <= known:
             raise Refused(400, "INVALID_ARGUMENT", f"traffic {split} over {sorted(known)}")
+
+
+def _told(job: Json) -> Json:
+    """A batch prediction job as it is given: its container is "Input only"."""
+    model = {name: value for name, value in job["unmanagedContainerModel"].items() if name != "containerSpec"}
+    return {**job, "unmanagedContainerModel": model}
 
 
 class _Http(ThreadingHTTPServer):
