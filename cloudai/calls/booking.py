@@ -88,7 +88,7 @@ def earned(books: Books, number: int, cost: Money | None) -> None:
     """What a job that was counted at its bound has cost in the end. A ledger that fails leaves the bound."""
     if cost is not None and books.store is not None:
         with suppress(LedgerFailure):
-            books.store.adjust(number, micro(cost.amount))
+            books.adjust(number, micro(cost.amount))
 
 
 def close(books: Books, job: Job, call: CallRecord) -> None:

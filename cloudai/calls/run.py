@@ -146,7 +146,7 @@ class AsyncRunner:
     async def end(self, job: Job, result: Result | None, error: CloudAIError | None) -> None:
         """The call is over; the books are closed where booking has its place."""
         books = self.engine.books
-        if books is None or books.quick:
+        if books is None or books.settles_later:
             end(job, result, error)
             return
         end(job, result, error, written=False)
@@ -202,7 +202,10 @@ class AsyncRunner:
         except BaseException as error:
             await self._booked(booking.unanswered, books, reservation, error)
             raise
-        await self._booked(booking.answered, books, job, step, reservation, answer)
+        if books.settles_later or not job.hedges:
+            booking.answered(books, job, step, reservation, answer)
+        else:
+            await self._booked(booking.answered, books, job, step, reservation, answer)
         return answer
 
     async def _booked(self, task: Callable[..., T], books: Books, *of: Any) -> T:

@@ -22,6 +22,7 @@ from cloudai.ledger.entries import (
     State,
     dollars,
 )
+from cloudai.ledger.later import Later, Task
 from cloudai.ledger.periods import instant, moment, period_of, zone_of
 from cloudai.ledger.settings import BudgetSettings, Limit
 from cloudai.ledger.store import Booked, LedgerFailure, Standing, Store, Window
@@ -51,6 +52,7 @@ class Books:
     def __init__(self, settings: BudgetSettings, store: Store | None, *, clock: Callable[[], int] = now) -> None:
         self.settings = settings
         self.store = store
+        self._joins = store is not None and store.joins
         self._clock = clock
         self._zone = zone_of(settings.timezone)
         self._windows: dict[tuple[str, str, str], tuple[int, int, tuple[Window, ...]]] = {}
@@ -62,11 +64,17 @@ class Books:
         self._sweep_at = 0.0
         self._sweeper: threading.Thread | None = None
         self._pruned = 0
+        self._later = Later(self.write)
 
     @property
     def quick(self) -> bool:
         """Whether booking takes no disk and no network: an event loop may do it itself."""
         return self.store is None or self.store.quick
+
+    @property
+    def settles_later(self) -> bool:
+        """Whether to settle an answer, and to record a call, takes no disk and no network either way."""
+        return self._joins or self.quick
 
     def together(self) -> AbstractContextManager[object]:
         """What this thread books inside is one transaction, where the ledger has that. Raises `LedgerFailure`: then
@@ -109,7 +117,9 @@ class Books:
         call: CallRecord | None = None,
     ) -> None:
         """Ends a reservation: `cost` in micro-USD when it was answered. `call`: also record the finished call, in the
-        same transaction. Never raises for a ledger that fails: the bound then stays reserved, and is told once."""
+        same transaction. Never raises for a ledger that fails: the bound then stays reserved, and is told once.
+
+        An answer is written with the next reservation (`cloudai.ledger.later`), anything else at once."""
         if call is not None and not call.at:
             call = replace(call, at=self._clock())
         if reservation.id is None:
@@ -118,9 +128,8 @@ class Books:
             return
         state, booked = _ending(outcome, cost, reservation.attempt.bound)
         number, attempt, at = reservation.id, reservation.attempt, reservation.at
-        self._tell_failure(
-            lambda store: store.settle(number, attempt=attempt, at=at, state=state, cost=booked, call=call)
-        )
+        tell = self._tell_later if outcome is Outcome.ANSWERED else self._tell
+        tell(lambda store: store.settle(number, attempt=attempt, at=at, state=state, cost=booked, call=call))
 
     def record(self, call: CallRecord) -> None:
         """Writes down a finished call that settled nothing: one from a cache, or refused. Never raises for a ledger
@@ -128,18 +137,24 @@ class Books:
         if not call.at:
             call = replace(call, at=self._clock())
         recorded = call
-        self._tell_failure(lambda store: store.record(recorded))
+        self._tell_later(lambda store: store.record(recorded))
+
+    def adjust(self, number: int, cost: int) -> bool:
+        """Says what an attempt that counted at its bound has cost; False: there is no such one. Raises
+        `LedgerFailure`."""
+        return self._ask(lambda store: store.adjust(number, cost))
 
     def standing(self) -> Sequence[Standing]:
         """How each limit stands in its present period. Raises `LedgerFailure`."""
         at = self._clock()
         windows = [self._window(limit, at) for limit in self.settings.limits]
-        return self.store.standing(windows) if self.store is not None else ()
+        return self._ask(lambda store: store.standing(windows)) if self.store is not None else ()
 
     def close(self) -> None:
         """Closes the ledger. What is reserved stays so until it expires."""
         if self._sweeper is not None:
             self._sweeper.join()
+        self._later.close()
         if self.store is not None:
             self.store.close()
 
@@ -235,12 +250,20 @@ class Books:
     # --- the ledger may fail -------------------------------------------------------------------
 
     def _ask(self, question: Callable[[Store], T]) -> T:
-        """Asks the store; after a failure not for a second, so that what is locked holds up one call, not each."""
-        assert self.store is not None
+        """Asks the store, after what is waiting has been written, in one transaction. After a failure not for a second,
+        so that what is locked holds up one call, not each."""
+        store = self.store
+        assert store is not None
         if self._out_until and time.monotonic() < self._out_until:
             raise LedgerFailure(self._failure)
         try:
-            answer = question(self.store)
+            if self._joins:
+                with store.together():
+                    for task in self._later.take():
+                        task(store)
+                    answer = question(store)
+            else:
+                answer = question(store)
         except LedgerFailure as failure:
             self._failure, self._out_until = str(failure), time.monotonic() + HOLD_OFF_SECONDS
             raise
@@ -257,7 +280,20 @@ class Books:
             notices += (BudgetNotice(code=Said.UNBOOKED, message=text),)
         return Reservation(id=None, attempt=attempt, at=at, notices=notices)
 
-    def _tell_failure(self, task: Callable[[Store], object]) -> None:
+    def _tell_later(self, task: Task) -> None:
+        """With the next question, where that is one transaction then."""
+        if self._joins:
+            self._later.add(task)
+        else:
+            self._tell(task)
+
+    def write(self) -> None:
+        """Writes what is waiting, for who reads the ledger by another way than these books."""
+        if self._later.waiting:
+            self._tell(lambda _: None)
+
+    def _tell(self, task: Task) -> None:
+        """What fails is said, once."""
         if self.store is None:
             return
         try:

@@ -44,6 +44,7 @@ class MemoryStore:
     """The operations of `Store`. Limits are those of the one client that has it, known from the beginning."""
 
     quick = True
+    joins = False
 
     def together(self) -> AbstractContextManager[object]:
         """There is nothing to be gained."""

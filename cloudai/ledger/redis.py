@@ -47,6 +47,7 @@ class RedisStore:
         )
 
     quick = False
+    joins = False
 
     def together(self) -> AbstractContextManager[object]:
         """Each script is a transaction of its own."""

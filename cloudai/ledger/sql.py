@@ -84,6 +84,7 @@ class SqlStore(ABC):
     """SQL for `vision.*` of the column `operation`."""
 
     quick = False
+    joins = False
 
     def together(self) -> AbstractContextManager[object]:
         """Each operation is a transaction of its own, unless a store says otherwise."""

@@ -46,6 +46,7 @@ class SqliteStore(SqlStore):
     """One connection for all threads of a process: SQLite has one writer at a time anyway."""
 
     service = "substr(operation, 1, instr(operation, '.')) || '*'"
+    joins = True
 
     def __init__(self, path: Path, *, synchronous: str = "normal") -> None:
         self.path = path
@@ -59,6 +60,9 @@ class SqliteStore(SqlStore):
         self._checkpointer: threading.Thread | None = None
 
     def transaction(self, work: Callable[[Execute], T]) -> T:
+        with self._lock:
+            if self._together and self._connection is not None:
+                return work(self._connection.execute)
         with self.together() as connection:
             return work(connection.execute)
 

@@ -116,6 +116,11 @@ class Store(Protocol):
         """Neither disk nor network: may be called on an event loop."""
         ...
 
+    @property
+    def joins(self) -> bool:
+        """Whether `together` makes one transaction of several steps."""
+        ...
+
     def together(self) -> AbstractContextManager[object]:
         """What this thread does inside is one transaction, where there are any. Raises `LedgerFailure`: then nothing of
         it was done."""

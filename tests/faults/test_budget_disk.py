@@ -157,6 +157,7 @@ def test_a_settlement_that_can_not_be_written_leaves_the_bound_and_the_answer(
     with caplog.at_level(logging.WARNING, "cloudai.budget"):
         kept.settle(held, outcome=Outcome.ANSWERED, cost=1)
         kept.record(CALL)
+        kept.write()
     holder.close()
     time.sleep(0.1)
     assert [(each.spent, each.reserved) for each in kept.standing()] == [(0, 1000)]

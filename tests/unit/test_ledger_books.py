@@ -120,6 +120,7 @@ def spent(books: Books) -> list[tuple[int, int]]:
 
 def answer(books: Books, cost: int | None, bound: int | None = 1000, **more: object) -> None:
     books.settle(books.reserve(attempt(bound, **more)), outcome=Outcome.ANSWERED, cost=cost)
+    books.write()
 
 
 def test_an_attempt_holds_its_bound_and_leaves_its_cost(ledger: Ledger) -> None:
@@ -327,6 +328,7 @@ def test_a_call_comes_back_as_it_was_recorded(ledger: Ledger) -> None:
     books.settle(books.reserve(attempt()), outcome=Outcome.ANSWERED, cost=700, call=CALL)
     bare = CallRecord(operation="speech.voices", outcome="unavailable", cached=True, at=START + 1)
     books.record(bare)
+    books.write()
     assert list(books.store.calls(START, START + 2)) == [CALL, bare]
     assert list(books.store.calls(START + 1, START + 2)) == [bare]
 
@@ -344,6 +346,7 @@ def test_units_are_summed_by_day_and_meter(ledger: Ledger) -> None:
     used = (Used(meter="m", unit="second", quantity=Decimal("0.1")), Used(meter="n", unit="image", quantity=Decimal(1)))
     for day in (0, 0, 0, 1):
         books.record(dataclasses.replace(CALL, at=START + day * DAY, usage=used))
+    books.write()
     sums = {(group.day, group.meter, group.unit): (group.quantity, group.calls) for group in books.store.used(0, EVER)}
     first = START // DAY
     assert sums == {

@@ -127,6 +127,7 @@ class Machine(RuleBasedStateMachine):
         if made is None or made.id is None:
             return
         self.books[0].settle(made, outcome=outcome, cost=known)
+        self.books[0].write()
         entry = self.entries[made.id]
         if entry.state in (State.RESERVED, State.UNKNOWN):
             entry.state, entry.cost = state, cost

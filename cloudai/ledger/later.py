@@ -1,0 +1,83 @@
+"""What a ledger is told a little later: how answered attempts ended, in the transaction of the next reservation.
+
+A caller then waits for one transaction a call and not for two. What is waiting stands in the ledger as reserved, at its
+bound: a process that is killed meanwhile counts too much, by at most the last answer of each caller, and never too
+little. Where no reservation comes, a thread writes after `WITHIN`; closing does, and so does the interpreter's end.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cloudai.ledger.store import Store
+
+WITHIN = 0.02
+"""Seconds."""
+Task = Callable[["Store"], object]
+
+
+class Later:
+    """The tasks of one client's books. Thread-safe; `write` is called when they are due, and takes them."""
+
+    def __init__(self, write: Callable[[], None]) -> None:
+        self._write = write
+        self._begin()
+
+    def _begin(self) -> None:
+        self._process = os.getpid()
+        self._tasks = deque[Task]()
+        self._due, self._closing, self._starting = threading.Event(), threading.Event(), threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there are any."""
+        return bool(self._tasks)
+
+    def add(self, task: Task) -> None:
+        """Soon to be done."""
+        if self._process != os.getpid():
+            self._begin()  # what a fork copied is the parent's to write
+        self._tasks.append(task)
+        if not self._due.is_set():
+            self._due.set()
+            if self._thread is None:
+                self._start()
+
+    def take(self) -> Iterator[Task]:
+        """All that there are, in their order, for whoever is alone with the ledger."""
+        if self._process != os.getpid():
+            self._begin()
+        while self._tasks:
+            yield self._tasks.popleft()
+
+    def close(self) -> None:
+        """Writes what is left."""
+        atexit.unregister(self.close)
+        if self._thread is not None and self._process == os.getpid():
+            self._closing.set()
+            self._due.set()
+            self._thread.join()
+        self._write()
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is not None:
+                return
+            self._thread = threading.Thread(target=self._run, name="cloudai-books", daemon=True)
+        self._thread.start()
+        atexit.register(self.close)
+
+    def _run(self) -> None:
+        while True:
+            self._due.wait()
+            if self._closing.wait(WITHIN):
+                return
+            self._due.clear()
+            self._write()
