@@ -31,6 +31,13 @@ class Arguments:
         """Without the first so many positional ones."""
         return Arguments(self.place, self.positional[count:], self.keywords, self.nodes[count:], self.keyword_nodes)
 
+    def after(self, given: Arguments) -> Arguments:
+        """These, with what `partial` was given before them."""
+        return Arguments(
+            self.place, [*given.positional, *self.positional], {**given.keywords, **self.keywords},
+            (*given.nodes, *self.nodes), {**given.keyword_nodes, **self.keyword_nodes},
+        )  # fmt: skip
+
     @property
     def values(self) -> Iterator[Value]:
         """All of them."""

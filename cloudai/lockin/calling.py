@@ -23,6 +23,7 @@ from cloudai.lockin.values import (
     Method,
     Module,
     Pager,
+    Partial,
     Request,
     Sdk,
     Sequence,
@@ -56,6 +57,10 @@ _SAME = frozenset({
     "result", "wait", "pop", "values", "items", "copy", "to_dict", "as_dict", "json", "execute", "by_page", "pages",
     "next", "__getitem__", "get_result", "model_dump", "ListFields", "from_json", "setdefault",
 })  # fmt: skip
+_FIELDS = frozenset({"field", "Field", "ib", "attrib"})
+"""What dataclasses, pydantic and attrs call a field of a class."""
+_RAISING = frozenset({"result", "wait", "done", "status", "execute"})
+"""Methods of answers that wait for the vendor, and so raise the vendor's errors."""
 _STRINGS = frozenset(
     {"format", "strip", "rstrip", "lstrip", "lower", "upper", "replace", "removesuffix", "removeprefix", "join"}
 )
@@ -93,10 +98,10 @@ class Calls(Expressions):
             called = self.value(func, frame)
             if called:
                 return union(self._called(atom, args, node, frame) for atom in called)
-            return self._unknown(func.id if isinstance(func, ast.Name) else "", args, frame)
-        base = _of_vendors(self.value(func.value, frame), func.attr)
+            return self._unknown(func.id if isinstance(func, ast.Name) else "", args, node, frame)
+        base = _of_vendors(self.subject(func.value, frame), func.attr)
         if not base:
-            return self._unknown(func.attr, args, frame)
+            return self._unknown(func.attr, args, node, frame)
         return union(self._method(atom, func.attr, args, node, frame) for atom in base)
 
     def _method(self, atom: Atom, name: str, args: Arguments, node: ast.Call, frame: Frame) -> Value:
@@ -114,7 +119,7 @@ class Calls(Expressions):
             case Text():
                 return one(Text(atom.value, atom.place)) if name in _STRINGS else UNKNOWN
             case Http():
-                return self.vendor.http(name, args)
+                return self.vendor.http(name, args, atom.base)
             case Request() if name[:1].islower():
                 self.vendor.client(
                     Client(atom.service, atom.cls, name), args
@@ -124,7 +129,7 @@ class Calls(Expressions):
                 func = node.func if isinstance(node.func, ast.Attribute) else None
                 found = self.attribute(atom, name, frame, func)
                 return union(self._called(each, args, node, frame) for each in found) or self._unknown(
-                    name, args, frame
+                    name, args, node, frame
                 )
 
     def _called(self, atom: Atom, args: Arguments, node: ast.Call, frame: Frame) -> Value:
@@ -144,7 +149,9 @@ class Calls(Expressions):
             case Instance():
                 return union(self._called(f, args, node, frame) for f in self.member(atom, "__call__"))
             case Module():
-                return self._foreign(atom.name, args, frame)
+                return self._foreign(atom.name, args, node, frame)
+            case Partial():
+                return self._called(atom.called, args.after(atom.given), node, frame)
             case Answer():
                 return one(atom)
             case _:
@@ -155,12 +162,15 @@ class Calls(Expressions):
             return self.vendor.boto_client(args)
         return self.vendor.google_client(args) if atom.part == "build" else one(Sdk("session"))
 
-    def _foreign(self, name: str, args: Arguments, frame: Frame) -> Value:
+    def _foreign(self, name: str, args: Arguments, node: ast.Call, frame: Frame) -> Value:
         library, _, last = name.partition(".")
         if library in _HTTP:
             if last in _SESSIONS or last in ("sessions.Session",):
-                return one(Http(library))
+                bases = [atom.value for atom in args.get(0, "base_url") if isinstance(atom, Text)]
+                return one(Http(library, bases[0] if len(bases) == 1 else ""))
             return self.vendor.http(last, args)
+        if name == "google.auth.transport.requests.AuthorizedSession":
+            return one(Http("requests"))
         last = name.rpartition(".")[2]
         if name == "urllib.request.Request":
             return frozenset(atom for atom in args.get(0, "url") if isinstance(atom, Text))
@@ -170,21 +180,21 @@ class Calls(Expressions):
             return self._partial(args)
         if name in ("os.getenv", "os.environ.get", "environ.get"):
             return args.get(1, "default")
-        return self._unknown(last, args, frame)
+        return self._unknown(last, args, node, frame)
 
     def _partial(self, args: Arguments) -> Value:
         rest, found = args.rest(1), list[Value]()
         for atom in args.positional[0]:
             if isinstance(atom, Client) and atom.path:
                 found.append(self.vendor.partial(atom, rest))
-            elif isinstance(atom, Function):
-                self.enter(atom, rest)
+            elif isinstance(atom, Method):
+                self.vendor.method(atom, rest)
                 found.append(one(atom))
             else:
-                found.append(one(atom))
+                found.append(one(Partial(atom, rest)))
         return union(found)
 
-    def _unknown(self, name: str, args: Arguments, frame: Frame) -> Value:
+    def _unknown(self, name: str, args: Arguments, node: ast.Call, frame: Frame) -> Value:
         """A call of something that is not known: what it does with callbacks and with parts of answers."""
         if name == "getattr" and len(args.positional) >= 2:
             return self._getattr(args, frame)
@@ -194,6 +204,11 @@ class Calls(Expressions):
             return union([self.base_of(frame.cls)]) if frame.cls is not None else UNKNOWN
         if name == "partial" and args.positional:
             return self._partial(args)
+        if name in _FIELDS:
+            made = args.get(-1, "default_factory", "factory")
+            return args.get(-1, "default") | union(
+                self._called(atom, Arguments(args.place), node, frame) for atom in made
+            )
         data = union(args.values)
         parts = frozenset(a for a in data if isinstance(a, (Answer, Client, Request, Sequence, Pager, Instance, Table)))
         applied = self._applied(args, name)
@@ -239,6 +254,8 @@ class Calls(Expressions):
             keys = [k for k in args.positional[0] if isinstance(k, Text) and FIELD.fullmatch(k.value)]
             place = self.record.place(frame.source, node.args[0])
             return union(self.vendor.field(atom, key.value, place) for key in keys[:1]) or one(atom)
+        if name in _RAISING or (name == "get" and not args.keywords):
+            self.record.touched.add(atom.service.provider)
         for function in args.functions:
             self.enter(function, Arguments(args.place, [one(atom)], {}))
         return one(atom) if name in _SAME or (name == "get" and not args.keywords) else UNKNOWN

@@ -5,6 +5,7 @@ The files are data that a non-programmer can review; their form is in docs/locki
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -67,6 +68,8 @@ class Service:
     methods: Mapping[str, str] = field(default_factory=dict)
     class_methods: Mapping[str, str] = field(default_factory=dict)
     class_operations: Mapping[str, str] = field(default_factory=dict)
+    whole: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Classes with all the methods that they have, where others of the module have more."""
     functions: Mapping[str, str] = field(default_factory=dict)
     tasks: Mapping[str, str] = field(default_factory=dict)
     """Words among the arguments that choose the operation."""
@@ -112,6 +115,8 @@ class Service:
     def knows(self, cls: str, name: str) -> bool:
         """Whether the catalog has the method by more than a catch-all."""
         last = name.rpartition(".")[2]
+        if cls in self.whole:
+            return last in self.whole[cls]
         return f"{cls}.{name}" in self.class_methods or any(
             pattern != "*" and (fnmatchcase(name, pattern) or fnmatchcase(last, pattern)) for pattern in self.methods
         )
@@ -142,7 +147,8 @@ class Vendor:
     provider: str
     source: str
     as_of: str
-    sdk_packages: tuple[str, ...]
+    sdk_packages: Mapping[str, tuple[str, ...]]
+    """Distributions of SDKs for everything, and the modules of theirs that make clients."""
     sdk_modules: tuple[str, ...]
     exception_modules: tuple[str, ...]
     exceptions: frozenset[str]
@@ -236,7 +242,7 @@ def of_boto(name: str) -> Service | None:
 @cache
 def of_package(name: str) -> tuple[str, Service | None] | None:
     """Provider and service of a distribution; no service: the vendor's SDK for everything. None: neither."""
-    normal = name.lower().replace("_", "-").replace(".", "-")
+    normal = normal_name(name)
     if normal == "cloudai":
         return NEUTRAL, PORTABLE
     for vendor in vendors():
@@ -246,6 +252,18 @@ def of_package(name: str) -> tuple[str, Service | None] | None:
         if normal in vendor.sdk_packages:
             return vendor.provider, None
     return None
+
+
+def makes_clients(package: str, modules: Iterable[str]) -> bool:
+    """Whether code that imports these modules makes clients by an SDK for everything: not if it only catches errors."""
+    normal = normal_name(package)
+    wanted = [module for vendor in vendors() for module in vendor.sdk_packages.get(normal, ())]
+    return any(_under(name, known) for name in modules for known in wanted)
+
+
+def normal_name(package: str) -> str:
+    """The name of a distribution as indexes compare it."""
+    return re.sub(r"[-_.]+", "-", package).lower()
 
 
 @cache
@@ -270,7 +288,7 @@ def _vendor(file: Traversable) -> Vendor:
         provider=provider,
         source=str(document["source"]),
         as_of=str(document["as_of"]),
-        sdk_packages=tuple(document["sdk_packages"]),
+        sdk_packages={name: tuple(modules) for name, modules in document["sdk_packages"].items()},
         sdk_modules=tuple(document["sdk_modules"]),
         exception_modules=tuple(document["exception_modules"]),
         exceptions=frozenset(document["exceptions"]),

@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from cloudai.lockin.arguments import Arguments
 from cloudai.lockin.calling import Calls
 from cloudai.lockin.frames import BODY, Frame
-from cloudai.lockin.modules import Tree
+from cloudai.lockin.modules import Source, Tree
 from cloudai.lockin.recording import Recorder
+from cloudai.lockin.unfilled import Unfilled
 from cloudai.lockin.values import (
     UNKNOWN,
     Atom,
@@ -40,6 +41,8 @@ class Entering(Calls):
         self._memo: dict[tuple[object, ...], tuple[Value, frozenset[str]]] = {}
         self._runs: dict[ast.AST, int] = {}
         self._stack: list[ast.AST] = []
+        self.unfilled = Unfilled()
+        self.last_round = False
 
     @abstractmethod
     def statements(self, body: Iterable[ast.stmt], frame: Frame) -> None: ...
@@ -68,7 +71,7 @@ class Entering(Calls):
         if not any(node.name == "__init__" for node in methods):
             self._inherited(cls)
         for node in sorted(methods, key=lambda method: method.name != "__init__"):
-            self.enter(Function(node, cls.frame, Instance(cls)), Arguments(self.record.place(cls.frame.source, node)))
+            self.uncalled(Function(node, cls.frame, Instance(cls)))
 
     def _inherited(self, cls: Class) -> None:
         """A base class's `__init__` with what this class says differently."""
@@ -143,6 +146,8 @@ class Entering(Calls):
     def enter(self, function: Function, args: Arguments) -> Value:
         """What a function answers to these arguments; each different set of them is run once a round."""
         node = function.node
+        if args.positional or args.keywords:
+            self.unfilled.filled(node)
         bindings = self._bindings(function, args)
         key = (node, function.frame, function.bound, frozenset((n, v) for n, v in bindings.items() if v))
         known = self._memo.get(key)
@@ -162,6 +167,25 @@ class Entering(Calls):
         self._memo[key] = (value, frozenset(self.record.touched))
         self.record.touched |= before
         return value
+
+    def uncalled(self, function: Function) -> None:
+        """A function as it stands; in the last round also with what its parameters are taken for."""
+        node, source = function.node, function.frame.source
+        place = self.record.place(source, node)
+        self.enter(function, Arguments(place))
+        if self.last_round and not isinstance(node, ast.Lambda):
+            names = [arg.arg for arg in (*node.args.args, *node.args.kwonlyargs)]
+            taken = dict(self.unfilled.of(source, node)) | dict(self._fixtures(names, source))
+            if taken:
+                self.enter(function, Arguments(place, [], {name: (value, place) for name, value in taken.items()}))
+
+    def _fixtures(self, names: Iterable[str], source: Source) -> Iterable[tuple[str, Value]]:
+        """What pytest gives to parameters: fixtures of this module, and of conftest.py beside it or above."""
+        for name in names:
+            for place in (source, *self.tree.above(source, "conftest.py")):
+                for atom in self.module_frame(place).names.get(name, UNKNOWN):
+                    if isinstance(atom, Function) and _decorated_by(atom.node, "fixture"):
+                        yield name, self.enter(atom, Arguments(self.record.place(place, atom.node)))
 
     def _body(self, function: Function, bindings: dict[str, Value]) -> Value:
         owner = function.bound
@@ -229,6 +253,10 @@ def _decorated(node: ast.FunctionDef | ast.AsyncFunctionDef, *names: str) -> boo
         if last in names:
             return True
     return False
+
+
+def _decorated_by(node: ast.AST, name: str) -> bool:
+    return isinstance(node, FUNCTIONS) and _decorated(node, name)
 
 
 def _passed(value: Value, args: Arguments) -> Value:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from cloudai.lockin import catalog
 from cloudai.lockin.arguments import Arguments
+from cloudai.lockin.catalog import Service
 from cloudai.lockin.modules import Source, Tree
 from cloudai.lockin.recording import Recorder
 from cloudai.lockin.scanned import NEUTRAL, Place
@@ -55,6 +56,12 @@ _HTTP_OWN = frozenset({
     "status", "history", "raw", "is_error",
 })  # fmt: skip
 _ANSWERS = ("Response", "Result", "Results", "Annotation", "AnalyzedDocument")
+_MESSAGES_ASKED = ("Request", "Config", "Options", "Params", "Input", "Source", "Type")
+"""How classes of what is sent end; those that are read are the others."""
+_HEADERS = frozenset({
+    "content-type", "content-length", "content-encoding", "date", "location", "retry-after", "server", "etag",
+})  # fmt: skip
+"""Headers of any server's."""
 FIELD = re.compile(r"[A-Za-z_@][\w@-]{0,80}")
 """What a field is called: other keys are data of the caller's, as addresses."""
 
@@ -142,10 +149,14 @@ class Expressions(ABC):
                                 bool(atom.service.boto) and atom.service.provider == "aws" and name.endswith("Client")
                             )
                             found.add(Client(atom.service, "boto" if boto else name))
-                        elif name.endswith(_ANSWERS) and atom.service.provider != NEUTRAL:
-                            found.add(Answer(atom.service, (atom.service.type_meaning(name),), ""))
+                        elif atom.service.provider != NEUTRAL:
+                            found |= _message(atom.service, name)
                     elif isinstance(atom, Class):
                         found.add(Instance(atom))
+                    elif isinstance(atom, (Client, Instance, Answer, Request)):  # an alias of `Annotated[...]`
+                        found.add(atom)
+            elif isinstance(child, ast.Call):  # `Annotated[Any, Depends(client)]`
+                found |= {a for a in self.value(child, frame) if isinstance(a, (Client, Instance, Answer))}
         return frozenset(found)
 
     # --- expressions ------------------------------------------------------------------------------------------
@@ -162,7 +173,7 @@ class Expressions(ABC):
             case ast.Name():
                 return frame.look(node.id) or UNKNOWN
             case ast.Attribute():
-                return union(self.attribute(a, node.attr, frame, node) for a in self.value(node.value, frame))
+                return union(self.handed(atom, frame, node) for atom in self.subject(node, frame))
             case ast.Call():
                 return self.call(node, frame)
             case ast.Subscript():
@@ -186,6 +197,19 @@ class Expressions(ABC):
                 return one(Function(node, frame))
             case _:
                 return self._built(node, frame)
+
+    def subject(self, node: ast.expr, frame: Frame) -> Value:
+        """The value of what is gone on from: of `a.b` in `a.b.c`, which is no use of its own."""
+        if isinstance(node, ast.Attribute):
+            return union(self.attribute(atom, node.attr, frame, node) for atom in self.subject(node.value, frame))
+        return self.value(node, frame)
+
+    def handed(self, atom: Atom, frame: Frame, node: ast.Attribute) -> Value:
+        """A method that is not called here but handed on: the operation is told here."""
+        if not isinstance(atom, Client) or not atom.path or atom.cls in (*atom.service.settings, "discovery"):
+            return one(atom)
+        known = atom.service.knows(atom.cls, atom.path)
+        return self.vendor.announced(atom, self.record.place(frame.source, node)) if known else one(atom)
 
     def _built(self, node: ast.expr, frame: Frame) -> Value:
         match node:
@@ -257,7 +281,10 @@ class Expressions(ABC):
         return one(Sequence(node, (self.value(node.elt, inner),)))
 
     def _item(self, node: ast.Subscript, frame: Frame) -> Value:
-        return self.items(self.value(node.value, frame), node.slice, frame)
+        base = self.subject(node.value, frame)
+        if any(isinstance(atom, Module) and atom.name.endswith("Annotated") for atom in base):
+            return self.annotated(node.slice, frame)
+        return self.items(base, node.slice, frame)
 
     def items(self, base: Value, index: ast.expr, frame: Frame) -> Value:
         """`base[index]`; the fields of answers are recorded."""
@@ -268,7 +295,7 @@ class Expressions(ABC):
         match atom:
             case Answer():
                 place = self.record.place(frame.source, index)
-                named = [key for key in keys if FIELD.fullmatch(key)][:1]
+                named = [key for key in keys if FIELD.fullmatch(key) and key.lower() not in _HEADERS][:1]
                 return union(self.vendor.field(atom, key, place) for key in named) or one(atom)
             case Table():
                 chosen = [atom.entries[key] for key in keys if key in atom.entries] if keys else atom.entries.values()
@@ -324,6 +351,15 @@ class Expressions(ABC):
         return one(Client(atom.service, atom.cls, f"{atom.path}.{name}" if atom.path else name))
 
     def _of_answer(self, atom: Answer, name: str, frame: Frame, node: ast.Attribute | None) -> Value:
+        if atom.http and name == "headers":
+            return one(atom)
         if node is None or name.startswith("_") or (atom.http and name in _HTTP_OWN):
             return UNKNOWN
         return self.vendor.field(atom, name, self.record.place(frame.source, node))
+
+
+def _message(service: Service, name: str) -> Value:
+    """An object of a vendor's message type: an answer where its name or its service says so."""
+    if name.endswith(_ANSWERS) or (service.default and not name.endswith(_MESSAGES_ASKED)):
+        return one(Answer(service, (service.type_meaning(name),), ""))
+    return one(Request(service, name)) if service.default else UNKNOWN

@@ -1,6 +1,6 @@
 """What flows where: names, attributes and calls of the scanned sources, followed far enough to see vendors' objects.
 
-An abstract interpreter over the syntax tree. Branches are all taken and joined, loops run once, functions are entered
+An abstract interpreter over the syntax tree. Branches are all taken and joined, loops run twice, functions are entered
 with the values they are called with (to a depth), and objects of one class are taken for one. Nothing is executed.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
-from cloudai.lockin.arguments import Arguments
 from cloudai.lockin.entering import Entering
 from cloudai.lockin.frames import Frame
 from cloudai.lockin.modules import Source, Tree
@@ -45,7 +44,7 @@ class Evaluator(Entering):
 
     def run(self) -> None:
         """Everything, two rounds."""
-        for _ in range(2):
+        for self.last_round in (False, True):
             self.forget()
             done: set[int] = set()
             for source in self.tree.sources:
@@ -64,7 +63,7 @@ class Evaluator(Entering):
         """Functions that nobody calls here are entered too."""
         for node in body:
             if isinstance(node, _FunctionNode):
-                self.enter(Function(node, frame), Arguments(self.record.place(frame.source, node)))
+                self.uncalled(Function(node, frame))
             elif isinstance(node, ast.ClassDef):
                 self.enter_class(Class(node, frame))
             elif isinstance(node, (ast.If, ast.Try, ast.With, ast.For, ast.While)):
@@ -120,12 +119,11 @@ class Evaluator(Entering):
             case ast.If() if _type_checking(node.test):
                 self._typing_only(node.body, frame)
                 self.statements(node.orelse, frame)
-            case ast.If() | ast.While():
+            case ast.If():
                 self.value(node.test, frame)
                 self._branch(frame, node.body, node.orelse)
-            case ast.For() | ast.AsyncFor():
-                self.bind(node.target, elements(self.value(node.iter, frame)), frame)
-                self._branch(frame, node.body, node.orelse)
+            case ast.While() | ast.For() | ast.AsyncFor():
+                self._loop(node, frame)
             case ast.With() | ast.AsyncWith():
                 for item in node.items:
                     value = self.entered(self.value(item.context_expr, frame))
@@ -170,6 +168,18 @@ class Evaluator(Entering):
             if isinstance(node, (ast.Import, ast.ImportFrom)):
                 self._import(node, frame)
 
+    def _loop(self, node: ast.While | ast.For | ast.AsyncFor, frame: Frame) -> None:
+        """An outermost loop runs twice: what its end gives to its beginning is there the second time."""
+        for _ in range(1 if frame.loops else 2):
+            frame.loops += 1
+            if isinstance(node, ast.While):
+                self.value(node.test, frame)
+            else:
+                self.bind(node.target, elements(self.value(node.iter, frame)), frame)
+            self._branch(frame, node.body)
+            frame.loops -= 1
+        self._branch(frame, node.orelse)
+
     def _branch(self, frame: Frame, *bodies: list[ast.stmt]) -> None:
         frame.branches += 1
         for body in bodies:
@@ -210,7 +220,7 @@ class Evaluator(Entering):
                 self.bind(target.value, value, frame)
             case ast.Attribute():
                 place = self.record.place(frame.source, target)
-                for atom in self.value(target.value, frame):
+                for atom in self.subject(target.value, frame):
                     if isinstance(atom, (Instance, Class)):
                         self.give(atom, target.attr, value)
                     elif isinstance(atom, (Client, Request)) and not (isinstance(atom, Client) and atom.path):
@@ -246,7 +256,9 @@ class Evaluator(Entering):
         if name in frame.outer:
             shared = frame.module.shared
             shared[name] = shared.get(name, UNKNOWN) | value
-        elif frame.branches:
+            return
+        self.unfilled.named(frame.source, name, value)
+        if frame.branches:
             frame.names[name] = frame.names.get(name, UNKNOWN) | value
         else:
             frame.names[name] = value

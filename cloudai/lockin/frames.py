@@ -20,6 +20,7 @@ class Frame:
     outer: set[str] = field(default_factory=set)
     results: list[Value] = field(default_factory=list)
     branches: int = 0
+    loops: int = 0
 
     @property
     def module(self) -> Frame:

@@ -108,14 +108,23 @@ def _google(text: str, used: frozenset[tuple[str, str]]) -> Iterator[Literal]:
 
 def _azure(text: str, used: frozenset[tuple[str, str]]) -> Iterator[Literal]:
     for match in _AZURE.finditer(text):
-        service = "openai" if "openai.azure" in match[0] else "machinelearning" if "inference.ml" in match[0] else ""
-        yield Literal(match[0], "azure", service)
+        yield Literal(match[0], "azure", _azure_service(match[0]))
     for pattern, service in ((_AZURE_SPEECH, "speech"), (_TRANSLATOR, "translator"), (_AZURE_VOICE, "speech")):
         for match in pattern.finditer(text):
             yield Literal(match[0], "azure", service)
     if ("azure", "documentintelligence") in used:
         for match in _PREBUILT.finditer(text):
             yield Literal(match[0], "azure", "documentintelligence")
+
+
+def _azure_service(address: str) -> str:
+    """Of a host that several services share: by the path, where there is one."""
+    if "openai.azure" in address:
+        return "openai"
+    if "inference.ml" in address:
+        return "machinelearning"
+    found = _rest(Literal(address, "azure", ""), address.partition("://")[2] or address)
+    return found[0].id if found is not None else ""
 
 
 def endpoint(url: str) -> tuple[Service, Meaning] | None:

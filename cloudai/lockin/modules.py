@@ -142,6 +142,12 @@ class Tree:
             (s for s in self.sources if s.file in wanted), None
         )
 
+    def above(self, user: Source, name: str) -> list[Source]:
+        """Files of a name in the folders of a source, from its own up."""
+        parents = {f"{folder}/{name}" if str(folder) != "." else name for folder in PurePosixPath(user.file).parents}
+        found = [entry for entry in self._by_name.get(name.partition(".")[0], ()) if entry.file in parents]
+        return sorted((entry for entry in found if entry is not user), key=lambda entry: -len(entry.file))
+
 
 def _module_parts(file: str) -> tuple[str, ...]:
     path = PurePosixPath(file)

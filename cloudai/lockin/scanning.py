@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cloudai.errors import InvalidInput
 from cloudai.lockin import facts
+from cloudai.lockin.catalog import makes_clients
 from cloudai.lockin.python_source import find_in, import_lines
 from cloudai.lockin.reading import Reader
 from cloudai.lockin.scanned import (
@@ -44,11 +45,11 @@ def scan(
     day = as_of if as_of is not None else datetime.now(UTC).date()
     walk, reader = Walk(path), Reader()
     reader.read(walk.candidates(), progress)
-    finds = _kept((*reader.finds, *find_in(reader.sources)))
+    modules = {name for source in reader.sources for name, _ in source.imports}
+    finds = _kept((*reader.finds, *find_in(reader.sources)), modules)
     until = facts.months_after(day, horizon_months)
     used = _operations(finds, targets, until)
     coupling = _coupling(finds, reader)
-    modules = {name for source in reader.sources for name, _ in source.imports}
     return Scan(
         root=str(path), as_of=day, horizon_months=horizon_months, targets=targets, files=reader.files, finds=finds,
         operations=_with_lines(used, coupling), coupling=coupling, shares=_shares(used, targets),
@@ -57,11 +58,15 @@ def scan(
     )  # fmt: skip
 
 
-def _kept(finds: Iterable[Find]) -> tuple[Find, ...]:
-    """An SDK for everything counts where an AI service is used through it, or where there is no code to tell."""
+def _kept(finds: Iterable[Find], modules: set[str]) -> tuple[Find, ...]:
+    """An SDK for everything counts where an AI service is used through it."""
     found = sorted(finds, key=lambda f: (f.file, f.line, f.kind, f.provider, f.service, f.name, f.operation))
     used = {find.provider for find in found if find.service}
-    return tuple(f for f in found if f.service or f.kind not in ("dependency", "exception") or f.provider in used)
+    return tuple(
+        f for f in found
+        if f.service or (f.kind != "dependency" and (f.kind != "exception" or f.provider in used))
+        or (f.kind == "dependency" and f.provider in used and makes_clients(f.name, modules))
+    )  # fmt: skip
 
 
 # --- operations -----------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from cloudai.lockin.catalog import Meaning, Service
 from cloudai.lockin.scanned import Place
 
 if TYPE_CHECKING:
+    from cloudai.lockin.arguments import Arguments
     from cloudai.lockin.frames import Frame
     from cloudai.lockin.modules import Source
 
@@ -167,14 +168,23 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Http:
-    """`requests`, `httpx` and the like, or a session of theirs."""
+    """`requests`, `httpx` and the like, or a session of theirs. `base`: the address that paths are put behind."""
 
     library: str
+    base: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Partial:
+    """Something that is called with arguments given before: of a vendor's SDK, or of the scanned tree."""
+
+    called: Atom
+    given: Arguments
 
 
 Atom: TypeAlias = (
     Module | Local | Symbol | Sdk | Client | Request | Method | Event | Pager | Answer | Failure | Text | Table
-    | Sequence | Function | Class | Instance | Http
+    | Sequence | Function | Class | Instance | Http | Partial
 )  # fmt: skip
 Value: TypeAlias = frozenset[Atom]
 UNKNOWN: Value = frozenset()

@@ -37,7 +37,7 @@ _PATH_MAKERS = ("_path", "common_location_path")
 _JOBS = {"transcribe_job": "speech.transcribe"}
 _ACCESS = frozenset({"subscription", "region", "endpoint", "host", "auth_token", "token_credential"})
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_VERBS = frozenset({"get", "post", "put", "patch", "delete", "request", "send", "urlopen"})
+_VERBS = frozenset({"get", "post", "put", "patch", "delete", "request", "send", "stream", "urlopen"})
 
 
 class VendorCalls:
@@ -300,20 +300,22 @@ class VendorCalls:
                             own = Service(provider=provider, id=NEUTRAL, title="cloudai")
                             self._record.add("option", at, own, means[0], key, site=str(args.place))
 
-    def http(self, verb: str, args: Arguments) -> Value:
-        """`requests.post(url, ...)`: an operation where the address is an AI service's."""
+    def http(self, verb: str, args: Arguments, base: str = "") -> Value:
+        """`requests.post(url, ...)`: an operation where the address is an AI service's, or came in its answer."""
         if verb not in _VERBS:
             return UNKNOWN
-        at = 1 if verb == "request" else 0
+        at = 1 if verb in ("request", "stream") else 0
         for atom in args.get(at, "url"):
-            found = endpoint(atom.value) if isinstance(atom, Text) else None
+            if isinstance(atom, Answer):
+                return self._rest(atom.service, atom.meanings, verb, args)
+            found = endpoint(_address(base, atom.value)) if isinstance(atom, Text) else None
             if found is not None:
-                return self._rest(found[0], found[1], verb, args)
+                return self._rest(found[0], (found[1],), verb, args)
         return UNKNOWN
 
-    def _rest(self, service: Service, means: Meaning, verb: str, args: Arguments) -> Value:
-        chosen: tuple[Meaning, ...] = (means,)
-        if means.operation in ("", OTHER) and service.tasks:
+    def _rest(self, service: Service, means: tuple[Meaning, ...], verb: str, args: Arguments) -> Value:
+        chosen = means
+        if all(each.operation in ("", OTHER) for each in means) and service.tasks:
             words = args.words()
             chosen = tuple(dict.fromkeys(meaning(op) for word, op in service.tasks.items() if word in words)) or chosen
         chosen = tuple(each if each.operation else Meaning(OTHER, f"{service.id}.rest") for each in chosen)
@@ -326,6 +328,10 @@ class VendorCalls:
                     "parameter", place, service, chosen[0] if len(chosen) == 1 else NOTHING, keyword, site=site
                 )
         return one(Answer(service, chosen, site, http=True))
+
+
+def _address(base: str, path: str) -> str:
+    return f"{base.rstrip('/')}/{path.lstrip('/')}" if base and "://" not in path else path
 
 
 def _kind(service: Service, name: str) -> FindKind:

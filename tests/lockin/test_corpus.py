@@ -12,7 +12,7 @@ import pytest
 
 from cloudai.lockin import scan
 
-FROZEN = "6cbbe2f0526c776ad75512f49c8637ab3e907174206df9f6dad7da5603064382"
+FROZEN = "25091a5afcebf6899b326922fe5726e5107e3308389b8063b4348d5eff09b749"
 BAR = 0.95
 Key = tuple[str, int, str, str, str, str, str]
 

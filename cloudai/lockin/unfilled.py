@@ -1,0 +1,44 @@
+"""Parameters that no call in the scanned tree fills: taken for the client that their module calls by the same name.
+
+`def serve(estimator)` beside `estimator = PyTorch(...)` is code that a notebook or another repository calls.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+
+from cloudai.lockin.modules import Source
+from cloudai.lockin.values import UNKNOWN, Client, Value
+
+
+class Unfilled:
+    """What each module calls by which name, and which functions are called with arguments."""
+
+    def __init__(self) -> None:
+        self._clients: dict[tuple[int, str], Value] = {}
+        self._others: set[tuple[int, str]] = set()
+        self._filled: set[ast.AST] = set()
+
+    def named(self, source: Source, name: str, value: Value) -> None:
+        """A variable gets a value. A name that is also given to something else stands for nothing here."""
+        key = (id(source), name)
+        clients = frozenset(atom for atom in value if isinstance(atom, Client) and not atom.path)
+        if clients:
+            self._clients[key] = self._clients.get(key, UNKNOWN) | clients
+        else:
+            self._others.add(key)
+
+    def filled(self, function: ast.AST) -> None:
+        """A function is called with arguments."""
+        self._filled.add(function)
+
+    def of(self, source: Source, function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterable[tuple[str, Value]]:
+        """Parameters of a function that nobody calls, with what they are taken for."""
+        if function in self._filled:
+            return
+        spec = function.args
+        for arg in (*spec.posonlyargs, *spec.args, *spec.kwonlyargs):
+            key = (id(source), arg.arg)
+            if key in self._clients and key not in self._others:
+                yield arg.arg, self._clients[key]
