@@ -2,10 +2,11 @@
 
 One method call is one request: no retries, no redirects, no second try after a 401, no polling in a thread, and the
 whole of it within one time limit. `MLClient`, the package's front door, can't be held to that (docs/decisions/0012):
-its deployments print dots to standard output and are watched by a thread that takes no time limit; it adds the git
-repository that a process is started in to each job, so that no dry run can show what is sent; it keeps the cloud's
-address in the environment of the whole process; it has no time limit for one call, nor a filter by tag.
-Importing this module imports azure-ai-ml (about 2 s).
+it watches endpoints from a thread without an end and prints dots to standard output, puts the git repository that a
+process is started in into each job, keeps the cloud's address in the environment of the whole process, and takes no
+time limit for a call. The tests hold what is sent here to the bodies that `MLClient` sends.
+
+Importing this module imports azure-ai-ml: 1.5 s of CPU and 80 MB.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import json
 import re
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from importlib import import_module
@@ -26,8 +28,10 @@ from azure.core.rest import HttpRequest, HttpResponse
 from cloudai.http import OutOfTime, WireReply, WireRequest
 from cloudai.wirejson import JsonNode, Malformed, dump
 
-_GENERATED: Final = import_module("azure.ai.ml._restclient.arm_ml_service")
-"""Where azure-ai-ml has it; it is not one of the package's documented names."""
+with warnings.catch_warnings():  # it uses what marshmallow will not have any more
+    warnings.simplefilter("ignore")
+    _GENERATED: Final = import_module("azure.ai.ml._restclient.arm_ml_service")
+"""Where azure-ai-ml has it: it is none of the package's documented names, so the extra holds the version."""
 GROUPS: Mapping[str, str] = {
     "": "workspaces",
     "batchEndpoints": "batch_endpoints",

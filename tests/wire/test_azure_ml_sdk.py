@@ -61,7 +61,9 @@ def in_a_process(folder: Path, *, hidden: bool) -> tuple[list[str], list[str] | 
     with entra(folder) as login, ml_server(folder) as server:
         asked = json.loads(job(folder).model_dump_json())
         given = json.dumps([values(login, server, folder), asked, hidden])
-        run = subprocess.run([sys.executable, "-c", CHILD], input=given, capture_output=True, text=True, check=True)
+        run = subprocess.run(
+            [sys.executable, "-W", "error", "-c", CHILD], input=given, capture_output=True, text=True, check=True
+        )
         loaded, told = json.loads(run.stdout)
         assert run.stderr == ""
         return loaded, told, [path for _, path, _ in server.requests]
