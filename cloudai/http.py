@@ -21,8 +21,8 @@ import ssl
 import threading
 import time
 from base64 import b64encode
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import SimpleNamespace
@@ -34,6 +34,7 @@ from pydantic import Field, field_serializer
 
 from cloudai.delivery import mark
 from cloudai.errors import ConfigError, Delivery
+from cloudai.http_clock import Clock
 from cloudai.http_faults import OutOfTime, ReplyTooLarge, retry_after, transport_fault
 from cloudai.settings import BackendSettings, ConfigPath
 
@@ -189,30 +190,6 @@ class Transport:
     def close(self) -> None:
         """Closes all connections."""
         self.client.close()
-
-
-class Clock(threading.local):
-    """The end of this thread's exchange: one thread has one at a time, whatever connection it uses."""
-
-    ends: float | None = None
-
-    @contextmanager
-    def until(self, ends: float) -> Iterator[None]:
-        """The exchange in this block ends at `ends` (monotonic)."""
-        self.ends = ends
-        try:
-            yield
-        finally:
-            self.ends = None
-
-    def left(self, timeout: float | None) -> float | None:
-        """Seconds for the next socket operation. Raises `OutOfTime` when there are none."""
-        if self.ends is None:
-            return timeout
-        seconds = self.ends - time.monotonic()
-        if seconds <= 0:
-            raise OutOfTime
-        return seconds if timeout is None else min(timeout, seconds)
 
 
 def _bounded(chunks: Iterable[bytes], most: int) -> bytes:

@@ -18,7 +18,7 @@ import httpx
 from cloudai.delivery import unsent
 
 if TYPE_CHECKING:
-    from cloudai.http import Clock
+    from cloudai.http_clock import Clock
 
 
 class TimedPools(httpx.BaseTransport):

@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from cloudai.cli.estimate_table import rows_table
+from cloudai.cli.layout import rows_table
 from cloudai_pricing import words
 from cloudai_pricing.exact import each, grouped, money
 from cloudai_pricing.model import Option, Slice

@@ -33,7 +33,7 @@ def sweep_text(form: str, base: Estimate, sweep: Sweep, *, to_file: bool) -> str
 def _table(sweep: Sweep, *, to_file: bool) -> str:
     from rich.text import Text
 
-    from cloudai.cli.estimate_table import indented, printed, rows_table
+    from cloudai.cli.layout import indented, printed, rows_table
 
     head, rows = table(sweep)
     keys = tuple(range(len(sweep.keys)))

@@ -6,18 +6,15 @@ below the names, then the providers are shown some at a time.
 
 from __future__ import annotations
 
-import shutil
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from io import StringIO
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from rich import box
 from rich.cells import cell_len
-from rich.console import Console, Group, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from cloudai.cli.layout import GAP, PIPE_WIDTH, empty_table, indented, printed, rows_table
 from cloudai_pricing import words
 from cloudai_pricing.diff import Diff
 from cloudai_pricing.diff_words import to_lines
@@ -26,10 +23,7 @@ from cloudai_pricing.model import Estimate, LineCost, Option, Range
 if TYPE_CHECKING:
     from cloudai_pricing.risk import Risk
 
-PIPE_WIDTH = 4000
-"""Nothing is wrapped or cut where no terminal is."""
 _NARROWEST_NAME = 14
-_GAP = 2
 _EDGES = 2
 _SIGNS = {"+ ": "green", "- ": "red", "~ ": "yellow"}
 
@@ -37,30 +31,6 @@ _SIGNS = {"+ ": "green", "- ": "red", "~ ": "yellow"}
 def to_table(estimate: Estimate, *, diff: Diff | None = None, explain: bool, to_file: bool) -> str:
     """The text of an estimate, as `printed` prints."""
     return printed(lambda room: _parts(estimate, diff, room, explain=explain), to_file=to_file)
-
-
-def printed(parts: Callable[[int], Iterable[RenderableType]], *, to_file: bool) -> str:
-    """The text to print: with colour and fitted to the terminal, or plain and wide for a file or a pipe.
-
-    `parts` is given how many columns there are.
-    """
-    from cloudai.cli.terminal import coloured
-
-    terminal = sys.stdout.isatty() and not to_file
-    colour = coloured(sys.stdout) and not to_file
-    width = shutil.get_terminal_size().columns if terminal else PIPE_WIDTH
-    buffer = StringIO()
-    console = Console(
-        file=buffer,
-        width=width,
-        force_terminal=colour,
-        no_color=not colour,
-        color_system="auto" if colour else None,
-        highlight=False,
-        legacy_windows=False,
-    )
-    console.print(Group(*parts(width)))
-    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
 
 
 def _parts(estimate: Estimate, diff: Diff | None, room: int, *, explain: bool) -> Iterator[RenderableType]:
@@ -99,7 +69,7 @@ def _exits(estimate: Estimate, room: int, *, explain: bool) -> Iterator[Renderab
 
     yield Text(exit_words.TITLE, style="bold")
     found = [exit_words.HEAD, *exit_words.rows(estimate.options)]
-    if room < sum(max(len(row[at]) for row in found) + _GAP for at in range(len(found[0]))) + _EDGES:
+    if room < sum(max(len(row[at]) for row in found) + GAP for at in range(len(found[0]))) + _EDGES:
         found = [[row[at] for at in exit_words.SHORT] for row in found]
     yield rows_table(found[0], found[1:], left=(0, 1), flexible=())
     exits = [option.exit for option in estimate.options if option.exit is not None]
@@ -111,13 +81,6 @@ def _exits(estimate: Estimate, room: int, *, explain: bool) -> Iterator[Renderab
     yield rows_table(exit_words.ASSUMED, exit_words.assumed(exits[0].terms), left=(0, 1, 2, 3, 4), flexible=(2, 3))
     for gap in exit_words.gaps(estimate.options):
         yield Text.assemble((">= ", "yellow"), gap)
-
-
-def indented(text: str) -> RenderableType:
-    """A dim text below a heading, each of its lines set in."""
-    from rich.padding import Padding
-
-    return Padding(Text(text, style="dim"), (0, 0, 0, 2), expand=False)
 
 
 def _age(estimate: Estimate, room: int) -> str:
@@ -139,28 +102,6 @@ def _risk(risk: Risk) -> Iterator[RenderableType]:
     if moved := risk_words.tornado(risk):
         yield Text(risk_words.tornado_title(risk), style="bold")
         yield rows_table(risk_words.TORNADO, moved, left=(0,), flexible=(0,))
-
-
-def rows_table(
-    head: Sequence[str], rows: Sequence[Sequence[str]], *, left: tuple[int, ...], flexible: tuple[int, ...]
-) -> Table:
-    """Plain rows; only the `flexible` columns are wrapped."""
-    table = _empty()
-    for number, name in enumerate(head):
-        table.add_column(
-            name,
-            justify="left" if number in left else "right",
-            no_wrap=number not in flexible,
-            overflow="fold",
-            min_width=None if number in flexible else max(cell_len(row[number]) for row in [head, *rows]),
-        )
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    return table
-
-
-def _empty() -> Table:
-    return Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, _GAP - 1, 0, 0))
 
 
 class _Row(NamedTuple):
@@ -189,8 +130,8 @@ def _main(estimate: Estimate, room: int) -> Iterator[RenderableType]:
     months = f"volume in {estimate.months} months" if estimate.months > 1 else "volume"
     names = max(cell_len(row.name.plain) for row in (*sheet.lines, *sheet.sums))
     volumes = max(cell_len(text) for text in (months, *(row.volume for row in sheet.lines)))
-    providers = sum(sheet.width(number) + _GAP for number in range(len(sheet.heads)))
-    if _EDGES + min(names, _NARROWEST_NAME * 2) + _GAP + volumes + providers <= room:
+    providers = sum(sheet.width(number) + GAP for number in range(len(sheet.heads)))
+    if _EDGES + min(names, _NARROWEST_NAME * 2) + GAP + volumes + providers <= room:
         yield _columns(sheet, range(len(sheet.heads)), volumes=months)
     else:
         for group in _groups(sheet, room - _EDGES - min(max(names, volumes), max(_NARROWEST_NAME, volumes))):
@@ -204,7 +145,7 @@ def _groups(sheet: _Sheet, room: int) -> list[list[int]]:
     groups: list[list[int]] = [[]]
     left = room
     for number in range(len(sheet.heads)):
-        width = sheet.width(number) + _GAP
+        width = sheet.width(number) + GAP
         if groups[-1] and width > left:
             groups.append([])
             left = room
@@ -216,7 +157,7 @@ def _groups(sheet: _Sheet, room: int) -> list[list[int]]:
 def _columns(sheet: _Sheet, group: Iterable[int], *, volumes: str) -> Table:
     """Some providers side by side. `volumes`: the head of the column of volumes; empty: they stand below the names."""
     group = list(group)
-    table = _empty()
+    table = empty_table()
     table.add_column("line", overflow="fold")
     if volumes:
         table.add_column(volumes, justify="right", no_wrap=True)

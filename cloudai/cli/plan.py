@@ -156,7 +156,7 @@ def _text(args: argparse.Namespace, found: BuildPlan) -> str:
         from cloudai.report import page_of
 
         return page_of(found)
-    from cloudai.cli.estimate_table import printed
+    from cloudai.cli.layout import printed
 
     return printed(lambda _: _parts(found, explain=args.explain), to_file=args.output is not None)
 
@@ -188,7 +188,7 @@ def _lists(found: BuildPlan) -> Iterator[tuple[str, list[str]]]:
 def _parts(found: BuildPlan, *, explain: bool) -> Iterator[RenderableType]:
     from rich.text import Text
 
-    from cloudai.cli.estimate_table import indented, rows_table
+    from cloudai.cli.layout import indented, rows_table
     from cloudai_pricing import plan_words as words
 
     yield Text(words.headline(found), style="bold")

@@ -55,16 +55,25 @@ exit codes: 0 fine, 2 bad input, 3 (with --budget) a budget is exceeded"""
 
 def run(args: argparse.Namespace) -> int:
     """Reads the ledger (with `--settle` also writes to it) and prints. Raises `InvalidInput` where there is none."""
-    from cloudai.cli import spend_show
     from cloudai.ledger import LedgerFailure
 
     books = books_of(args.ledger)
     try:
-        return spend_show.run(args, books)
+        return _shown(args, books)
     except LedgerFailure as failure:
         raise CloudAIError(f"the ledger can't be read: {failure}") from failure
     finally:
         books.close()
+
+
+def _shown(args: argparse.Namespace, books: Books) -> int:
+    if args.against and not (args.settle or args.unknown or args.budget):
+        from cloudai.cli.spend_against import against
+
+        return against(args, books)
+    from cloudai.cli import spend_show
+
+    return spend_show.run(args, books)
 
 
 def books_of(ledger: str | None) -> Books:

@@ -27,6 +27,7 @@ def against(args: argparse.Namespace, books: Books) -> int:
     assert books.store is not None
     if args.tag or args.backend or args.operation:
         raise InvalidInput("a plan is of everything: leave out --tag, --backend and --operation")
+    books.store.expire(instant(books.present()))
     found = read(args, books, books.store)
     used = [one for one in books.store.used(found.since, found.until) if keep(args, one)]
     share = _share(args, books)

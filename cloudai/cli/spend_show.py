@@ -35,10 +35,6 @@ def run(args: argparse.Namespace, books: Books) -> int:
         return 0
     if args.budget:
         return _budget(args, books)
-    if args.against:
-        from cloudai.cli.spend_against import against
-
-        return against(args, books)
     found = read(args, books, books.store)
     if args.format == "focus":
         from cloudai.ledger.focus import to_focus
