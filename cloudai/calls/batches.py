@@ -210,8 +210,8 @@ def _ends(engine: Engine, options: CallOptions) -> float:
 
 
 def _interval(ends: float) -> float:
-    """Seconds between looks: a tenth of what there is, between a tenth of a second and five."""
-    return min(5.0, max(0.1, (ends - time.monotonic()) / 10))
+    """Seconds between looks: a hundredth of what there is, between a tenth of a second and five."""
+    return min(5.0, max(0.1, (ends - time.monotonic()) / 100))
 
 
 def _remembered(answer: BatchPredictResult, request: BatchPredictRequest) -> BatchRef:

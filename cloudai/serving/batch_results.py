@@ -139,7 +139,7 @@ def count_results(folder: str | Path) -> Counts:
     total, failed, failures = 0, 0, list[BatchFailure]()
     for name, number, line in _lines(Path(folder)):
         total += 1
-        if (error := _error_of(line)) is not None:
+        if (error := error_in(line)) is not None:
             failed += 1
             if failed <= FAILURES:
                 failures.append(BatchFailure(file=name, line=number, message=error[:500]))
@@ -162,7 +162,8 @@ def _lines(folder: Path) -> Iterator[tuple[str, int, bytes]]:
                 yield name, number, line
 
 
-def _error_of(line: bytes) -> str | None:
+def error_in(line: bytes) -> str | None:
+    """The words of a line that failed; `None`: it is a response."""
     from cloudai.serving.client import error_of
 
     return error_of(line) if b'"error"' in line else None
@@ -172,7 +173,7 @@ def _row(name: str, number: int, line: bytes) -> BatchRow:
     from cloudai.serving.client import decode
     from cloudai.wirejson import Malformed
 
-    error = _error_of(line)
+    error = error_in(line)
     if error is not None:
         return BatchRow(file=name, line=number, id=_id_of(line), outputs={}, error=error)
     try:

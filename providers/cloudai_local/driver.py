@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cloudai.types import custom, speech, translation, vision
+    from cloudai_local.batches import LocalBatches
     from cloudai_local.endpoints import LocalEndpoints
     from cloudai_local.onnx.catalogue import CustomModels
     from cloudai_local.training import LocalTraining
@@ -202,6 +203,32 @@ class LocalDriver:
 
         return LocalTraining(self.settings, backend=self.backend)
 
+    # --- batch jobs ---------------------------------------------------------------------------------
+
+    def batch_predict(self, request: custom.BatchPredictRequest, call: Call) -> custom.BatchPredictResult:
+        return self._batches.submit(request, call)
+
+    def plan_batch(self, request: custom.BatchPredictRequest, call: Call) -> custom.BatchPlan:
+        return self._batches.plan(request, call)
+
+    def batch_status(self, batch: custom.BatchRef, call: Call) -> custom.BatchStatus:
+        return self._batches.status(batch, call)
+
+    def cancel_batch(self, batch: custom.BatchRef, call: Call) -> None:
+        self._batches.cancel(batch, call)
+
+    def fetch_batch(self, batch: custom.BatchRef, folder: Path, call: Call) -> None:
+        self._batches.fetch(batch, folder, call)
+
+    def list_batches(self, call: Call) -> Sequence[custom.BatchRef]:
+        return self._batches.list(call)
+
+    @cached_property
+    def _batches(self) -> LocalBatches:
+        from cloudai_local.batches import LocalBatches
+
+        return LocalBatches(self.settings, backend=self.backend)
+
     # --- endpoints ----------------------------------------------------------------------------------
 
     def deploy(self, request: custom.DeployRequest, call: Call) -> custom.DeployResult:
@@ -247,7 +274,7 @@ class LocalDriver:
 
         gaps = {operation: shelf.gap(operation) for operation, shelf in self._shelves().items()}
         gaps |= {operation: gap(self.settings, operation) for operation in BY_MODEL_FOLDER}
-        gaps["custom.deploy"] = server_gap()
+        gaps["custom.deploy"] = gaps["custom.batch_predict"] = server_gap()
         return {operation: reason for operation, reason in gaps.items() if reason is not None}
 
     def classify(self, error: Exception) -> Fault | None:

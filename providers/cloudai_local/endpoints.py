@@ -342,6 +342,22 @@ class LocalEndpoints:
         return EndpointRef(backend=self._backend, id=f"{MARK}{name}", name=name, url=url)
 
 
+def folder_of_endpoint(settings: LocalSettings, name: str, version: str | None) -> Path | None:
+    """The model folder of an endpoint's version, or of the one with most of the traffic; `None`: no such endpoint.
+
+    Raises `InvalidInput` for a version that it does not have.
+    """
+    folder = EndpointFolder((settings.endpoints or default_endpoints()) / Path(name.removeprefix(MARK)).name)
+    if not folder.exists():
+        return None
+    versions = folder.wanted().versions
+    chosen = version or max(versions, key=lambda one: versions[one].traffic)
+    if chosen not in versions:
+        known = ", ".join(sorted(versions))
+        raise InvalidInput(f"{name} has no version {chosen}, but {known}", code=ErrorCode.NOT_FOUND)
+    return folder.version(chosen)
+
+
 def default_endpoints() -> Path:
     """`endpoints` in the user's state folder, or in that of `CLOUDAI_STATE`."""
     named = os.environ.get(STATE_VARIABLE)

@@ -26,6 +26,7 @@ IMPLEMENTS = frozenset(
         "translation.translate",
         "translation.detect_language",
         "translation.languages",
+        "custom.batch_predict",
         "custom.deploy",
         "custom.predict",
         "custom.train",

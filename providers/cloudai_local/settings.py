@@ -29,8 +29,10 @@ class LocalSettings(BackendSettings):
     """Where training runs are kept; `None`: in the user's state folder."""
     endpoints: ConfigPath | None = None
     """Where deployed endpoints are kept; `None`: in the user's state folder."""
+    batches: ConfigPath | None = None
+    """Where batch jobs are kept; `None`: in the user's state folder."""
     hourly_price: Decimal | None = Field(default=None, ge=0)
-    """What an hour of this machine costs, in USD, for the cost of training runs and endpoints; `None`: unknown."""
+    """What an hour of this machine costs, in USD: of training runs, batch jobs and endpoints; `None`: unknown."""
 
 
 class LocalOptions(OptionsModel):

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 OPERATION = "custom.train"
 MACHINE = "this machine"
 PAGE = 1 << 20
-_MAKING = ".making-"
+MAKING = ".making-"
 """Begins the name of a folder that is not a run yet; the process that makes it follows."""
 
 
@@ -144,8 +144,8 @@ class LocalTraining:
     def _make(self, folder: RunFolder, prepared: Prepared) -> bool:
         """The folder appears under its name as a whole, or not at all; `False`: somebody else's is there."""
         self._runs.mkdir(parents=True, exist_ok=True)
-        _sweep_out(self._runs)
-        staging = Path(mkdtemp(prefix=f"{_MAKING}{os.getpid()}-", dir=self._runs))  # for this user only
+        sweep_out(self._runs)
+        staging = Path(mkdtemp(prefix=f"{MAKING}{os.getpid()}-", dir=self._runs))  # for this user only
         try:
             prepared.package.unpack(staging / "source")
             (staging / "job.json").write_text(prepared.job.model_dump_json(indent=2), encoding="utf-8")
@@ -196,10 +196,10 @@ def default_runs() -> Path:
     return state_folder() / "runs"
 
 
-def _sweep_out(runs: Path) -> None:
+def sweep_out(root: Path) -> None:
     """Removes what processes that were killed half way have left."""
-    for left in runs.glob(f"{_MAKING}*"):
-        maker = left.name[len(_MAKING) :].partition("-")[0]
+    for left in root.glob(f"{MAKING}*"):
+        maker = left.name[len(MAKING) :].partition("-")[0]
         try:
             os.kill(int(maker), 0)
         except ProcessLookupError:
@@ -264,10 +264,16 @@ def _shown(order: Order) -> dict[str, Any]:
 
 def _start(folder: RunFolder) -> None:
     """Starts the supervisor, and waits until the run is its own: two of them never both run it."""
-    with (folder.path / "supervisor.log").open("ab") as log:
+    start_process("cloudai_local.supervisor", folder.path)
+
+
+def start_process(module: str, folder: Path) -> None:
+    """Starts what looks after a folder, and waits until it has said that the folder is its own, or another's."""
+    log_file = folder / "supervisor.log"
+    with log_file.open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "cloudai_local.supervisor", str(folder.path)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, cwd=folder.path,
+            [sys.executable, "-m", module, str(folder)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, cwd=folder,
             start_new_session=True,
         )  # fmt: skip
     assert process.stdout is not None
@@ -275,8 +281,8 @@ def _start(folder: RunFolder) -> None:
         word = process.stdout.readline()
     _forget(process)
     if word not in (b"ready\n", b"taken\n"):
-        said = (folder.path / "supervisor.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        raise CloudAIError(f"the run's supervisor did not start: {(said or ['no reason'])[-1]}", operation=OPERATION)
+        said = log_file.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        raise CloudAIError(f"its process did not start: {(said or ['no reason'])[-1]}")
 
 
 def _forget(process: subprocess.Popen[bytes]) -> None:
