@@ -92,7 +92,7 @@ class MlEndpoints:
                 raise unknown(text, error) from error
             left = self._undone(made)
             if left:
-                raise _with_left(error, left) from error
+                raise with_left(error, left) from error
             raise
         return c.DeployResult(
             endpoint=self._ref(endpoint), version=plan.version, state=state, plan=plan, warnings=plan.warnings
@@ -390,7 +390,8 @@ def _together(endpoint: JobState, deployments: Sequence[JobState]) -> JobState:
     return JobState.SUCCEEDED
 
 
-def _with_left(error: Exception, left: Sequence[str]) -> Exception:
+def with_left(error: Exception, left: Sequence[str]) -> Exception:
+    """The error, with what could not be removed."""
     told = ", ".join(left[:5]) + (f" and {len(left) - 5} more" if len(left) > 5 else "")
     if not isinstance(error, AzureError):
         error.add_note(f"left behind: {told}")

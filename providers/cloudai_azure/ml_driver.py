@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from cloudai.types import custom as c
 from cloudai_azure.endpoints import MlEndpoints
+from cloudai_azure.ml_batch import MlBatches
+from cloudai_azure.ml_batch_parts import BATCH, KIND
 from cloudai_azure.ml_client import MlClient
 from cloudai_azure.ml_storage import MlStorage
 from cloudai_azure.training import MlTraining
@@ -19,13 +21,31 @@ if TYPE_CHECKING:
 
 
 class Ml:
-    """Training and endpoints of one backend. Nothing is opened before it is used."""
+    """Training, endpoints and batch jobs of one backend. Nothing is opened before it is used."""
 
     def __init__(self, settings: AzureSettings, *, backend: str) -> None:
         self._client = MlClient(settings)
         storage = MlStorage(self._client)
         self.training = MlTraining(self._client, storage, backend=backend)
         self.endpoints = MlEndpoints(self._client, storage, backend=backend)
+        self.batches = MlBatches(self._client, storage, self.training, backend=backend)
+
+    def list_endpoints(self, call: Call) -> Sequence[c.EndpointStatus]:
+        """Online endpoints, then batch endpoints."""
+        return [*self.endpoints.list_endpoints(call), *self.batches.parts.standing(call)]
+
+    def endpoint_status(self, endpoint: c.EndpointRef, call: Call) -> c.EndpointStatus:
+        """Of either."""
+        if not _is_batch(endpoint):
+            return self.endpoints.endpoint_status(endpoint, call)
+        return self.batches.parts.status(endpoint, call)
+
+    def delete_endpoint(self, endpoint: c.EndpointRef, call: Call) -> None:
+        """Either, with what belongs to it."""
+        if _is_batch(endpoint):
+            self.batches.parts.delete(endpoint, call)
+        else:
+            self.endpoints.delete_endpoint(endpoint, call)
 
     def close(self) -> None:
         """Closes its connections."""
@@ -33,7 +53,8 @@ class Ml:
 
 
 class MlOperations:
-    """`cloudai.driver.Train`, `TrainingRuns`, `Deploy`, `Endpoints`, `Predict`."""
+    """`cloudai.driver.Train`, `TrainingRuns`, `Deploy`, `Endpoints`, `Predict`, `BatchPredict`,
+    `BatchPrediction`."""
 
     _ml: Ml
 
@@ -65,19 +86,37 @@ class MlOperations:
         return self._ml.endpoints.plan_deployment(request, call)
 
     def endpoint_status(self, endpoint: c.EndpointRef, call: Call) -> c.EndpointStatus:
-        return self._ml.endpoints.endpoint_status(endpoint, call)
+        return self._ml.endpoint_status(endpoint, call)
 
     def list_endpoints(self, call: Call) -> Sequence[c.EndpointStatus]:
-        return self._ml.endpoints.list_endpoints(call)
+        return self._ml.list_endpoints(call)
 
     def set_traffic(self, endpoint: c.EndpointRef, traffic: Mapping[str, int], call: Call) -> None:
         self._ml.endpoints.set_traffic(endpoint, traffic, call)
 
     def delete_endpoint(self, endpoint: c.EndpointRef, call: Call) -> None:
-        self._ml.endpoints.delete_endpoint(endpoint, call)
+        self._ml.delete_endpoint(endpoint, call)
 
     def predict(self, request: c.PredictRequest, call: Call) -> c.PredictResult:
         return self._ml.endpoints.predict(request, call)
+
+    def batch_predict(self, request: c.BatchPredictRequest, call: Call) -> c.BatchPredictResult:
+        return self._ml.batches.batch_predict(request, call)
+
+    def plan_batch(self, request: c.BatchPredictRequest, call: Call) -> c.BatchPlan:
+        return self._ml.batches.plan_batch(request, call)
+
+    def batch_status(self, batch: c.BatchRef, call: Call) -> c.BatchStatus:
+        return self._ml.batches.batch_status(batch, call)
+
+    def cancel_batch(self, batch: c.BatchRef, call: Call) -> None:
+        self._ml.batches.cancel_batch(batch, call)
+
+    def fetch_batch(self, batch: c.BatchRef, folder: Path, call: Call) -> None:
+        self._ml.batches.fetch_batch(batch, folder, call)
+
+    def list_batches(self, call: Call) -> Sequence[c.BatchRef]:
+        return self._ml.batches.list_batches(call)
 
 
 class AsyncMlOperations:
@@ -113,16 +152,38 @@ class AsyncMlOperations:
         return await asyncio.to_thread(self._ml.endpoints.plan_deployment, request, call)
 
     async def endpoint_status(self, endpoint: c.EndpointRef, call: Call) -> c.EndpointStatus:
-        return await asyncio.to_thread(self._ml.endpoints.endpoint_status, endpoint, call)
+        return await asyncio.to_thread(self._ml.endpoint_status, endpoint, call)
 
     async def list_endpoints(self, call: Call) -> Sequence[c.EndpointStatus]:
-        return await asyncio.to_thread(self._ml.endpoints.list_endpoints, call)
+        return await asyncio.to_thread(self._ml.list_endpoints, call)
 
     async def set_traffic(self, endpoint: c.EndpointRef, traffic: Mapping[str, int], call: Call) -> None:
         await asyncio.to_thread(self._ml.endpoints.set_traffic, endpoint, traffic, call)
 
     async def delete_endpoint(self, endpoint: c.EndpointRef, call: Call) -> None:
-        await asyncio.to_thread(self._ml.endpoints.delete_endpoint, endpoint, call)
+        await asyncio.to_thread(self._ml.delete_endpoint, endpoint, call)
 
     async def predict(self, request: c.PredictRequest, call: Call) -> c.PredictResult:
         return await asyncio.to_thread(self._ml.endpoints.predict, request, call)
+
+    async def batch_predict(self, request: c.BatchPredictRequest, call: Call) -> c.BatchPredictResult:
+        return await asyncio.to_thread(self._ml.batches.batch_predict, request, call)
+
+    async def plan_batch(self, request: c.BatchPredictRequest, call: Call) -> c.BatchPlan:
+        return await asyncio.to_thread(self._ml.batches.plan_batch, request, call)
+
+    async def batch_status(self, batch: c.BatchRef, call: Call) -> c.BatchStatus:
+        return await asyncio.to_thread(self._ml.batches.batch_status, batch, call)
+
+    async def cancel_batch(self, batch: c.BatchRef, call: Call) -> None:
+        await asyncio.to_thread(self._ml.batches.cancel_batch, batch, call)
+
+    async def fetch_batch(self, batch: c.BatchRef, folder: Path, call: Call) -> None:
+        await asyncio.to_thread(self._ml.batches.fetch_batch, batch, folder, call)
+
+    async def list_batches(self, call: Call) -> Sequence[c.BatchRef]:
+        return await asyncio.to_thread(self._ml.batches.list_batches, call)
+
+
+def _is_batch(endpoint: c.EndpointRef) -> bool:
+    return (KIND, BATCH) in endpoint.details

@@ -37,7 +37,6 @@ GROUPS: Mapping[str, str] = {
     "batchEndpoints": "batch_endpoints",
     "batchEndpoints/deployments": "batch_deployments",
     "codes/versions": "code_versions",
-    "codes/versions": "code_versions",
     "computes": "compute",
     "datastores": "datastores",
     "environments/versions": "environment_versions",

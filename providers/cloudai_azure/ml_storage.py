@@ -111,6 +111,10 @@ class MlStorage:
             made.append(target)
         return made
 
+    def fetch(self, path: str, target: Path, *, timeout: float) -> None:
+        """One blob as a file, whose folder is there."""
+        self._stream_down(path, target, time.monotonic() + timeout)
+
     def remove(self, path: str, *, timeout: float) -> None:
         """One that is gone is as good."""
         try:

@@ -136,3 +136,21 @@ class SynthesizeOptions(OptionsModel):
 
     output_format: str | None = Field(default=None, pattern=r"^[a-z0-9-]+$")
     """Azure's own name, `audio-48khz-192kbitrate-mono-mp3`, instead of the one that format and rate give."""
+
+
+class BatchOptions(OptionsModel):
+    """`options={"azure": {...}}` of `custom.batch_predict`: how a batch deployment shares out the input files.
+
+    https://learn.microsoft.com/azure/machine-learning/reference-yaml-deployment-batch
+    """
+
+    mini_batch_files: int = Field(default=1, ge=1)
+    """Files that the scoring script is given at a time."""
+    mini_batch_seconds: int = Field(default=1800, ge=1)
+    """What it may take for them, before they are tried again."""
+    max_retries: int = Field(default=2, ge=0)
+    """How often they are tried again."""
+    max_failed_files: int = Field(default=-1, ge=-1)
+    """Files that may fail; one more ends the job. -1: any number, but not all of them."""
+    workers: int = Field(default=1, ge=1)
+    """Processes of the scoring script on each machine."""
