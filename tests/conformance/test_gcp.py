@@ -17,13 +17,13 @@ from gcp_answers import ANSWERS, settings
 from gcp_server import KEY, google
 from served import scale
 from test_gcp_custom_endpoints import container
+from vertex_batch_work import at_once
 from vertex_custom_server import PARENT, vertex_server
 
 from cloudai.testing import DriverConformance, Harness
 from cloudai.testing.samples import Sample
-from cloudai.types.custom import Accelerator, DeployRequest, TrainingJob
+from cloudai.types.custom import Accelerator, BatchPredictRequest, DeployRequest, TrainingJob
 
-NOT_YET = frozenset({"custom.batch_predict"})
 SOURCE = Path(__file__).parent / "training_source"
 JOB = TrainingJob(name="job", script="train.py", source=str(SOURCE), framework="pytorch")
 PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF"  # noqa: E501
@@ -41,7 +41,6 @@ class GcpHarness(Harness):
     provider = "gcp"
     values: ClassVar[dict[str, Any]] = {}
     timeout = 20.0
-    not_yet = NOT_YET
     samples: ClassVar = SAMPLES
 
 
@@ -64,10 +63,14 @@ def custom(model: Path) -> dict[str, Sample]:
     machine = Accelerator(instance="n1-standard-4")
     deployment = DeployRequest(model=str(model), name="digits", accelerator=machine)
     tensors = {"x": np.zeros((1, 4), np.float32)}
+    given, out = model.parent / "requests.jsonl", model.parent / "results"
+    given.write_text('{"inputs": [{"name": "x", "shape": [1, 4], "datatype": "FP32", "data": [1, 2, 3, 4]}]}\n')
+    batch = BatchPredictRequest(model=str(model), inputs=str(given), output=str(out), accelerator=machine)
     return {
         "custom.train": Sample(service="custom", verb="train", first=JOB),
         "custom.deploy": Sample(service="custom", verb="deploy", first=deployment),
         "custom.predict": Sample(service="custom", verb="predict", first="twice", arguments={"tensors": tensors}),
+        "custom.batch_predict": Sample(service="custom", verb="batch_predict", first=batch),
     }
 
 
@@ -77,6 +80,7 @@ def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     model = scale(folder / "twice", 2.0)
     with google(ANSWERS) as server, vertex_server() as vertex:
         vertex.behind, vertex.serve = server.url, container(model)
+        vertex.worker = at_once(vertex.serve)
         standing = {"id": "1", "displayName": "1", "model": f"{PARENT}/models/1"}
         vertex.endpoints[f"{PARENT}/endpoints/cloudai-twice"] = {"displayName": "twice", "deployedModels": [standing]}
         GcpHarness.values = {**settings(server, folder), "endpoint_url": vertex.url, "vertex_bucket": "mine"}

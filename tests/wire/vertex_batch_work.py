@@ -14,7 +14,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -81,7 +81,7 @@ def _until_ready(client: httpx.Client, route: str, process: subprocess.Popen[byt
 
 
 def work(server: VertexServer, name: str, folder: Path, *, seed: int = 1) -> None:
-    """Does a job to its end."""
+    """Does a job to its end, with its container as a process of its own."""
     job = server.batches[name]
     model, key = job["unmanagedContainerModel"], job["instanceConfig"]["keyField"]
     rows = list(_rows(server, job["inputConfig"]["gcsSource"]["uris"]))
@@ -91,6 +91,21 @@ def work(server: VertexServer, name: str, folder: Path, *, seed: int = 1) -> Non
     with container(model["containerSpec"], model["artifactUri"], server, folder) as client:
         for start in range(0, len(rows), size):
             made += _answered(client, model["containerSpec"]["predictRoute"], rows[start : start + size], key)
+    _ended(server, job, made)
+
+
+def at_once(serve: Callable[[bytes, str], tuple[bytes, str]]) -> Callable[[VertexServer, str], None]:
+    """A worker without a container: `serve` answers each request."""
+
+    def done(server: VertexServer, name: str) -> None:
+        rows = _rows(server, server.batches[name]["inputConfig"]["gcsSource"]["uris"])
+        made = [{"key": row["key"], "prediction": serve(row["request"].encode(), "")[0].decode()} for row in rows]
+        _ended(server, server.batches[name], made)
+
+    return done
+
+
+def _ended(server: VertexServer, job: Json, made: list[Json]) -> None:
     done = [each for each in made if "prediction" in each]
     failed = [each for each in made if "error" in each]
     where = job["outputConfig"]["gcsDestination"]["outputUriPrefix"].rstrip("/")

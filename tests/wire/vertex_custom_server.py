@@ -89,6 +89,8 @@ class VertexServer:
         self.slow_operations = 0
         """How often an operation is looked at before it is done."""
         self.serve: Callable[[bytes, str], tuple[bytes, str]] | None = None
+        self.worker: Callable[[VertexServer, str], None] | None = None
+        """Does a batch prediction as soon as it is created."""
         self.killing: tuple[int, int, str] | None = None
         """Process, number of the request, `before` or `after` the work."""
         self.arrived = 0
@@ -157,7 +159,11 @@ class VertexServer:
         prefix = body["unmanagedContainerModel"]["artifactUri"].rstrip("/") + "/"
         if not any(uri.startswith(prefix) for uri in self.objects):
             raise Refused(400, "INVALID_ARGUMENT", f"nothing is at {prefix}")
-        return self._kept(self.batches, name["parent"], "batchPredictionJobs", body, state="JOB_STATE_PENDING")
+        job = self._kept(self.batches, name["parent"], "batchPredictionJobs", body, state="JOB_STATE_PENDING")
+        told = _told(job)
+        if self.worker is not None:
+            self.worker(self, job["name"])
+        return told
 
     def _batchPredictionJobs_list(self, name: Mapping[str, str], query: Mapping[str, str], body: Any) -> Json:  # noqa: N802
         page = self._page(self.batches, "batchPredictionJobs", query)
