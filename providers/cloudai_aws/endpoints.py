@@ -13,7 +13,7 @@ from decimal import Decimal
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
-from cloudai.delivery import unsent
+from cloudai.delivery import submitted, unsent
 from cloudai.errors import Delivery, ErrorCode, InvalidInput, ServiceError
 from cloudai.types.custom import (
     DeployPlan,
@@ -174,7 +174,7 @@ class Hoster:
         except Exception as error:
             if not lost(error):
                 raise
-            with within(LOOK_SECONDS):
+            with submitted(), within(LOOK_SECONDS):
                 if self._resources.find(kind, name) is None:
                     raise
         return True

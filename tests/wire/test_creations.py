@@ -1,0 +1,236 @@
+"""What creates something that costs (a training job, an endpoint) is asked for once, whatever happens on the way.
+
+Counted at a socket before strict servers of SageMaker, Vertex AI and Azure ML, with retries allowed, for each step that
+creates something and each way in which it can go wrong.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent.parent / "serving"))
+
+import aws_answers
+import test_azure_custom_training as azure
+import test_gcp_custom_training as gcp
+from aws_hosting import HostingService
+from aws_sagemaker import ROLE, TrainingService
+from aws_server import StrictServer, serving
+from azureml_custom_server import MlServer, ml_server
+from fault_proxy import FaultProxy, Mishap, before
+from served import scale
+from test_azure_auth import entra
+from vertex_custom_server import VertexServer, vertex_server
+
+from cloudai import Client
+from cloudai.config import BackendConfig, Config, Origin, Policy, Route
+from cloudai.errors import CloudAIError, Delivery, ErrorCode
+from cloudai.types.custom import Accelerator, DeployRequest, DeployResult, TrainingJob, TrainResult
+
+HERE = Origin(place="test")
+MACHINES = {"aws": "ml.m5.xlarge", "gcp": "n1-standard-4", "azure": "Standard_NC4as_T4_v3"}
+CREATES: Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("aws", "train"): ("CreateTrainingJob",),
+    ("aws", "deploy"): ("CreateModel", "CreateEndpointConfig", r"CreateEndpoint$"),
+    ("gcp", "train"): ("POST .*/customJobs ",),
+    ("gcp", "deploy"): ("POST .*/endpoints ", "POST .*/models:upload ", "POST .*:deployModel "),
+    ("azure", "train"): ("PUT .*/jobs/",),
+    ("azure", "deploy"): (
+        "PUT .*/onlineEndpoints/[^/]+ ",
+        "PUT .*/models/.*/versions/",
+        "PUT .*/onlineEndpoints/.*/deployments/",
+    ),
+}
+LOOKS: Mapping[tuple[str, str], str] = {
+    ("aws", "train"): "DescribeTrainingJob",
+    ("aws", "deploy"): "DescribeEndpoint$",
+    ("gcp", "train"): "GET .*/customJobs ",
+    ("gcp", "deploy"): "GET .*/endpoints",
+    ("azure", "train"): "GET .*/jobs/",
+    ("azure", "deploy"): "GET .*/onlineEndpoints/",
+}
+"""What is looked at before anything is created."""
+LOST: Mapping[str, Mishap] = {
+    "reset before it was done": Mishap(how="reset", done=False),
+    "reset before the head": Mishap(how="reset"),
+    "reset after the head": Mishap(how="cut"),
+    "no answer in time": Mishap(how="hang"),
+    "truncated": Mishap(how="short"),
+}
+REFUSED: Mapping[str, Mishap] = {"429": Mishap(how="429"), "503": Mishap(how="503")}
+STEPS = [(provider, verb, step) for (provider, verb), steps in CREATES.items() for step in steps]
+Server = StrictServer | VertexServer | MlServer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A client and what is behind it."""
+
+    client: Client
+    proxy: FaultProxy
+    server: Server
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cloud:
+    """A client, the proxy before its server, and what is there."""
+
+    client: Client
+    proxy: FaultProxy
+    counted: Callable[[], dict[str, int]]
+    request: TrainingJob | DeployRequest
+
+    def submit(self, deadline: float = 60.0) -> TrainResult | DeployResult:
+        if isinstance(self.request, TrainingJob):
+            return self.client.custom.train(self.request, deadline=deadline)
+        return self.client.custom.deploy(self.request, deadline=deadline)
+
+
+def values(provider: str, stack: ExitStack, folder: Path) -> tuple[dict[str, Any], str, Server]:
+    """The backend's settings without the address of the proxy, the server's address, the server."""
+    if provider == "aws":
+        strict = stack.enter_context(serving())
+        return aws_answers.settings(strict, sagemaker_role_arn=ROLE), strict.url, strict
+    if provider == "gcp":
+        vertex = stack.enter_context(vertex_server())
+        known = gcp.settings(vertex, folder)
+        return known.model_dump(mode="json", exclude_none=True), vertex.url, vertex
+    login, ml = stack.enter_context(entra(folder)), stack.enter_context(ml_server(folder))
+    return azure.values(login, ml, folder), ml.url, ml
+
+
+def counting(server: Server) -> Callable[[], dict[str, int]]:
+    """How many jobs, models and deployments there are."""
+    if isinstance(server, StrictServer):
+        server.forget()
+        training, hosting = TrainingService(server).answer(), HostingService(server)
+        search = server.answers["Search"]
+        hosting.answer()
+        server.answers["Search"] = search
+        return lambda: {
+            "jobs": len(training.jobs),
+            "models": len(hosting.models),
+            "deployed": len(hosting.endpoints),
+        }
+    from test_custom_killed import made
+
+    return lambda: made(server)
+
+
+def asked(verb: str, provider: str, folder: Path) -> TrainingJob | DeployRequest:
+    machine = Accelerator(instance=MACHINES[provider])
+    if verb == "train":
+        return azure.job(folder, accelerator=machine, inputs={"train": str(folder / "data")}, framework="pytorch")
+    return DeployRequest(model=str(scale(folder / "twice", 2.0)), name="twice", accelerator=machine)
+
+
+@pytest.fixture(scope="module")
+def amazon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
+    """One for all tests: botocore takes a second to read SageMaker's description."""
+    with opened("aws", tmp_path_factory.mktemp("aws")) as made:
+        yield made
+
+
+@contextmanager
+def cloud(provider: str, verb: str, folder: Path, amazon: Opened) -> Iterator[Cloud]:
+    with ExitStack() as stack:
+        made = amazon if provider == "aws" else stack.enter_context(opened(provider, folder))
+        made.proxy.play("(?!)", Mishap(how="reset"))
+        counted = counting(made.server)
+        yield Cloud(client=made.client, proxy=made.proxy, counted=counted, request=asked(verb, provider, folder))
+
+
+@contextmanager
+def opened(provider: str, folder: Path) -> Iterator[Opened]:
+    with ExitStack() as stack:
+        known, url, server = values(provider, stack, folder)
+        proxy = stack.enter_context(before(url))
+        known["ml_endpoint" if provider == "azure" else "endpoint_url"] = proxy.url
+        known.pop("provider")
+        config = Config(
+            source=None,
+            backends={"it": BackendConfig(name="it", provider=provider, values=known, origin=HERE)},
+            routes=(Route(pattern="custom.*", backends=("it",), origin=HERE),),
+            policy=Policy(max_attempts=3, backoff=0.001, max_backoff=0.002),
+        )
+        with Client(config) as client:
+            yield Opened(client=client, proxy=proxy, server=server)
+
+
+def one_of_each(verb: str) -> dict[str, int]:
+    return {"jobs": 1, "models": 0, "deployed": 0} if verb == "train" else {"jobs": 0, "models": 1, "deployed": 1}
+
+
+@pytest.mark.parametrize("mishap", LOST)
+@pytest.mark.parametrize(("provider", "verb", "step"), STEPS)
+def test_a_creation_whose_answer_is_lost_is_asked_for_once(
+    provider: str, verb: str, step: str, mishap: str, tmp_path: Path, amazon: Opened
+) -> None:
+    with cloud(provider, verb, tmp_path, amazon) as there:
+        there.proxy.play(step, LOST[mishap])
+        try:
+            there.submit(deadline=2.0 if LOST[mishap].how == "hang" else 60.0)
+        except CloudAIError as error:
+            assert (error.code, error.delivery) == (ErrorCode.OUTCOME_UNKNOWN, Delivery.UNKNOWN)  # noqa: PT017
+            assert not error.retryable  # noqa: PT017
+        else:
+            assert LOST[mishap].done
+        assert there.proxy.count(step) == 1
+        assert all(count <= one_of_each(verb)[kind] for kind, count in there.counted().items())
+        there.submit()
+        assert there.counted() == one_of_each(verb)
+
+
+@pytest.mark.parametrize("mishap", REFUSED)
+@pytest.mark.parametrize(("provider", "verb", "step"), STEPS)
+def test_a_creation_that_is_refused_is_asked_for_once(
+    provider: str, verb: str, step: str, mishap: str, tmp_path: Path, amazon: Opened
+) -> None:
+    with cloud(provider, verb, tmp_path, amazon) as there:
+        there.proxy.play(step, REFUSED[mishap])
+        with pytest.raises(CloudAIError) as caught:
+            there.submit()
+        expected = ErrorCode.RATE_LIMITED if mishap == "429" else ErrorCode.OUTCOME_UNKNOWN
+        assert (caught.value.code, caught.value.delivery) == (expected, Delivery.REFUSED)
+        assert there.proxy.count(step) == 1
+        assert there.counted() == {"jobs": 0, "models": 0, "deployed": 0}
+        there.submit()
+        assert there.counted() == one_of_each(verb)
+
+
+@pytest.mark.parametrize("mishap", [Mishap(how="reset", done=False), Mishap(how="short"), Mishap(how="503")])
+@pytest.mark.parametrize(("provider", "verb"), LOOKS)
+def test_what_fails_before_the_first_creation_was_not_sent(
+    provider: str, verb: str, mishap: Mishap, tmp_path: Path, amazon: Opened
+) -> None:
+    with cloud(provider, verb, tmp_path, amazon) as there:
+        there.proxy.play(LOOKS[provider, verb], mishap, times=100)
+        with pytest.raises(CloudAIError) as caught:
+            there.submit()
+        assert caught.value.delivery is Delivery.NOT_SENT
+        assert caught.value.code is not ErrorCode.OUTCOME_UNKNOWN
+        assert sum(there.proxy.count(step) for step in CREATES[provider, verb]) == 0
+        there.proxy.play("(?!)", mishap)
+        there.submit()
+        assert there.counted() == one_of_each(verb)
+
+
+@pytest.mark.parametrize(("provider", "verb"), LOOKS)
+def test_a_look_that_fails_once_is_repeated_and_the_creation_is_one(
+    provider: str, verb: str, tmp_path: Path, amazon: Opened
+) -> None:
+    with cloud(provider, verb, tmp_path, amazon) as there:
+        there.proxy.play(LOOKS[provider, verb], Mishap(how="reset", done=False))
+        there.submit()
+        counts = [there.proxy.count(step) for step in CREATES[provider, verb]]
+        updates = (provider, verb) == ("azure", "deploy")  # the traffic goes into the endpoint that stands, by PUT too
+        assert counts == [1 + updates, *[1] * (len(counts) - 1)]
+        assert there.counted() == one_of_each(verb)
