@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import cache
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from cloudai_pricing.exact import ZERO
@@ -58,58 +57,17 @@ def solve(
     used = {homes[option] for option in options}
     if any((pool := pools.get(place)) is None or pool.unpriced for place in used):
         return None
-    copies = _copies(homes, pools, names, extra)
-    kept = [option for option in options if option[0] not in copies]
-    model = _Model(kept)
-    for option in kept:
+    model = _Model(options)
+    for option in options:
         model.cost(option, float(extra.get(option, ZERO)))
     for name in names:
-        model.once([option for option in kept if option[1] == name])
-    for place in sorted({homes[option] for option in kept}):
+        model.once([option for option in options if option[1] == name])
+    for place in sorted(used):
         pool = pools[place]
         assert pool is not None
-        members = [option for option in kept if homes[option] == place]
+        members = [option for option in options if homes[option] == place]
         model.pool(pool, members)
     return model.solved(seconds)
-
-
-def _copies(
-    homes: Mapping[tuple[str, str], Place],
-    pools: Mapping[Place, Pool | None],
-    names: Sequence[str],
-    extra: Mapping[tuple[str, str], Decimal],
-) -> set[str]:
-    """Providers where an earlier one bills all lines alike, without allowances: together they are no dearer there."""
-    seen: list[object] = []
-    found: set[str] = set()
-    for provider in sorted({one for one, _ in homes}):
-        mine = _terms(provider, homes, pools, names, extra)
-        if mine is not None and mine in seen:
-            found.add(provider)
-        seen.append(mine)
-    return found
-
-
-def _terms(
-    provider: str,
-    homes: Mapping[tuple[str, str], Place],
-    pools: Mapping[Place, Pool | None],
-    names: Sequence[str],
-    extra: Mapping[tuple[str, str], Decimal],
-) -> object | None:
-    """All that decides what lines cost on a provider; None: it has allowances, or not all the lines."""
-    found = []
-    for name in names:
-        place = homes.get((provider, name))
-        pool = None if place is None else pools.get(place)
-        if place is None or pool is None or any(pool.free):
-            return None
-        ladder = pool.ladder
-        if any(after > before for before, after in pairwise(ladder.prices)):
-            return None
-        rates = (tuple(ladder.bounds), tuple(ladder.prices), ladder.size, pool.share, pool.weights)
-        found.append((rates, pool.units[name], place[1], extra.get((provider, name), ZERO)))
-    return tuple(found)
 
 
 class _Model:

@@ -8,19 +8,15 @@ each group is then searched exactly, by branch and bound. A group too large for 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
-from cloudai_pricing.billing import FreeTier, Plan, allowance, bill, total
-from cloudai_pricing.entries import Price, Tier
+from cloudai_pricing.billing import FreeTier, bill
 from cloudai_pricing.exact import ZERO
-from cloudai_pricing.pool import Pool, pool_of
+from cloudai_pricing.mix_offers import Extra, Plans, Shared, Sharers, shared, worthwhile
+from cloudai_pricing.pool import Pool
 
-Plans = Mapping[str, Mapping[str, Plan]]
-"""Provider -> line name -> the plan, where the provider prices the line."""
-Extra = Mapping[tuple[str, str], Decimal]
-"""(provider, line) -> USD that come on top of what is billed."""
 MOST_SEARCHED = 10
 """Lines of a group from which on a solver is asked first, where one may be."""
 MOST_SUMS = 20_000
@@ -62,148 +58,152 @@ def assign(
     extra: Extra | None = None,
     *,
     solver: Solver | None = None,
+    several: Shared | None = None,
 ) -> Assignment:
     """The assignment with the least likely total; lines that nobody prices are left out.
 
     `extra`: what a line adds on a provider beside its price, USD over all months. `solver` is asked first for groups
-    that are large for the search (without one the answer is the same wherever it is asked for).
+    that are large for the search (without one the answer is the same wherever it is asked for). `several`: the plans
+    by what they share, where they are known from before.
     """
+    beside = extra or {}
+    offered = worthwhile(shared(plans, months, free_tier) if several is None else several, beside)
+    priced = sorted({name for all_ in offered.values() for one in all_ for name in one.plans}.intersection(names))
     found: dict[str, str] = {}
     exact = True
-    priced = [name for name in sorted(names) if any(name in lines for lines in plans.values())]
-    groups = {provider: sharing(list(lines.values()), free_tier) for provider, lines in plans.items()}
-    for group in _groups(groups, priced, months, free_tier):
-        search = _Search(
-            plans=plans, names=group, sharing=groups, months=months, free_tier=free_tier, extra=extra or {}
-        )
-        if solver is not None and len(group) > MOST_SEARCHED and search.solve(solver):
-            found |= search.best
-            continue
-        search.run()
+    for group in _groups(offered, priced, months, free_tier):
+        search = _Search(names=group, offered=_among(offered, group), extra=beside)
+        search.run(solver)
         found |= search.best
         exact = exact and not search.stopped
     return Assignment(providers=found, exact=exact)
 
 
-def _groups(
-    sharing: Mapping[str, list[list[Plan]]], names: Sequence[str], months: int, free_tier: FreeTier
-) -> list[list[str]]:
+def _groups(offered: Shared, names: Sequence[str], months: int, free_tier: FreeTier) -> list[list[str]]:
     """Lines that may influence each other on some provider, together."""
     group = {name: {name} for name in names}
-    for several in sharing.values():
-        for members in several:
-            if len(members) > 1 and not _separate(members, months, free_tier):
-                merged = set[str]().union(*(group[plan.line.name] for plan in members))
+    for several in offered.values():
+        for one in several:
+            if len(one.plans) > 1 and not _separate(one, months, free_tier):
+                merged = set[str]().union(*(group[name] for name in one.plans))
                 group |= dict.fromkeys(merged, merged)
     unique = {id(members): sorted(members) for members in group.values()}
     return sorted(unique.values())
 
 
-def sharing(plans: Sequence[Plan], free_tier: FreeTier) -> list[list[Plan]]:
-    """Plans of one provider by the ladders and the allowances (that count) they share."""
-    groups: list[tuple[set[tuple[str, str, str]], list[Plan]]] = []
-    for plan in plans:
-        counters = {charge.price.counter for charge in plan.charges}
-        counters |= {charge.price.free_counter for charge in plan.charges if allowance(charge.price, 1, free_tier)}
-        touched = [one for one in groups if one[0] & counters]
-        rest = [one for one in groups if not one[0] & counters]
-        keys = counters.union(*(one[0] for one in touched))
-        groups = [*rest, (keys, [*(other for one in touched for other in one[1]), plan])]
-    return [members for _, members in groups]
-
-
-def _separate(plans: Sequence[Plan], months: int, free_tier: FreeTier) -> bool:
+def _separate(one: Sharers, months: int, free_tier: FreeTier) -> bool:
     """All their units together stay on the first tier, with no allowance: then none changes what another costs."""
-    pool = pool_of(plans, months, free_tier)
-    if pool is not None:
-        return pool.flat
-    for one in bill(plans, months, free_tier).values():
-        if one.unknown or any(start or free or fee for _, start, _, _, free, fee in one.pieces):
+    if one.pool is not None:
+        return one.pool.flat
+    for found in bill(list(one.plans.values()), months, free_tier).values():
+        if found.unknown or any(start or free or fee for _, start, _, _, free, fee in found.pieces):
             return False
     return True
 
 
+def _among(offered: Shared, names: Sequence[str]) -> dict[Place, Sharers]:
+    wanted = set(names)
+    return {
+        (provider, number): one.only(wanted)
+        for provider, several in offered.items()
+        for number, one in enumerate(several)
+        if not wanted.isdisjoint(one.plans)
+    }
+
+
 @dataclass(kw_only=True)
 class _Search:
-    """Branch and bound over one group. What a line must at least add, whatever else is there, bounds the rest."""
+    """Branch and bound over one group, by two bounds.
 
-    plans: Plans
+    What is placed so far, and what each other line must at least add to it; and the sum of each line's least part of
+    the bill it is in. The first is the better one deep in the search, the second at its start.
+    """
+
     names: Sequence[str]
-    sharing: Mapping[str, list[list[Plan]]]
-    months: int
-    free_tier: FreeTier
-    extra: Extra = field(default_factory=dict)
+    offered: Mapping[Place, Sharers]
+    extra: Extra
     best: dict[str, str] = field(default_factory=dict)
     best_cost: Cost | None = None
     stopped: bool = False
-    _mixed: bool = False
-    """Ladders that differ share a counter: a line may then make others cheaper, and nothing bounds the rest."""
     _effort: int = 0
     _steps: int = 0
-    _sums: dict[tuple[str, int, frozenset[str]], Cost] = field(default_factory=dict)
-    _rest: list[Decimal] = field(default_factory=list)
+    _sums: dict[tuple[Place, frozenset[str]], Cost] = field(default_factory=dict)
+    _part: dict[tuple[str, str], Decimal] = field(default_factory=dict)
+    """(provider, line) -> its least part of the bill it is in there."""
+    _adds: list[Decimal] = field(default_factory=list)
+    """From a line on: what it and the following ones must at least add."""
+    _parts: list[Decimal] = field(default_factory=list)
+    """From a line on: the least parts of it and the following ones."""
     _choices: list[list[str]] = field(default_factory=list)
-    _home: dict[tuple[str, str], int] = field(default_factory=dict)
-    """(provider, line) -> which group of sharers it is in there."""
-    _pools: dict[tuple[str, int], Pool | None] = field(default_factory=dict)
+    _home: dict[tuple[str, str], Place] = field(default_factory=dict)
+    """(provider, line) -> the group of sharers it is in there."""
+    _mixed: bool = False
 
-    def solve(self, solver: Solver) -> bool:
+    def run(self, solver: Solver | None) -> None:
+        """Finds `best`: at once where one provider for all is no dearer than the bound, by the solver, or by search."""
+        self._home = {(place[0], name): place for place, one in self.offered.items() for name in one.plans}
+        self._mixed = any(one.mixed for one in self.offered.values())
+        self._order()
+        for provider in sorted({provider for provider, _ in self.offered}):
+            self._try_alone(provider)
+        if solver is None or len(self.names) <= MOST_SEARCHED or self._proven() or not self._solved(solver):
+            self._descend(0, {}, {}, (0, ZERO), ZERO)
+
+    def _order(self) -> None:
+        """Lines by what they cost at the least, the dearest first; their offers by what they cost alone."""
+        offers: dict[str, list[str]] = {name: [] for name in self.names}
+        for provider, name in self._home:
+            offers[name].append(provider)
+        self._part = {
+            (one, name): self.offered[place].least(name) + self._beside(one, name)
+            for (one, name), place in self._home.items()
+        }
+        least = {name: min(self._part[one, name] for one in offers[name]) for name in self.names}
+        self.names = sorted(self.names, key=lambda name: (-least[name], name))
+        self._parts = _sums_from([least[name] for name in self.names])
+        self._adds = _sums_from([min(self._saves(one, name) for one in offers[name]) for name in self.names])
+        self._choices = [sorted(offers[name], key=lambda one: (self._alone(one, name), one)) for name in self.names]
+
+    def _saves(self, provider: str, name: str) -> Decimal:
+        return (self.offered[self._home[provider, name]].saves(name) or ZERO) + self._beside(provider, name)
+
+    def _proven(self) -> bool:
+        """The best so far costs no more than the bound of all."""
+        return self.best_cost is not None and not self._mixed and (0, self._parts[0]) >= self.best_cost
+
+    def _solved(self, solver: Solver) -> bool:
         """Finds `best` by a solver; False: it has no proven answer."""
-        self._prepare()
-        homes = {(one, name): (one, number) for (one, name), number in self._home.items() if name in set(self.names)}
-        found = solver(homes, self._pools, self.names, self.extra)
+        pools = {place: one.pool for place, one in self.offered.items()}
+        found = solver(self._home, pools, self.names, self.extra)
         if found is None or not found.exact:
             return False
         self.best = dict(found.providers)
         return True
 
-    def run(self) -> None:
-        """Finds `best`."""
-        self._prepare()
-        least = {}
-        for name in self.names:
-            offers = [provider for provider, lines in self.plans.items() if name in lines]
-            least[name] = min(
-                self._least(one, self.plans[one][name]) + self.extra.get((one, name), ZERO) for one in offers
-            )
-        self.names = sorted(self.names, key=lambda name: (-least[name], name))
-        for name in self.names:
-            offers = [provider for provider, lines in self.plans.items() if name in lines]
-            self._choices.append(sorted(offers, key=lambda one: (self._alone(one, name), one)))
-        self._rest = [sum((least[name] for name in self.names[at:]), ZERO) for at in range(len(self.names) + 1)]
-        for provider in sorted(self.plans):
-            self._try_alone(provider)
-        self._descend(0, {}, {}, (0, ZERO))
-
-    def _prepare(self) -> None:
-        """Which lines share what on each provider."""
-        wanted = set(self.names)
-        for provider, groups in self.sharing.items():
-            for number, members in enumerate(groups):
-                mine = [plan for plan in members if plan.line.name in wanted]
-                self._home |= {(provider, plan.line.name): number for plan in mine}
-                self._mixed = self._mixed or _ladders_differ(mine)
-                if mine:
-                    self._pools[provider, number] = pool_of(mine, self.months, self.free_tier)
+    def _beside(self, provider: str, name: str) -> Decimal:
+        return self.extra.get((provider, name), ZERO)
 
     def _alone(self, provider: str, name: str) -> Cost:
-        unknown, cost = self._sum(provider, frozenset({name}))
-        return unknown, cost + self.extra.get((provider, name), ZERO)
+        unknown, cost = self._sum(self._home[provider, name], frozenset({name}))
+        return unknown, cost + self._beside(provider, name)
 
     def _try_alone(self, provider: str) -> None:
         """All lines on one provider: the mix is never dearer than that, however soon the search must stop."""
-        if all(name in self.plans[provider] for name in self.names):
-            homes: dict[int, set[str]] = {}
+        if all((provider, name) in self._home for name in self.names):
+            homes: dict[Place, set[str]] = {}
             for name in self.names:
                 homes.setdefault(self._home[provider, name], set()).add(name)
-            sums = [self._sum(provider, frozenset(names)) for names in homes.values()]
-            more = sum((self.extra.get((provider, name), ZERO) for name in self.names), ZERO)
+            sums = [self._sum(place, frozenset(names)) for place, names in homes.items()]
+            more = sum((self._beside(provider, name) for name in self.names), ZERO)
             cost = (sum(unknown for unknown, _ in sums), sum((one for _, one in sums), more))
             if self.best_cost is None or cost < self.best_cost:
                 self.best_cost, self.best = cost, dict.fromkeys(self.names, provider)
 
-    def _descend(self, at: int, taken: dict[str, str], sets: dict[tuple[str, int], frozenset[str]], cost: Cost) -> None:
-        if self.best_cost is not None and not self._mixed and (cost[0], cost[1] + self._rest[at]) >= self.best_cost:
+    def _descend(
+        self, at: int, taken: dict[str, str], sets: dict[Place, frozenset[str]], cost: Cost, parts: Decimal
+    ) -> None:
+        bound = (cost[0], max(cost[1] + self._adds[at], parts + self._parts[at]))
+        if self.best_cost is not None and not self._mixed and bound >= self.best_cost:
             return
         if at == len(self.names):
             if self.best_cost is None or cost < self.best_cost:
@@ -215,57 +215,28 @@ class _Search:
             if (self._effort > MOST_SUMS or self._steps > MOST_STEPS) and self.best_cost is not None:
                 self.stopped = True
                 return
-            group = (provider, self._home[provider, name])
-            before = sets.get(group, frozenset())
-            old = self._sum(provider, before) if before else (0, ZERO)
-            new = self._sum(provider, before | {name})
-            more = self.extra.get((provider, name), ZERO)
-            after = (cost[0] - old[0] + new[0], cost[1] - old[1] + new[1] + more)
-            self._descend(at + 1, {**taken, name: provider}, {**sets, group: before | {name}}, after)
+            place = self._home[provider, name]
+            before = sets.get(place, frozenset())
+            old = self._sum(place, before) if before else (0, ZERO)
+            new = self._sum(place, before | {name})
+            after = (cost[0] - old[0] + new[0], cost[1] - old[1] + new[1] + self._beside(provider, name))
+            there = {**sets, place: before | {name}}
+            self._descend(at + 1, {**taken, name: provider}, there, after, parts + self._part[provider, name])
 
-    def _sum(self, provider: str, names: frozenset[str]) -> Cost:
+    def _sum(self, place: Place, names: frozenset[str]) -> Cost:
         """What lines of one group of sharers cost on a provider."""
-        number = self._home[provider, next(iter(names))]
-        key = (provider, number, names)
+        key = (place, names)
         found = self._sums.get(key)
         if found is None:
-            pool = self._pools[provider, number]
-            self._effort += 1 if pool is not None else SLOW_SUM
-            if pool is not None:
-                found = pool.cost(names)
-            else:
-                plans = [self.plans[provider][name] for name in sorted(names)]
-                found = total(plans, self.months, self.free_tier)
-            self._sums[key] = found
+            one = self.offered[place]
+            self._effort += 1 if one.pool is not None else SLOW_SUM
+            found = self._sums[key] = one.cost(names)
         return found
 
-    def _least(self, provider: str, plan: Plan) -> Decimal:
-        """The plan alone with all allowances to itself, each ladder flat at its lowest price.
 
-        Nothing, where a fee may be shared or units may pass the end of a ladder (they add no known cost).
-        """
-        number = self._home[provider, plan.line.name]
-        sharers = frozenset(name for name in self.names if self._home.get((provider, name)) == number)
-        committed = any(charge.price.commitment is not None for charge in plan.charges)
-        if committed or self._sum(provider, sharers)[0]:
-            return ZERO
-        charges = tuple(charge._replace(price=_flat(charge.price)) for charge in plan.charges)
-        flat = [plan._replace(charges=charges)]
-        pool = pool_of(flat, self.months, self.free_tier)
-        return (pool.cost(frozenset({plan.line.name})) if pool else total(flat, self.months, self.free_tier))[1]
-
-
-def _ladders_differ(plans: Sequence[Plan]) -> bool:
-    """Whether entries with different tiers count on one counter."""
-    ladders: dict[tuple[str, str, str], Price] = {}
-    for plan in plans:
-        for charge in plan.charges:
-            first = ladders.setdefault(charge.price.counter, charge.price)
-            if first.tiers != charge.price.tiers or first.unit != charge.price.unit:
-                return True
-    return False
-
-
-def _flat(price: Price) -> Price:
-    lowest = min((tier.price for tier in price.tiers), default=ZERO)
-    return replace(price, tiers=(Tier(up_to=None, price=lowest),))
+def _sums_from(numbers: Sequence[Decimal]) -> list[Decimal]:
+    """The sum from each place on; nothing at the end."""
+    found = [ZERO]
+    for number in reversed(numbers):
+        found.append(found[-1] + number)
+    return found[::-1]

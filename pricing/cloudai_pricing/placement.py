@@ -10,7 +10,8 @@ from typing import NamedTuple
 from cloudai_pricing.billing import FreeTier
 from cloudai_pricing.exact import ZERO
 from cloudai_pricing.linecost import free_line
-from cloudai_pricing.mix import Assignment, Extra, assign, sharing
+from cloudai_pricing.mix import Assignment, assign
+from cloudai_pricing.mix_offers import Extra, sharing
 from cloudai_pricing.model import NOTHING, Choice, LineCost, Mix
 from cloudai_pricing.operations import billable
 from cloudai_pricing.options import bill_lines, month_sums

@@ -6,21 +6,26 @@ For the search of the mix, which asks for the cost of many subsets. Gives exactl
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import NamedTuple
+from functools import cached_property
 
 from cloudai_pricing.billing import FreeTier, Plan, allowance
 from cloudai_pricing.entries import Price
 from cloudai_pricing.exact import ONE, ZERO, cut
 from cloudai_pricing.units import factor
 
+_CUTS = Decimal("1e-8")
+"""What cutting seconds into hours may move a month's cost by, in USD."""
 
-class Pool(NamedTuple):
+
+@dataclass(frozen=True, kw_only=True)
+class Pool:
     """Plans of one entry. Months of equal volume are one, `weights` says how many."""
 
     weights: tuple[int, ...]
-    units: dict[str, tuple[Decimal, ...]]
+    units: Mapping[str, tuple[Decimal, ...]]
     """Line name -> base units per kind of month."""
     unpriced: frozenset[str]
     """Lines of which a part has no price."""
@@ -29,6 +34,8 @@ class Pool(NamedTuple):
     ladder: _Ladder
     share: Decimal
     """What a discount leaves."""
+    capped: bool = False
+    """Only sums that have a known price are asked for."""
 
     @property
     def flat(self) -> bool:
@@ -47,6 +54,74 @@ class Pool(NamedTuple):
             if not known:
                 unknown |= self._above(chosen, month, free)
         return len(unknown), cost * self.share
+
+    def only(self, names: Collection[str]) -> Pool:
+        """Without the other lines."""
+        return replace(
+            self,
+            units={name: units for name, units in self.units.items() if name in names},
+            unpriced=self.unpriced.intersection(names),
+        )
+
+    def saves(self, name: str) -> Decimal:
+        """What a line's units add at the least, whatever else is there: at the lowest price that may be reached."""
+        cost = ZERO
+        for units, free, (least, _), weight in zip(
+            self.units[name], self.free, self._reached, self.weights, strict=True
+        ):
+            if least is not None and units > free:
+                cost += (self.ladder.billed(units) - self.ladder.billed(free)) * least * weight
+        return cost * self.share
+
+    def adds(self, name: str) -> Decimal | None:
+        """What they add at the most, at the highest price; None: a part may have no price."""
+        if self.unpriced or not all(
+            self.ladder.cost(whole, free)[1] for whole, free in zip(self._sums(self.units), self.free, strict=True)
+        ):
+            return None
+        cost = ZERO
+        for units, (_, most), weight in zip(self.units[name], self._reached, self.weights, strict=True):
+            if most is None:
+                return None
+            cost += self.ladder.billed(units) * most * weight
+        return cost * self.share
+
+    def least(self, name: str) -> Decimal:
+        """A part of the bill: no set of lines costs less than the parts of its lines.
+
+        It is the line's units at the lowest average price of any sum that it may be part of. An average over a
+        straight piece is least at one of its ends.
+        """
+        cost = ZERO
+        for month, (units, free, whole, weight) in enumerate(
+            zip(self.units[name], self.free, self._wholes, self.weights, strict=True)
+        ):
+            if not units or self._reached[month][0] is None:
+                continue
+            bounds = (bound * self.ladder.size for bound in self.ladder.bounds)
+            ends = {units, whole, *(end for end in (*bounds, free) if units < end < whole)}
+            cost += units * min(self.ladder.cost(end, free)[0] / end for end in ends) * weight
+            cost -= ZERO if self.ladder.size == ONE else _CUTS * weight
+        return max(cost, ZERO) * self.share
+
+    @cached_property
+    def _wholes(self) -> tuple[Decimal, ...]:
+        """Units of all lines together, per kind of month; capped, no more than have a price."""
+        wholes = self._sums(self.units)
+        if not self.capped or len(self.ladder.prices) > len(self.ladder.bounds) or not self.ladder.bounds:
+            return tuple(wholes)
+        end = self.ladder.bounds[-1] * self.ladder.size
+        return tuple(min(whole, max(end, free)) for whole, free in zip(wholes, self.free, strict=True))
+
+    @cached_property
+    def _reached(self) -> tuple[tuple[Decimal | None, Decimal | None], ...]:
+        """The lowest and the highest price up to all lines together, per kind of month; None: its end is passed."""
+        found = []
+        for whole, free in zip(self._wholes, self.free, strict=True):
+            known = self.capped or (self.ladder.cost(whole, free)[1] and not self.unpriced)
+            prices = self.ladder.prices[: bisect_left(self.ladder.bounds, self.ladder.billed(whole)) + 1]
+            found.append((min(prices), max(prices)) if known and prices else (None, None))
+        return tuple(found)
 
     def _above(self, names: Iterable[str], month: int, free: Decimal) -> set[str]:
         """Lines that reach above the ladder when they are counted by name."""

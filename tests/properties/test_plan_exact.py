@@ -13,7 +13,7 @@ from cloudai_pricing.billing import Plan, total
 from cloudai_pricing.entries import Free, Price, Tier
 from cloudai_pricing.exact import ZERO, exactly
 from cloudai_pricing.mix import assign
-from cloudai_pricing.mix import sharing as shared
+from cloudai_pricing.mix_offers import sharing as shared
 from cloudai_pricing.pool import pool_of
 from cloudai_pricing.selection import Charge
 from cloudai_pricing.workload import Line

@@ -106,17 +106,21 @@ def test_the_mix_is_never_dearer_than_one_provider_for_all(data, tables):
 
 
 def test_a_search_that_must_stop_says_so_and_is_not_dearer_than_one_provider(monkeypatch):
+    """Which lines fill two allowances best is a knapsack: no bound closes it at once."""
     monkeypatch.setattr("cloudai_pricing.mix.MOST_SUMS", 3)
     base: dict[str, object] = {
         "service": "Vision", "sku": "all", "kind": "usage", "operations": list(OPERATIONS), "region": "global",
         "unit": "image", "effective_from": "2026-01-01", "as_of": "2026-01-01", "source": "https://example.com",
         "confidence": "official_page",
     }  # fmt: skip
-    ladders = {"p": [{"up_to": "5000", "price": "2"}, {"price": "0.1"}], "q": [{"price": "1.5"}]}
-    entry = {name: base | {"provider": name, "tiers": tiers} for name, tiers in ladders.items()}
+    allowances = {"p": "3333", "q": "4444"}
+    entry = {
+        name: base | {"provider": name, "tiers": [{"price": "1.5"}], "free": {"quantity": free, "kind": "always"}}
+        for name, free in allowances.items()
+    }
     book = Book.of([dict(check(table, where=f"{name}:1")) for name, table in entry.items()])
     tables: Tables = [
-        {"name": f"line {at}", "operation": OPERATIONS[at % 3], "volume": "1000 images"} for at in range(20)
+        {"name": f"line {at}", "operation": OPERATIONS[at % 3], "volume": f"{1000 + at * 7} images"} for at in range(20)
     ]
     result = estimate(check_workload(Draft(name="test", data={"months": 1, "line": tables})), book=book)
     assert result.mix is not None
