@@ -141,9 +141,13 @@ class Limits:
     max_batch: int | None = None
     """Items of one request."""
     requests_per_minute: int | None = None
-    """The quota that a new account has by default; `[rates]` holds calls to it with `"quota"`."""
+    """The quota that a new account has by default; `[rates]` holds calls to it with `"quota"`. Where it differs by
+    region, kind of voice or model, the lowest that a usual call meets."""
     source: str = ""
     as_of: str = ""
+    quota_source: str = ""
+    """Of `requests_per_minute`; empty: the same as of the others."""
+    quota_as_of: str = ""
 
     @property
     def known(self) -> Mapping[str, int]:
@@ -152,7 +156,7 @@ class Limits:
         return {name: value for name, value in values.items() if value is not None}
 
 
-LIMITS = tuple(entry.name for entry in fields(Limits) if entry.name not in ("source", "as_of"))
+LIMITS = tuple(entry.name for entry in fields(Limits) if entry.type == "int | None")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

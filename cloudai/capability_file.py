@@ -226,8 +226,19 @@ def _limits(row: _Table, inherited: tuple[str, str]) -> Limits:
             raise row.fail(key, "must be 1 or more; leave out what is not known")
         if value is not None:
             values[key] = value
+    quota_source, quota_as_of = _quota_source(row)
     row.done()
-    return Limits(**values, source=source, as_of=as_of)
+    return Limits(**values, source=source, as_of=as_of, quota_source=quota_source, quota_as_of=quota_as_of)
+
+
+def _quota_source(row: _Table) -> tuple[str, str]:
+    """Of the requests per minute, where another page tells them."""
+    source, as_of = row.text("quota_source", ""), row.day("quota_as_of", "")
+    if bool(source) is not bool(as_of):
+        raise row.fail("quota_source", "goes with quota_as_of: every fact has a public URL and the date it was read")
+    if source and not source.startswith("https://"):
+        raise row.fail("quota_source", "must be a public https:// address")
+    return source, as_of
 
 
 def _features(table: _Table, operation: str, inherited: tuple[str, str]) -> Mapping[str, Feature]:

@@ -199,7 +199,8 @@ def _how(operation: Operation) -> str:
 
 def _limits(limits: Limits, prefix: str = "") -> str:
     said = ", ".join(part for part in (*_sizes(limits), *_counts(limits)) if part)
-    return f"{prefix}{said} ([source]({limits.source}))" if said else ""
+    quota = f", [quota]({limits.quota_source})" if limits.quota_source else ""
+    return f"{prefix}{said} ([source]({limits.source}){quota})" if said else ""
 
 
 def _sizes(limits: Limits) -> Iterator[str]:
