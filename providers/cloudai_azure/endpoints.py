@@ -1,39 +1,35 @@
 """`custom.deploy` and `custom.predict` on Azure ML: managed online endpoints that serve a Triton model repository.
 
-Endpoint, model version and deployment are named by the request and the package's hash, and all are made by PUT: doing
-the same again makes nothing twice, and finishes what broke off. What a refusal leaves behind is removed; what can't be
-removed is named in the error. Without a container of the user's own Azure ML brings Triton itself.
+What an endpoint is made of, and in which order, is `ml_deployment`'s. Without a container of the user's own Azure ML
+brings Triton itself. Tensors go to the scoring address over cloudai's transport: azure-ai-ml sends files of JSON alone.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from cloudai.delivery import marked, unsent
-from cloudai.errors import Delivery, ErrorCode, InvalidInput, ServiceError, Unsupported
+from cloudai.errors import InvalidInput, Unsupported
 from cloudai.http import WireRequest, check_cleartext
 from cloudai.serving import client as protocol
-from cloudai.training.machines import ChosenMachine, machine_for
 from cloudai.types import custom as c
-from cloudai.types.results import Money, Notice, Usage
+from cloudai.types.results import Money, Usage
 from cloudai.types.speech import JobState
 from cloudai.wirejson import JsonNode
 from cloudai_azure import ml_bodies as bodies
 from cloudai_azure.errors import AzureError, error_of
-from cloudai_azure.ml_client import MlClient, unknown, unsure
+from cloudai_azure.ml_client import MlClient
+from cloudai_azure.ml_deployment import Deployment, by_name, gone, move_traffic
+from cloudai_azure.ml_plan import Target, for_hosting, models_folder, models_of, plan_of, target_of
 from cloudai_azure.ml_storage import MlStorage
-from cloudai_azure.training import shown
 
 if TYPE_CHECKING:
     from cloudai.driver import Call
-    from cloudai.serving.packaging import Package
 
-CLEANUP_SECONDS: Final = 60.0
 STATES: Mapping[str, JobState] = {
     "Creating": JobState.RUNNING,
     "Updating": JobState.RUNNING,
@@ -44,14 +40,6 @@ STATES: Mapping[str, JobState] = {
     "Canceled": JobState.CANCELLED,
 }
 """https://learn.microsoft.com/rest/api/azureml/online-endpoints/get#endpointprovisioningstate and of deployments."""
-
-
-@dataclass(kw_only=True)
-class _Made:
-    """What this deployment has made so far: paths of the workspace, and of the datastore."""
-
-    resources: list[str] = field(default_factory=list)
-    blobs: list[str] = field(default_factory=list)
 
 
 class MlEndpoints:
@@ -66,7 +54,7 @@ class MlEndpoints:
 
     def plan_deployment(self, request: c.DeployRequest, call: Call) -> c.DeployPlan:
         """Nothing is sent; the workspace's location is not known yet."""
-        return self._planned(request, _package(request))
+        return plan_of(self._client, self._storage, request, self._target(request), backend=self._backend)
 
     def deploy(self, request: c.DeployRequest, call: Call) -> c.DeployResult:
         """Waits for endpoint and model, not for the machines. Traffic moves to a deployment only when it stands: until
@@ -74,149 +62,20 @@ class MlEndpoints:
 
         Raises `AzureError` (`outcome_unknown`) for a lost answer: deploying the same again goes on from there.
         """
-        package = _package(request)
-        plan, made = self._planned(request, package), _Made()
         ends = time.monotonic() + call.timeout
-        try:
-            with unsent():
-                location = self._client.workspace(timeout=call.timeout).text("location")
-            endpoint = self._endpoint(request, location, made, ends)
-            model = self._model(request, plan.version, package, made, ends)
-            state = self._deployed(request, plan, location, model, made, ends)
-            if state is JobState.SUCCEEDED:
-                self._shared(request, plan.version, endpoint, ends)
-        except Exception as error:
-            if unsure(error) and marked(error) is not Delivery.NOT_SENT:
-                name = bodies.endpoint_name(request.name)
-                text = f"parts of the endpoint {name} may have been made: deploy the same again, or delete it"
-                raise unknown(text, error) from error
-            left = self._undone(made)
-            if left:
-                raise with_left(error, left) from error
-            raise
+        target = self._target(request)
+        plan = plan_of(self._client, self._storage, request, target, backend=self._backend)
+        endpoint, state = Deployment(self._client, self._storage, request, target, ends=ends).run()
         return c.DeployResult(
-            endpoint=self._ref(endpoint), version=plan.version, state=state, plan=plan, warnings=plan.warnings
+            endpoint=self._ref(endpoint),
+            version=plan.version,
+            state=STATES.get(state, JobState.RUNNING),
+            plan=plan,
+            warnings=plan.warnings,
         )
 
-    def _endpoint(self, request: c.DeployRequest, location: str, made: _Made, ends: float) -> JsonNode:
-        path = f"onlineEndpoints/{bodies.endpoint_name(request.name)}"
-        with unsent():
-            there = self._client.there(path, timeout=ends - time.monotonic())
-        if there is not None and there.at("tags").text(bodies.ENDPOINT) != request.name:
-            text = f"{path}: there is an endpoint of this name that cloudai did not make: choose another name"
-            raise ServiceError(text, code=ErrorCode.CONFLICT)
-        if there is not None:
-            return there
-        body = bodies.endpoint_body(request, location)
-        made.resources.append(path)
-        self._client.finished(self._client.put(path, body, timeout=ends - time.monotonic()), ends=ends)
-        return self._client.get(path, timeout=ends - time.monotonic())
-
-    def _model(self, request: c.DeployRequest, version: str, package: Package | None, made: _Made, ends: float) -> str:
-        path = self._model_path(request.name, version)
-        if self._client.there(path, timeout=ends - time.monotonic()) is None:
-            folder = self._folder(request.name, version)
-            for file in package.files if package else ():
-                assert package is not None
-                made.blobs.append(f"{folder}/{file}")
-                content = package.files[file]
-                self._storage.put(made.blobs[-1], content, timeout=ends - time.monotonic())
-            made.resources.append(path)
-            body = bodies.model_body(request, version, self._artifacts(request, version))
-            self._client.put(path, body, timeout=ends - time.monotonic())
-        return f"{self._client.workspace_id}/{path}"
-
-    def _deployed(
-        self, request: c.DeployRequest, plan: c.DeployPlan, location: str, model: str, made: _Made, ends: float
-    ) -> JobState:
-        path = self._deployment_path(request.name, plan.version)
-        there = self._client.there(path, timeout=ends - time.monotonic())
-        if there is not None and there.at("properties").text("provisioningState") != "Failed":
-            return STATES.get(there.at("properties").text("provisioningState"), JobState.RUNNING)
-        environment = None
-        if request.image is not None:
-            where, body = bodies.image_environment(request.image)
-            self._client.put(where, body, timeout=ends - time.monotonic())
-            environment = f"{self._client.workspace_id}/{where}"
-        body = bodies.deployment_body(request, plan.version, location, plan.instance, model, environment)
-        reply = self._client.put(path, body, timeout=ends - time.monotonic())
-        state = JsonNode.parse(reply.body).at("properties").text("provisioningState")
-        return STATES.get(state, JobState.RUNNING)
-
-    def _shared(self, request: c.DeployRequest, version: str, endpoint: JsonNode, ends: float) -> None:
-        wanted = {bodies.deployment_name(each): share for each, share in request.traffic.items()}
-        self._moved(endpoint.text("name"), wanted or {bodies.deployment_name(version): 100}, ends)
-
-    def _undone(self, made: _Made) -> list[str]:
-        """Removes what was made. What is left."""
-        left: list[str] = []
-        ends = time.monotonic() + CLEANUP_SECONDS
-        for path in reversed(made.resources):
-            try:
-                self._gone(path, ends)
-            except Exception:  # noqa: BLE001  # it is named in the error instead
-                left.append(path)
-        for path in made.blobs:
-            try:
-                self._storage.remove(path, timeout=ends - time.monotonic())
-            except Exception:  # noqa: BLE001  # it is named in the error instead
-                left.append(path)
-        return left
-
-    # --- what it would be -----------------------------------------------------------------------------
-
-    def _planned(self, request: c.DeployRequest, package: Package | None) -> c.DeployPlan:
-        version = request.version or (package.version if package else "")
-        settings, workspace = self._client.settings, self._client.workspace_id
-        chosen = self._machine(request.accelerator, request.min_replicas)
-        location = settings.region or "the workspace's"
-        model = self._model_path(request.name, version)
-        folder = self._folder(request.name, version)
-        name = bodies.endpoint_name(request.name)
-        steps: list[tuple[str, Mapping[str, object]]] = [
-            (f"onlineEndpoints/{name}", bodies.endpoint_body(request, location)),
-            (model, bodies.model_body(request, version, self._artifacts(request, version))),
-        ]
-        environment = None
-        if request.image is not None:
-            where, body = bodies.image_environment(request.image)
-            steps.append((where, body))
-            environment = f"{workspace}/{where}"
-        deployment = bodies.deployment_body(
-            request, version, location, chosen.instance, f"{workspace}/{model}", environment
-        )
-        steps.append((self._deployment_path(request.name, version), deployment))
-        return c.DeployPlan(
-            backend=self._backend,
-            provider="azure",
-            name=request.name,
-            version=version,
-            instance=chosen.instance,
-            hourly=chosen.hourly,
-            requests=tuple({"call": f"PUT {workspace}/{path}", "body": shown(body)} for path, body in steps),
-            uploads=tuple((path, self._storage.address(f"{folder}/{path}")) for path in package.files)
-            if package
-            else (),
-            warnings=(*chosen.notices, *_notices(request)),
-        )
-
-    def _machine(self, accelerator: c.Accelerator, replicas: int) -> ChosenMachine:
-        region = self._client.settings.region or "eastus"
-        chosen = machine_for("azure", region, accelerator, copies=max(1, replicas), operation="custom.deploy")
-        return replace(chosen, instance=chosen.instance.partition(" ")[0])
-
-    def _artifacts(self, request: c.DeployRequest, version: str) -> str:
-        given = request.model
-        return given if given.startswith("azureml://") else self._storage.address(self._folder(request.name, version))
-
-    def _folder(self, name: str, version: str = "") -> str:
-        return f"{self._client.settings.ml_prefix}/models/{bodies.endpoint_name(name)}/{version}".rstrip("/")
-
-    def _model_path(self, name: str, version: str) -> str:
-        return f"models/cloudai-{bodies.endpoint_name(name)}/versions/{version}"
-
-    def _deployment_path(self, name: str, version: str) -> str:
-        return f"onlineEndpoints/{bodies.endpoint_name(name)}/deployments/{bodies.deployment_name(version)}"
+    def _target(self, request: c.DeployRequest) -> Target:
+        return target_of(self._client, self._storage, request)
 
     # --- endpoints that stand -------------------------------------------------------------------------
 
@@ -243,7 +102,7 @@ class MlEndpoints:
             known, replicas = deployment.at("properties"), deployment.at("sku").integer("capacity", 1)
             share, instance = split.get(deployment.text("name"), 0), known.text("instanceType") or None
             states.append(STATES.get(known.text("provisioningState"), JobState.RUNNING))
-            hourly.append(self._machine(c.Accelerator(instance=instance), replicas).hourly if instance else None)
+            hourly.append(self._hourly(instance, replicas))
             versions.append(
                 c.EndpointVersion(
                     version=deployment.at("tags").text("cloudai-version") or deployment.text("name"),
@@ -262,6 +121,11 @@ class MlEndpoints:
             created=node.at("systemData").text("createdAt") or None,
         )
 
+    def _hourly(self, instance: str | None, replicas: int) -> Money | None:
+        if instance is None:
+            return None
+        return for_hosting(self._client.settings, c.Accelerator(instance=instance), copies=replicas).hourly
+
     def set_traffic(self, endpoint: c.EndpointRef, traffic: Mapping[str, int], call: Call) -> None:
         """Raises `InvalidInput` for versions that are not there, and for percents that are not 100 together."""
         if sum(traffic.values()) != 100:
@@ -269,42 +133,36 @@ class MlEndpoints:
         ends = time.monotonic() + call.timeout
         path = f"onlineEndpoints/{endpoint.id}/deployments"
         there = {node.text("name") for node in self._client.listed(path, {}, timeout=call.timeout)}
-        wanted = {bodies.deployment_name(version): share for version, share in traffic.items()}
         missing = [version for version in traffic if bodies.deployment_name(version) not in there]
         if missing:
             raise InvalidInput(f"no version {missing[0]!r} is deployed")
-        self._moved(endpoint.id, wanted, ends)
-
-    def _moved(self, name: str, traffic: Mapping[str, int], ends: float) -> None:
-        """The endpoint as it is, with another split."""
-        path = f"onlineEndpoints/{name}"
-        node = self._client.get(path, timeout=ends - time.monotonic())
-        tags = {key: each.word() for key, each in node.at("tags").members()}
-        properties = {"authMode": node.at("properties").text("authMode", "Key"), "traffic": dict(traffic)}
-        identity = {"type": node.at("identity").text("type", "SystemAssigned")}
-        body = {"location": node.text("location"), "tags": tags, "identity": identity, "properties": properties}
-        self._client.finished(self._client.put(path, body, timeout=ends - time.monotonic()), ends=ends)
+        move_traffic(self._client, f"onlineEndpoints/{endpoint.id}", by_name(traffic), ends=ends)
 
     def delete_endpoint(self, endpoint: c.EndpointRef, call: Call) -> None:
-        """The endpoint with its deployments, its models and their files. Asking again goes on after a failure."""
+        """Deployments, models, their files, and the endpoint last: as long as something is left it is listed. Raises
+        after the first that could not be removed: asking again goes on."""
         ends = time.monotonic() + call.timeout
-        there = self._client.there(f"onlineEndpoints/{endpoint.id}", timeout=call.timeout)
+        path = f"onlineEndpoints/{endpoint.id}"
+        there = self._client.there(path, timeout=call.timeout)
         if there is not None:
-            self._gone(f"onlineEndpoints/{endpoint.id}", ends)
-        model = f"models/cloudai-{bodies.endpoint_name(endpoint.name)}"
+            self._without_deployments(path, there, ends)
+        model = models_of(endpoint.name)
         if self._client.there(model, timeout=ends - time.monotonic()) is not None:
             for version in list(self._client.listed(f"{model}/versions", {}, timeout=ends - time.monotonic())):
-                self._gone(f"{model}/versions/{version.text('name')}", ends)
-        folder = self._folder(endpoint.name)
+                gone(self._client, f"{model}/versions/{version.text('name')}", ends=ends)
+        folder = models_folder(self._client.settings, endpoint.name)
         for name, _ in list(self._storage.listed(f"{folder}/", timeout=ends - time.monotonic())):
             self._storage.remove(name, timeout=ends - time.monotonic())
+        if there is not None:
+            gone(self._client, path, ends=ends)
 
-    def _gone(self, path: str, ends: float) -> None:
-        try:
-            self._client.finished(self._client.delete(path, timeout=ends - time.monotonic()), ends=ends)
-        except AzureError as error:
-            if error.status != 404:
-                raise
+    def _without_deployments(self, path: str, endpoint: JsonNode, ends: float) -> None:
+        """A deployment that has traffic can't be deleted."""
+        shares = endpoint.at("properties").at("traffic")
+        if shares and any(each.value for _, each in shares.members()):
+            move_traffic(self._client, path, {}, ends=ends)
+        for each in list(self._client.listed(f"{path}/deployments", {}, timeout=ends - time.monotonic())):
+            gone(self._client, f"{path}/deployments/{each.text('name')}", ends=ends)
 
     def _ref(self, node: JsonNode) -> c.EndpointRef:
         return c.EndpointRef(
@@ -356,29 +214,6 @@ def _base(scoring: str) -> str:
     return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
 
 
-def _package(request: c.DeployRequest) -> Package | None:
-    """`None`: a model repository that is in a datastore already."""
-    from cloudai.serving.packaging import package_model
-
-    if request.serverless or request.min_replicas == 0:
-        raise Unsupported("Azure ML's managed online endpoints keep one machine at least: they don't scale to zero")
-    if request.traffic and sum(request.traffic.values()) != 100:
-        raise InvalidInput(f"traffic adds up to {sum(request.traffic.values())}, not 100")
-    bodies.endpoint_name(request.name)
-    if request.model.startswith("azureml://"):
-        if request.version is None:
-            raise InvalidInput("a model in a datastore needs version = ...: its content is not looked at")
-        return None
-    return package_model(request.model, name=request.name)
-
-
-def _notices(request: c.DeployRequest) -> list[Notice]:
-    if request.max_replicas <= request.min_replicas:
-        return []
-    text = f"{request.min_replicas} machines are kept: managed endpoints are scaled by rules of Azure Monitor alone"
-    return [Notice(code="autoscale", message=text)]
-
-
 def _together(endpoint: JobState, deployments: Sequence[JobState]) -> JobState:
     if endpoint is not JobState.SUCCEEDED:
         return endpoint
@@ -388,16 +223,6 @@ def _together(endpoint: JobState, deployments: Sequence[JobState]) -> JobState:
         if state in deployments:
             return state
     return JobState.SUCCEEDED
-
-
-def with_left(error: Exception, left: Sequence[str]) -> Exception:
-    """The error, with what could not be removed."""
-    told = ", ".join(left[:5]) + (f" and {len(left) - 5} more" if len(left) > 5 else "")
-    if not isinstance(error, AzureError):
-        error.add_note(f"left behind: {told}")
-        return error
-    fault = replace(error.fault, message=f"{error.fault.message}; left behind: {told}")
-    return AzureError(fault, status=error.status, reason=error.reason)
 
 
 def _sum(amounts: Sequence[Money | None]) -> Money | None:

@@ -28,10 +28,10 @@ from cloudai.types.results import Notice
 from cloudai.types.speech import JobState
 from cloudai.wirejson import JsonNode, Malformed
 from cloudai_azure import ml_batch_bodies as bodies
-from cloudai_azure.endpoints import with_left
 from cloudai_azure.errors import AzureError
 from cloudai_azure.ml_batch_parts import BatchParts, Made, Model, Step
 from cloudai_azure.ml_client import MlClient, unknown, unsure
+from cloudai_azure.ml_deployment import with_left
 from cloudai_azure.ml_storage import MlStorage
 from cloudai_azure.settings import BatchOptions
 from cloudai_azure.training import LOOK_SECONDS, STATES, MlTraining, shown

@@ -217,7 +217,7 @@ class MlServer:
         if collection == "onlineEndpoints/listKeys" and method == "POST":
             self.one(path.removesuffix("/listKeys"))
             return 200, {"primaryKey": ENDPOINT_KEY, "secondaryKey": "other"}, {}
-        if (method == "GET" and path in ("jobs", "onlineEndpoints")) or collection.endswith("#"):
+        if (method == "GET" and path in ("jobs", "onlineEndpoints", "batchEndpoints")) or collection.endswith("#"):
             return 200, self.page(path, query), {}
         if method == "GET":
             return 200, self.one(path), {}
@@ -297,6 +297,9 @@ class MlServer:
         uses = [each["properties"].get("model") for each in self.resources.values()]
         if f"{WORKSPACE}/{path}" in uses:
             raise Answered(409, "Conflict", "the model is deployed")
+        endpoint, _, deployment = path.partition("/deployments/")
+        if deployment and self.one(endpoint)["properties"]["traffic"].get(deployment):
+            raise Answered(400, "BadRequest", "the deployment has traffic")
         for each in [each for each in self.resources if each == path or each.startswith(f"{path}/")]:
             del self.resources[each]
         return (200, None, {}) if collection_of(path) == "models/versions" else (202, None, self.operation())

@@ -19,8 +19,9 @@ from azureml_custom_server import WORKSPACE, Answered, MlServer
 from served import scale
 from test_azure_custom_training import opened
 
+from cloudai.delivery import marked
 from cloudai.driver import Call, Deploy, Endpoints, Predict
-from cloudai.errors import CloudAIError, ErrorCode, InvalidInput, Unsupported
+from cloudai.errors import CloudAIError, Delivery, ErrorCode, InvalidInput, Unsupported
 from cloudai.serving.engine import Engine
 from cloudai.serving.protocol import Decoder, Encoder
 from cloudai.types.custom import Accelerator, DeployRequest, DeployResult, PredictRequest
@@ -258,6 +259,8 @@ def test_an_endpoint_that_is_not_there_is_not_found(tmp_path: Path) -> None:
         {"model": "azureml://datastores/x/paths/m"},
         {"name": "ab"},
         {"name": "a" * 33},
+        {"version": "1/2"},
+        {"version": "a" * 31},
     ],
 )
 def test_what_azure_ml_has_not_is_said_before_anything_is_sent(tmp_path: Path, change: Any) -> None:
@@ -265,3 +268,55 @@ def test_what_azure_ml_has_not_is_said_before_anything_is_sent(tmp_path: Path, c
         with pytest.raises((Unsupported, InvalidInput)):
             driver.deploy(wanted(tmp_path, **change), CALL)
         assert server.requests == []
+
+
+def test_the_shortest_version_has_a_name_that_azure_takes(tmp_path: Path) -> None:
+    with opened(tmp_path) as (driver, server):
+        assert driver.deploy(wanted(tmp_path, version="1"), CALL).state is JobState.SUCCEEDED
+        assert f"{ENDPOINT}/deployments/v-1" in server.resources
+
+
+def test_versions_whose_names_would_be_the_same_are_a_conflict(tmp_path: Path) -> None:
+    with opened(tmp_path) as (driver, server):
+        driver.deploy(wanted(tmp_path, version="1.0"), CALL)
+        before = dict(server.resources)
+        with pytest.raises(CloudAIError) as caught:
+            driver.deploy(wanted(tmp_path, 3.0, version="1-0"), CALL)
+        assert caught.value.code is ErrorCode.CONFLICT
+        assert set(server.resources) == set(before)
+
+
+def test_a_second_version_that_is_refused_its_traffic_is_taken_back_alone(tmp_path: Path) -> None:
+    with opened(tmp_path) as (driver, server):
+        driver.deploy(wanted(tmp_path, version="one"), CALL)
+        before, blobs = set(server.resources), set(server.blobs.blobs)
+        traffic = {"two": 50, "none": 50}
+        with pytest.raises(AzureError, match="traffic"):
+            driver.deploy(wanted(tmp_path, 3.0, version="two", traffic=traffic), CALL)
+        assert (set(server.resources), set(server.blobs.blobs)) == (before, blobs)
+
+
+@pytest.mark.parametrize("step", ["GET onlineEndpoints", "GET "])
+def test_what_is_lost_before_anything_is_made_was_not_sent(tmp_path: Path, step: str) -> None:
+    with opened(tmp_path) as (driver, server):
+        server.drop.append(step)
+        with pytest.raises(Exception, match=r"disconnected|reset|closed|EOF|peer") as caught:
+            driver.deploy(wanted(tmp_path), CALL)
+        assert marked(caught.value) is Delivery.NOT_SENT
+        assert server.resources == {}
+
+
+@pytest.mark.parametrize(
+    "step", ["DELETE onlineEndpoints/deployments", "DELETE models/versions", "DELETE onlineEndpoints"]
+)
+def test_as_long_as_something_is_left_the_endpoint_is_listed(tmp_path: Path, step: str) -> None:
+    with opened(tmp_path) as (driver, server):
+        first, _ = two(driver, tmp_path)
+        assert first.endpoint is not None
+        server.refuse[step] = Answered(503, "ServiceUnavailable", "not now")
+        with pytest.raises(AzureError, match="not now"):
+            driver.delete_endpoint(first.endpoint, CALL)
+        assert [status.ref for status in driver.list_endpoints(CALL)] == [first.endpoint]
+        driver.delete_endpoint(first.endpoint, CALL)
+        assert nothing_left(server)
+        assert not server.blobs.blobs
