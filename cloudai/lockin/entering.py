@@ -11,6 +11,7 @@ from cloudai.lockin.calling import Calls
 from cloudai.lockin.frames import BODY, Frame
 from cloudai.lockin.modules import Source, Tree
 from cloudai.lockin.recording import Recorder
+from cloudai.lockin.scanned import Place
 from cloudai.lockin.unfilled import Unfilled
 from cloudai.lockin.values import (
     UNKNOWN,
@@ -89,8 +90,8 @@ class Entering(Calls):
                 if isinstance(atom, Class) and atom.node not in seen:
                     yield from self._bases(atom, (*seen, cls.node))
 
-    def member(self, owner: Instance | Class, name: str) -> Value:
-        """An attribute, property or method, through base classes."""
+    def member(self, owner: Instance | Class, name: str, place: Place | None = None) -> Value:
+        """An attribute, property or method, through base classes; with a place, what it delegates too."""
         cls = owner.cls if isinstance(owner, Instance) else owner
         for each in self._bases(cls):
             if (each.node not in self._classes and not self._stack) or each.node not in self._attributes:
@@ -105,7 +106,15 @@ class Entering(Calls):
                 return value | one(function)
             if value:
                 return value
-        return UNKNOWN
+        return UNKNOWN if name.startswith("__") else self._delegated(owner, name, place)
+
+    def _delegated(self, owner: Instance | Class, name: str, place: Place | None) -> Value:
+        """What `__getattr__` hands on from another object."""
+        if place is None:
+            return UNKNOWN
+        asked = one(Text(name, place, place))
+        methods = [atom for atom in self.member(owner, "__getattr__") if isinstance(atom, Function)]
+        return union(self.enter(method, Arguments(place, [asked])) for method in methods)
 
     def base_of(self, cls: Class) -> Value:
         """What `super()` gives."""

@@ -73,11 +73,12 @@ class Expressions(ABC):
         self.tree = tree
         self.record = record
         self.vendor = VendorCalls(record)
+        self._left: dict[str, Value] = {}
 
     @abstractmethod
     def module_frame(self, source: Source) -> Frame: ...
     @abstractmethod
-    def member(self, owner: Instance | Class, name: str) -> Value: ...
+    def member(self, owner: Instance | Class, name: str, place: Place | None = None) -> Value: ...
     @abstractmethod
     def base_of(self, cls: Class) -> Value: ...
     @abstractmethod
@@ -201,8 +202,17 @@ class Expressions(ABC):
     def subject(self, node: ast.expr, frame: Frame) -> Value:
         """The value of what is gone on from: of `a.b` in `a.b.c`, which is no use of its own."""
         if isinstance(node, ast.Attribute):
-            return union(self.attribute(atom, node.attr, frame, node) for atom in self.subject(node.value, frame))
+            owners = self.subject(node.value, frame)
+            if not owners:
+                return self._left.get(_last_two(node), UNKNOWN)
+            return union(self.attribute(atom, node.attr, frame, node) for atom in owners)
         return self.value(node, frame)
+
+    def left_at(self, target: ast.Attribute, value: Value) -> None:
+        """`app.state.rekognition = client`: found again as `request.app.state.rekognition`, by the last two names."""
+        clients = frozenset(atom for atom in value if isinstance(atom, (Client, Instance)))
+        if clients and _last_two(target):
+            self._left[_last_two(target)] = self._left.get(_last_two(target), UNKNOWN) | clients
 
     def handed(self, atom: Atom, frame: Frame, node: ast.Attribute) -> Value:
         """A method that is not called here but handed on: the operation is told here."""
@@ -260,11 +270,13 @@ class Expressions(ABC):
     def _sum(self, node: ast.BinOp, frame: Frame) -> Value:
         left, right = self.value(node.left, frame), self.value(node.right, frame)
         if isinstance(node.op, (ast.Add, ast.Mod)):
-            texts = [a for a in left if isinstance(a, Text)]
+            texts, more = [a for a in left if isinstance(a, Text)], [a for a in right if isinstance(a, Text)]
+            if len(texts) == 1 and isinstance(node.op, ast.Mod):
+                return one(Text(texts[0].value.replace("%s", "{}"), texts[0].place))
             if len(texts) == 1:
-                more = [a.value for a in right if isinstance(a, Text)]
-                tail = (more[0] if len(more) == 1 else "{}") if isinstance(node.op, ast.Add) else ""
-                return one(Text(texts[0].value + tail, texts[0].place))
+                return one(Text(texts[0].value + (more[0].value if len(more) == 1 else "{}"), texts[0].place))
+            if not left and len(more) == 1:
+                return one(Text("{}" + more[0].value, more[0].place))
         if isinstance(node.op, (ast.Add, ast.BitOr)):
             return union((left, right))
         return UNKNOWN
@@ -322,7 +334,7 @@ class Expressions(ABC):
             case Sdk():
                 return one(Sdk("client")) if atom.part == "session" and name in ("client", "create_client") else UNKNOWN
             case Instance() | Class():
-                return self.member(atom, name)
+                return self.member(atom, name, self.record.place(frame.source, node) if node is not None else None)
             case Client():
                 return self._of_client(atom, name, frame, node)
             case Request():
@@ -356,6 +368,12 @@ class Expressions(ABC):
         if node is None or name.startswith("_") or (atom.http and name in _HTTP_OWN):
             return UNKNOWN
         return self.vendor.field(atom, name, self.record.place(frame.source, node))
+
+
+def _last_two(node: ast.Attribute) -> str:
+    owner = node.value
+    before = owner.attr if isinstance(owner, ast.Attribute) else owner.id if isinstance(owner, ast.Name) else ""
+    return f"{before}.{node.attr}" if before and before != "self" else ""
 
 
 def _message(service: Service, name: str) -> Value:

@@ -109,8 +109,10 @@ class Evaluator(Entering):
                 self.set_name(node.name, one(Class(node, frame)), frame)
             case ast.Import() | ast.ImportFrom():
                 self._import(node, frame)
-            case ast.Global() | ast.Nonlocal():
+            case ast.Global():
                 frame.outer.update(node.names)
+            case ast.Nonlocal():
+                frame.enclosing.update(node.names)
             case _:
                 self._compound(node, frame)
 
@@ -220,7 +222,10 @@ class Evaluator(Entering):
                 self.bind(target.value, value, frame)
             case ast.Attribute():
                 place = self.record.place(frame.source, target)
-                for atom in self.subject(target.value, frame):
+                owners = self.subject(target.value, frame)
+                if not owners:
+                    self.left_at(target, value)
+                for atom in owners:
                     if isinstance(atom, (Instance, Class)):
                         self.give(atom, target.attr, value)
                     elif isinstance(atom, (Client, Request)) and not (isinstance(atom, Client) and atom.path):
@@ -253,6 +258,9 @@ class Evaluator(Entering):
 
     def set_name(self, name: str, value: Value, frame: Frame) -> None:
         """A name gets a value; in a branch it may keep the one it had."""
+        if name in frame.enclosing and frame.parent is not None:
+            frame.parent.names[name] = frame.parent.names.get(name, UNKNOWN) | value
+            return
         if name in frame.outer:
             shared = frame.module.shared
             shared[name] = shared.get(name, UNKNOWN) | value

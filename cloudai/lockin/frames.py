@@ -18,6 +18,8 @@ class Frame:
     names: dict[str, Value] = field(default_factory=dict)
     shared: dict[str, Value] = field(default_factory=dict)
     outer: set[str] = field(default_factory=set)
+    enclosing: set[str] = field(default_factory=set)
+    """Names that `nonlocal` says are the enclosing function's."""
     results: list[Value] = field(default_factory=list)
     branches: int = 0
     loops: int = 0

@@ -55,6 +55,11 @@ _GOOGLE_VOICE = re.compile(
     r"\b[a-z]{2,3}-[A-Z]{2}-(?:Wavenet|Neural2|Standard|Studio|News|Polyglot|Journey|Casual|Chirp-HD|Chirp3-HD|Chirp)-\w+\b"
 )
 _PREBUILT = re.compile(r"\bprebuilt-[a-zA-Z]+(?:\.[a-zA-Z0-9]+)*\b")
+_AZURE_PATH = re.compile(
+    r"(?:vision/v[234]\.\d/|computervision/|face/v1\.\d/|formrecognizer/|documentintelligence/|contentsafety/"
+    r"|speechtotext/|texttospeech/|translator/text/|customvision/v\d)"
+)
+"""How paths of Azure's REST interfaces begin, whatever the host."""
 _HINTS = (
     "arn:aws",
     "projects/",
@@ -134,6 +139,19 @@ def endpoint(url: str) -> tuple[Service, Meaning] | None:
             found = next(literals(url, used=frozenset()), None)
             return None if found is None else _rest(found, url.partition("://")[2] or url)
     return None
+
+
+def endpoint_of_path(url: str, *, keyed: bool) -> tuple[Service, Meaning] | None:
+    """The same where the host comes from the environment. `keyed`: the call sends a key of Azure's AI services."""
+    path = url.partition("{}")[2].lstrip("/")
+    if not url.startswith("{}") or not (keyed or _AZURE_PATH.match(path)):
+        return None
+    found = [
+        (len(part), service, meaning(operation) if operation else NOTHING)
+        for (provider, _), service in services().items() if provider == "azure"
+        for part, operation in service.rest.items() if part in path
+    ]  # fmt: skip
+    return max(found, key=lambda entry: entry[0])[1:] if found else None
 
 
 def _rest(found: Literal, address: str) -> tuple[Service, Meaning] | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cloudai.lockin.arguments import Arguments
 from cloudai.lockin.catalog import NOTHING, Meaning, Service, meaning, of_api, of_boto
-from cloudai.lockin.literals import endpoint
+from cloudai.lockin.literals import endpoint, endpoint_of_path
 from cloudai.lockin.scanned import NEUTRAL, OTHER, FindKind, Place
 from cloudai.lockin.values import (
     UNKNOWN,
@@ -88,7 +88,8 @@ class VendorCalls:
             self._settings(service, name, args)
             return one(Client(service, name))
         self._parameters(service, name, service.type_meaning(name), args)
-        return one(Request(service, name))
+        read = {atom for value in args.positional for atom in value if isinstance(atom, Answer)}
+        return frozenset(atom for atom in read if atom.service is service) or one(Request(service, name))
 
     def _settings(self, service: Service, cls: str, args: Arguments) -> None:
         """Arguments of a settings object are parameters, but for those that say who asks, and where."""
@@ -308,7 +309,11 @@ class VendorCalls:
         for atom in args.get(at, "url"):
             if isinstance(atom, Answer):
                 return self._rest(atom.service, atom.meanings, verb, args)
-            found = endpoint(_address(base, atom.value)) if isinstance(atom, Text) else None
+            if not isinstance(atom, Text):
+                continue
+            address = _address(base, atom.value)
+            keyed = any(word.lower().startswith("ocp-apim-subscription") for word in args.words())
+            found = endpoint(address) or endpoint_of_path(address, keyed=keyed)
             if found is not None:
                 return self._rest(found[0], (found[1],), verb, args)
         return UNKNOWN
@@ -316,8 +321,9 @@ class VendorCalls:
     def _rest(self, service: Service, means: tuple[Meaning, ...], verb: str, args: Arguments) -> Value:
         chosen = means
         if all(each.operation in ("", OTHER) for each in means) and service.tasks:
-            words = args.words()
-            chosen = tuple(dict.fromkeys(meaning(op) for word, op in service.tasks.items() if word in words)) or chosen
+            words = {word.lower() for word in args.words()}
+            told = dict.fromkeys(meaning(op) for word, op in service.tasks.items() if word.lower() in words)
+            chosen = tuple(told) or chosen
         chosen = tuple(each if each.operation else Meaning(OTHER, f"{service.id}.rest") for each in chosen)
         site = str(args.place)
         for each in chosen:
