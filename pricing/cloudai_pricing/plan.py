@@ -73,8 +73,7 @@ class LinePlan:
         if self.line.once:
             return way.curve.tilted(Fraction(way.once))
         if not self.line.growth:
-            pieces = (one._replace(at=one.at * self.months, slope=one.slope * self.months) for one in way.curve.pieces)
-            return Curve(pieces=tuple(pieces)).tilted(Fraction(way.once))
+            return way.curve.times(self.months).tilted(Fraction(way.once))
         grown = 1 + Fraction(self.line.growth)
         return added([way.curve.of_multiple(grown**month) for month in range(self.months)]).tilted(Fraction(way.once))
 

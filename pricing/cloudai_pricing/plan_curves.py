@@ -1,14 +1,17 @@
 """Costs against volume, exactly: piecewise linear curves with steps, and where the least of several changes.
 
 Numbers are fractions: a crossing is where it is, not where a scan happened to look. A piece holds from just above its
-start up to and with its end, as tiers and machines do: the millionth image is still of the first million.
+start up to and with its end, as tiers and machines do: the millionth image is still of the first million. A curve keeps
+whole numbers over one denominator for volumes and one for costs: sums and comparisons are those of whole numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
+from math import lcm
 from typing import NamedTuple
 
 NOTHING = Fraction(0)
@@ -23,38 +26,80 @@ class Piece(NamedTuple):
     slope: Fraction
 
 
-@dataclass(frozen=True, kw_only=True)
-class Curve:
-    """Pieces side by side from zero on; where the last one ends, the cost above is not known."""
+class _Row(NamedTuple):
+    """A piece in whole numbers: up to the volume `end / x` a cost is `(at + slope x volume x) / y`."""
 
-    pieces: tuple[Piece, ...]
+    end: int | None
+    at: int
+    slope: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Curve:
+    """Pieces side by side from zero on; where the last one ends, the cost above is not known.
+
+    `rows` count volumes in parts of `x` and costs in parts of `y`. Two curves are equal where they are the same object.
+    """
+
+    x: int
+    y: int
+    rows: tuple[_Row, ...]
+
+    @cached_property
+    def pieces(self) -> tuple[Piece, ...]:
+        """The pieces as fractions."""
+        found, start = [], NOTHING
+        for row in self.rows:
+            end = None if row.end is None else Fraction(row.end, self.x)
+            found.append(Piece(start, end, Fraction(row.at, self.y), Fraction(row.slope * self.x, self.y)))
+            start = start if end is None else end
+        return tuple(found)
 
     def cost(self, volume: Fraction) -> Fraction | None:
         """At a volume above zero; None: not known."""
-        for piece in self.pieces:
-            if piece.end is None or volume <= piece.end:
-                return piece.at + piece.slope * volume
+        at = volume * self.x
+        for row in self.rows:
+            if row.end is None or at <= row.end:
+                return (row.at + row.slope * at) / self.y
         return None
 
     def tilted(self, fixed: Fraction, slope: Fraction = NOTHING) -> Curve:
         """With a cost that no volume changes, and one of every unit."""
-        if not slope:
-            return Curve(pieces=tuple(Piece(one.start, one.end, one.at + fixed, one.slope) for one in self.pieces))
-        return Curve(pieces=tuple(Piece(one.start, one.end, one.at + fixed, one.slope + slope) for one in self.pieces))
+        if not fixed and not slope:
+            return self
+        each = slope / self.x
+        y = lcm(self.y, fixed.denominator, each.denominator)
+        times, more, steeper = y // self.y, int(fixed * y), int(each * y)
+        rows = (_Row(row.end, row.at * times + more, row.slope * times + steeper) for row in self.rows)
+        return Curve(x=self.x, y=y, rows=tuple(rows))
+
+    def times(self, factor: int) -> Curve:
+        """So many times the cost."""
+        rows = (row._replace(at=row.at * factor, slope=row.slope * factor) for row in self.rows)
+        return Curve(x=self.x, y=self.y, rows=tuple(rows))
 
     def of_multiple(self, times: Fraction) -> Curve:
         """The cost of `times` the volume (above zero), against the volume."""
-        return Curve(
-            pieces=tuple(
-                Piece(one.start / times, None if one.end is None else one.end / times, one.at, one.slope * times)
-                for one in self.pieces
-            )
-        )
+        over, under = times.numerator, times.denominator
+        rows = (_Row(None if row.end is None else row.end * under, row.at * under, row.slope) for row in self.rows)
+        return Curve(x=self.x * over, y=self.y * under, rows=tuple(rows))
+
+
+def curve(pieces: Iterable[Piece]) -> Curve:
+    """Of pieces side by side."""
+    known = tuple(pieces)
+    x = lcm(*(piece.end.denominator for piece in known if piece.end is not None))
+    y = lcm(*(lcm(piece.at.denominator, (piece.slope / x).denominator) for piece in known))
+    rows = (
+        _Row(None if piece.end is None else int(piece.end * x), int(piece.at * y), int(piece.slope / x * y))
+        for piece in known
+    )
+    return Curve(x=x, y=y, rows=tuple(rows))
 
 
 def line(slope: Fraction, at: Fraction = NOTHING) -> Curve:
     """One price for every unit, over a fee."""
-    return Curve(pieces=(Piece(NOTHING, None, at, slope),))
+    return curve([Piece(NOTHING, None, at, slope)])
 
 
 def ladder(tiers: Sequence[tuple[Fraction | None, Fraction]], free: Fraction = NOTHING) -> Curve:
@@ -75,50 +120,62 @@ def ladder(tiers: Sequence[tuple[Fraction | None, Fraction]], free: Fraction = N
     for piece in pieces:
         if piece.end is None or piece.end > free:
             found.append(piece._replace(start=max(piece.start, free), at=piece.at - masked))
-    return Curve(pieces=tuple(found))
+    return curve(found)
 
 
 def committed(fee: Fraction, included: Fraction, overage: Fraction | None) -> Curve:
     """A fee that covers units; those above it at the overage, or not to be had."""
     flat = Piece(NOTHING, included, fee, NOTHING)
     if overage is None:
-        return Curve(pieces=(flat,))
-    return Curve(pieces=(flat, Piece(included, None, fee - overage * included, overage)))
+        return curve([flat])
+    return curve([flat, Piece(included, None, fee - overage * included, overage)])
 
 
 def machines(each: Fraction, does: Fraction, least: int, per_unit: Fraction, upto: Fraction) -> Curve:
     """Whole machines at `each`, of which one does `does` units, never fewer than `least`; a piece for each number."""
-    pieces: list[Piece] = []
-    start, count = NOTHING, max(least, 1)
-    while not pieces or start < upto:
-        end = does * count
-        pieces.append(Piece(start, end, each * count, per_unit))
-        start, count = end, count + 1
-    return Curve(pieces=tuple(pieces))
+    first = max(least, 1)
+    last = max(-(-upto // does), first)
+    x = does.denominator
+    y = lcm(each.denominator, (per_unit / x).denominator)
+    price, slope, able = int(each * y), int(per_unit / x * y), does.numerator
+    rows = tuple(_Row(able * count, price * count, slope) for count in range(first, last + 1))
+    return Curve(x=x, y=y, rows=rows)
+
+
+def _alike(curves: Sequence[Curve], more: int = 1) -> tuple[int, int, list[Sequence[_Row]]]:
+    """Rows over the same two denominators; `more`: another denominator of volumes."""
+    x = lcm(more, *(one.x for one in curves))
+    y = lcm(*(one.y * (x // one.x) for one in curves))
+    found: list[Sequence[_Row]] = []
+    for one in curves:
+        longer, times = x // one.x, y // one.y
+        rows = [
+            _Row(None if end is None else end * longer, at * times, slope * (times // longer))
+            for end, at, slope in one.rows
+        ]
+        found.append(rows)
+    return x, y, found
 
 
 def added(curves: Sequence[Curve]) -> Curve:
     """Their sum; known as far as all are."""
-    edges = sorted({piece.end for curve in curves for piece in curve.pieces if piece.end is not None})
-    ends = [curve.pieces[-1].end for curve in curves]
-    known = min((end for end in ends if end is not None), default=None)
-    bounds: list[Fraction | None] = [edge for edge in edges if known is None or edge <= known]
-    if known is None:
-        bounds.append(None)
-    pieces: list[Piece] = []
-    places = [0] * len(curves)
-    start = NOTHING
-    for end in bounds:
-        at = slope = NOTHING
-        for number, curve in enumerate(curves):
-            while (last := curve.pieces[places[number]].end) is not None and last <= start:
-                places[number] += 1
-            piece = curve.pieces[places[number]]
-            at, slope = at + piece.at, slope + piece.slope
-        pieces.append(Piece(start, end, at, slope))
-        if end is not None:
-            start = end
-    return Curve(pieces=tuple(pieces))
+    x, y, several = _alike(curves)
+    known = min((rows[-1].end for rows in several if rows[-1].end is not None), default=None)
+    steps: dict[int, tuple[int, int]] = {}
+    at = slope = 0
+    for rows in several:
+        at, slope = at + rows[0].at, slope + rows[0].slope
+        for before, after in zip(rows, rows[1:], strict=False):
+            assert before.end is not None
+            more = steps.get(before.end, (0, 0))
+            steps[before.end] = (more[0] + after.at - before.at, more[1] + after.slope - before.slope)
+    found: list[_Row] = []
+    for end in sorted(steps):
+        if known is not None and end >= known:
+            break
+        found.append(_Row(end, at, slope))
+        at, slope = at + steps[end][0], slope + steps[end][1]
+    return Curve(x=x, y=y, rows=(*found, _Row(known, at, slope)))
 
 
 class Stretch(NamedTuple):
@@ -129,52 +186,80 @@ class Stretch(NamedTuple):
     best: str | None
 
 
+class _Part(NamedTuple):
+    """A piece of the least of several curves, up to the volume `end / under`; `best` None: nothing is known."""
+
+    end: int
+    under: int
+    at: int
+    slope: int
+    best: str | None
+
+
 def envelope(curves: Mapping[str, Curve], upto: Fraction) -> list[Stretch]:
     """Which curve is least, for all volumes above zero up to `upto`; the first by name where several are equal.
 
     Every change is found: pieces are straight, so between two edges the least changes only where two of them meet.
-    A touch in a single point is no change.
+    A touch in a single point is no change. Curves are taken in one by one.
     """
-    names = sorted(curves)
-    edges = {piece.end for name in names for piece in curves[name].pieces if piece.end is not None}
-    bounds = sorted({edge for edge in edges if edge < upto} | {upto})
-    places = dict.fromkeys(names, 0)
+    x, _, several = _alike(list(curves.values()), upto.denominator)
+    top = upto.numerator * (x // upto.denominator)
+    first: dict[Curve, str] = {}
+    for name in sorted(curves):
+        first.setdefault(curves[name], name)
+    least = [_Part(top, 1, 0, 0, None)]
+    for (name, one), rows in zip(curves.items(), several, strict=True):
+        if first[one] == name:
+            least = list(_lesser(least, _parts(rows, top, name)))
     found: list[Stretch] = []
     start = NOTHING
-    for end in bounds:
-        lines: dict[str, tuple[Fraction, Fraction]] = {}
-        for name in names:
-            pieces = curves[name].pieces
-            while places[name] < len(pieces) and (last := pieces[places[name]].end) is not None and last <= start:
-                places[name] += 1
-            if places[name] < len(pieces):
-                lines[name] = (pieces[places[name]].at, pieces[places[name]].slope)
-        for stretch in _between(lines, start, end):
-            _append(found, stretch)
+    for part in least:
+        end = Fraction(part.end, part.under * x)
+        if found and found[-1].best == part.best:
+            found[-1] = found[-1]._replace(end=end)
+        else:
+            found.append(Stretch(start, end, part.best))
         start = end
     return found
 
 
-def _between(lines: Mapping[str, tuple[Fraction, Fraction]], start: Fraction, end: Fraction) -> Iterator[Stretch]:
-    """The least of straight lines between two edges."""
-    if not lines:
-        yield Stretch(start, end, None)
+def _parts(rows: Sequence[_Row], top: int, name: str) -> Iterator[_Part]:
+    """One curve up to `top`."""
+    for end, at, slope in rows:
+        if end is None or end >= top:
+            yield _Part(top, 1, at, slope, name)
+            return
+        yield _Part(end, 1, at, slope, name)
+    yield _Part(top, 1, 0, 0, None)
+
+
+def _lesser(some: Iterable[_Part], others: Iterable[_Part]) -> Iterator[_Part]:
+    """The least of two; both go equally far."""
+    left, right = iter(some), iter(others)
+    one, other = next(left), next(right)
+    here, under = 0, 1
+    while True:
+        nearer = one.end * other.under - other.end * one.under
+        end, end_under = (one.end, one.under) if nearer <= 0 else (other.end, other.under)
+        yield from _least(one, other, here, under, end, end_under)
+        here, under = end, end_under
+        following = (next(left, None) if nearer <= 0 else one, next(right, None) if nearer >= 0 else other)
+        if following[0] is None or following[1] is None:
+            return
+        one, other = following
+
+
+def _least(one: _Part, other: _Part, here: int, under: int, end: int, end_under: int) -> Iterator[_Part]:
+    """Of two straight lines between two volumes."""
+    if one.best is None or other.best is None:
+        yield (other if one.best is None else one)._replace(end=end, under=end_under)
         return
-    here = start
-    while here < end:
-        # just above `here`: least value, then least slope, then name
-        best = min(lines, key=lambda name: (lines[name][0] + lines[name][1] * here, lines[name][1], name))
-        at, slope = lines[best]
-        meets = [
-            (at - other_at) / (other_slope - slope) for other_at, other_slope in lines.values() if other_slope < slope
-        ]
-        following = min((meet for meet in meets if meet > here), default=end)
-        yield Stretch(here, min(following, end), best)
-        here = following
-
-
-def _append(found: list[Stretch], stretch: Stretch) -> None:
-    if found and found[-1].best == stretch.best:
-        found[-1] = found[-1]._replace(end=stretch.end)
-    else:
-        found.append(stretch)
+    at, slope = one.at - other.at, one.slope - other.slope
+    before, after = at * under + slope * here, at * end_under + slope * end
+    # just above `here`: the lesser value, then the lesser slope, then the first name
+    lower = before or slope or (-1 if one.best < other.best else 1)
+    best, worse = (one, other) if lower < 0 else (other, one)
+    if (before < 0 < after) or (after < 0 < before):
+        yield best._replace(end=-at if slope > 0 else at, under=abs(slope))
+        best = worse
+    yield best._replace(end=end, under=end_under)
