@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 from cloudai.errors import Unsupported
 from cloudai.serving import client as protocol
@@ -143,15 +144,17 @@ class VertexEndpoints:
     # --- asking ---------------------------------------------------------------------------------------
 
     def predict(self, request: c.PredictRequest, call: Call) -> c.PredictResult:
-        """Over our transport: Google's client wraps the body. A shared endpoint takes 1.5 MB."""
+        """Over our transport: Google's client wraps the body. A shared endpoint takes 1.5 MB. `model`: the endpoint's
+        name, or its whole `projects/P/locations/L/endpoints/ID`."""
         if request.images:
             raise Unsupported("an endpoint takes tensors: read the images by the manifest first")
         if request.version is not None:
             raise Unsupported("Vertex AI chooses the version by the traffic split: leave version out")
         made = protocol.encode(request.tensors, outputs=request.outputs)
         kind = protocol.JSON if made.json_bytes is None else f"{TRITON_BINARY}{made.json_bytes}"
-        name = f"{self._vertex.parent}/endpoints/{bodies.endpoint_id(request.model)}"
-        url = f"{self._vertex.base}/v1/{name}:rawPredict"
+        whole = request.model.startswith("projects/")
+        name = request.model if whole else f"{self._vertex.parent}/endpoints/{bodies.endpoint_id(request.model)}"
+        url = f"{self._vertex.base}/v1/{quote(name)}:rawPredict"
         reply = self._vertex.ask("POST", url, timeout=call.timeout, body=made.content, kind=kind)
         answer = protocol.decode(reply.body, _json_bytes(reply.headers))
         return c.PredictResult(
