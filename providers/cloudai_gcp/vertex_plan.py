@@ -79,7 +79,10 @@ def plan_of(vertex: VertexClient, request: c.DeployRequest, target: Target, *, b
         (f"POST /v1/{vertex.parent}/models:upload", {"model": model, "modelId": target.model_id}),
         (
             f"POST /v1/{target.endpoint}:deployModel",
-            {"deployedModel": deployed, "trafficSplit": dict(request.traffic) or {"0": 100}},
+            {
+                "deployedModel": deployed,
+                "trafficSplit": _split(request.traffic or {target.version: 100}, target.version),
+            },
         ),
     )
     return c.DeployPlan(
@@ -127,6 +130,12 @@ def shown(body: Mapping[str, object]) -> JsonValue:
     """A body in a plan."""
     found: JsonValue = json.loads(dump(body))
     return found
+
+
+def _split(traffic: Mapping[str, int], new: str) -> dict[str, int]:
+    """Percent by deployed model: `0` is the one that is being deployed, and has all where nothing is said."""
+    ids = {version: "0" if version == new else bodies.deployed_id(version) for version in traffic}
+    return {ids[version]: share for version, share in traffic.items() if share} or {"0": 100}
 
 
 def _package(request: c.DeployRequest) -> Package | None:
