@@ -13,6 +13,7 @@ from io import StringIO
 
 from cloudai_pricing.exact import ZERO, exactly, plain
 from cloudai_pricing.model import Estimate, LineCost, Slice
+from cloudai_pricing.units import plural
 
 _COLUMNS = (
     "provider", "region", "line", "operation", "complete", "sku", "service", "price_region", "from", "to", "quantity",
@@ -20,6 +21,12 @@ _COLUMNS = (
 )  # fmt: skip
 PUBLISHERS = {"aws": "AWS", "gcp": "Google Cloud", "azure": "Microsoft"}
 """As FOCUS names the providers."""
+_SUBCATEGORIES = {
+    "vision": "Machine Learning",
+    "speech": "Natural Language Processing",
+    "translation": "Natural Language Processing",
+    "custom": "AI Platforms",
+}
 
 
 def to_csv(estimate: Estimate) -> str:
@@ -70,6 +77,21 @@ FOCUS_COLUMNS = (
 )  # fmt: skip
 
 
+def focus_unit(unit: str) -> str:
+    """As FOCUS writes units: `Images`, `GB`, `Instance-Hours`."""
+    return "-".join(part[:1].upper() + part[1:] for part in plural(unit).split("-")) if unit else ""
+
+
+def focus_service(operation: str) -> dict[str, str]:
+    """Category and subcategory of an operation, in FOCUS's words."""
+    if operation == "storage":
+        return {"ServiceCategory": "Storage", "ServiceSubcategory": "Object Storage"}
+    if operation == "egress":
+        return {"ServiceCategory": "Networking", "ServiceSubcategory": "Network Connectivity"}
+    found = _SUBCATEGORIES.get(operation.partition(".")[0], "Other (AI and Machine Learning)")
+    return {"ServiceCategory": "AI and Machine Learning", "ServiceSubcategory": found}
+
+
 def to_focus(estimate: Estimate) -> str:
     """The mix (or the only option) as FOCUS rows, one per slice; unpriced lines have a row with empty costs.
 
@@ -86,20 +108,24 @@ def to_focus(estimate: Estimate) -> str:
         "ChargePeriodEnd": end,
         "ChargeCategory": "Usage",
         "ChargeFrequency": "Usage-Based",
-        "ServiceCategory": "AI and Machine Learning",
+        "BillingAccountId": "estimate",
     }
     rows: list[dict[str, str]] = []
     for provider, region, line in _answer(estimate):
-        shared = period | {
-            "ProviderName": PUBLISHERS.get(provider, provider),
-            "PublisherName": PUBLISHERS.get(provider, provider),
-            "InvoiceIssuerName": PUBLISHERS.get(provider, provider),
-            "RegionId": region,
-            "ChargeDescription": line.name,
-            "x_Line": line.name,
-            "x_Operation": line.operation,
-            "x_Complete": str(line.complete).lower(),
-        }
+        shared = (
+            period
+            | focus_service(line.operation)
+            | {
+                "ProviderName": PUBLISHERS.get(provider, provider),
+                "PublisherName": PUBLISHERS.get(provider, provider),
+                "InvoiceIssuerName": PUBLISHERS.get(provider, provider),
+                "RegionId": region,
+                "ChargeDescription": line.name,
+                "x_Line": line.name,
+                "x_Operation": line.operation,
+                "x_Complete": str(line.complete).lower(),
+            }
+        )
         with exactly():
             rows.extend(shared | _focus_slice(piece) for piece in line.slices)
         if not line.slices:
@@ -123,9 +149,9 @@ def _focus_slice(piece: Slice) -> dict[str, str]:
         "ChargeFrequency": "Recurring" if fee else "Usage-Based",
         "ChargeCategory": "Purchase" if fee else "Usage",
         "ConsumedQuantity": "" if fee else plain(piece.quantity),
-        "ConsumedUnit": "" if fee else piece.unit,
+        "ConsumedUnit": "" if fee else focus_unit(piece.unit),
         "PricingQuantity": plain(piece.quantity),
-        "PricingUnit": piece.unit,
+        "PricingUnit": focus_unit(piece.unit),
         "PricingCategory": "Committed" if fee else "Standard",
         "ListUnitPrice": plain(piece.list_unit_price),
         "ListCost": plain(piece.quantity * piece.list_unit_price),
@@ -144,9 +170,18 @@ def _focus_slice(piece: Slice) -> dict[str, str]:
 
 
 def _focus_none(line: LineCost) -> dict[str, str]:
+    """Nobody bills it, or nobody knows its price: there is no entry to name but the operation itself."""
     known = "" if line.cost is None else plain(ZERO)
-    costs = dict.fromkeys(("BilledCost", "EffectiveCost", "ListCost", "ContractedCost"), known)
-    return {**costs, "ConsumedQuantity": plain(line.quantity), "ConsumedUnit": line.unit}
+    money = (
+        "BilledCost", "EffectiveCost", "ListCost", "ContractedCost", "ListUnitPrice", "ContractedUnitPrice"
+    )  # fmt: skip
+    return {
+        **dict.fromkeys(money, known),
+        **dict.fromkeys(("ConsumedQuantity", "PricingQuantity"), plain(line.quantity)),
+        **dict.fromkeys(("ConsumedUnit", "PricingUnit"), focus_unit(line.unit)),
+        **dict.fromkeys(("ServiceName", "SkuId", "SkuPriceId"), line.operation),
+        "PricingCategory": "Standard",
+    }
 
 
 def _after(date: str, months: int) -> str:

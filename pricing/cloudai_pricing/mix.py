@@ -23,6 +23,8 @@ MOST_SUMS = 20_000
 """How many different sums one group may need before the search stops with the best it has."""
 MOST_STEPS = 200_000
 """How many partial assignments of one group are looked at, sums known or not."""
+_NOTHING = Decimal("1e-30")
+"""USD: averages are rounded in their eightieth digit."""
 SLOW_SUM = 50
 """What a sum that is no plain pool counts for."""
 Place = tuple[str, int]
@@ -59,12 +61,14 @@ def assign(
     *,
     solver: Solver | None = None,
     several: Shared | None = None,
+    thorough: bool = True,
 ) -> Assignment:
     """The assignment with the least likely total; lines that nobody prices are left out.
 
     `extra`: what a line adds on a provider beside its price, USD over all months. `solver` is asked first for groups
     that are large for the search (without one the answer is the same wherever it is asked for). `several`: the plans
-    by what they share, where they are known from before.
+    by what they share, where they are known from before. Not `thorough`: a large group that no bound settles
+    gets a guess.
     """
     beside = extra or {}
     offered = worthwhile(shared(plans, months, free_tier) if several is None else several, beside)
@@ -73,7 +77,7 @@ def assign(
     exact = True
     for group in _groups(offered, priced, months, free_tier):
         search = _Search(names=group, offered=_among(offered, group), extra=beside)
-        search.run(solver)
+        search.run(solver, thorough=thorough)
         found |= search.best
         exact = exact and not search.stopped
     return Assignment(providers=found, exact=exact)
@@ -139,15 +143,25 @@ class _Search:
     """(provider, line) -> the group of sharers it is in there."""
     _mixed: bool = False
 
-    def run(self, solver: Solver | None) -> None:
-        """Finds `best`: at once where one provider for all is no dearer than the bound, by the solver, or by search."""
+    def run(self, solver: Solver | None, *, thorough: bool = True) -> None:
+        """Finds `best`: at once where a guess is no dearer than the bound, by the solver, or by search."""
         self._home = {(place[0], name): place for place, one in self.offered.items() for name in one.plans}
         self._mixed = any(one.mixed for one in self.offered.values())
         self._order()
         for provider in sorted({provider for provider, _ in self.offered}):
-            self._try_alone(provider)
-        if solver is None or len(self.names) <= MOST_SEARCHED or self._proven() or not self._solved(solver):
-            self._descend(0, {}, {}, (0, ZERO), ZERO)
+            if all((provider, name) in self._home for name in self.names):
+                self._try(dict.fromkeys(self.names, provider))
+        self._try({name: min(self._choices[at], key=lambda one: self._part[one, name])  # called at once
+                   for at, name in enumerate(self.names)})  # fmt: skip
+        if self._proven():
+            return
+        if len(self.names) > MOST_SEARCHED:
+            if not thorough:
+                self.stopped = True
+                return
+            if solver is not None and self._solved(solver):
+                return
+        self._descend(0, {}, {}, (0, ZERO), ZERO)
 
     def _order(self) -> None:
         """Lines by what they cost at the least, the dearest first; their offers by what they cost alone."""
@@ -169,7 +183,7 @@ class _Search:
 
     def _proven(self) -> bool:
         """The best so far costs no more than the bound of all."""
-        return self.best_cost is not None and not self._mixed and (0, self._parts[0]) >= self.best_cost
+        return self.best_cost is not None and not self._mixed and (0, self._parts[0] + _NOTHING) >= self.best_cost
 
     def _solved(self, solver: Solver) -> bool:
         """Finds `best` by a solver; False: it has no proven answer."""
@@ -187,22 +201,21 @@ class _Search:
         unknown, cost = self._sum(self._home[provider, name], frozenset({name}))
         return unknown, cost + self._beside(provider, name)
 
-    def _try_alone(self, provider: str) -> None:
-        """All lines on one provider: the mix is never dearer than that, however soon the search must stop."""
-        if all((provider, name) in self._home for name in self.names):
-            homes: dict[Place, set[str]] = {}
-            for name in self.names:
-                homes.setdefault(self._home[provider, name], set()).add(name)
-            sums = [self._sum(place, frozenset(names)) for place, names in homes.items()]
-            more = sum((self._beside(provider, name) for name in self.names), ZERO)
-            cost = (sum(unknown for unknown, _ in sums), sum((one for _, one in sums), more))
-            if self.best_cost is None or cost < self.best_cost:
-                self.best_cost, self.best = cost, dict.fromkeys(self.names, provider)
+    def _try(self, placed: dict[str, str]) -> None:
+        """A guess: all lines on one provider (the mix is never dearer than that), or each where its part is least."""
+        homes: dict[Place, set[str]] = {}
+        for name, provider in placed.items():
+            homes.setdefault(self._home[provider, name], set()).add(name)
+        sums = [self._sum(place, frozenset(names)) for place, names in homes.items()]
+        more = sum((self._beside(provider, name) for name, provider in placed.items()), ZERO)
+        cost = (sum(unknown for unknown, _ in sums), sum((one for _, one in sums), more))
+        if self.best_cost is None or cost < self.best_cost:
+            self.best_cost, self.best = cost, placed
 
     def _descend(
         self, at: int, taken: dict[str, str], sets: dict[Place, frozenset[str]], cost: Cost, parts: Decimal
     ) -> None:
-        bound = (cost[0], max(cost[1] + self._adds[at], parts + self._parts[at]))
+        bound = (cost[0], max(cost[1] + self._adds[at], parts + self._parts[at]) + _NOTHING)
         if self.best_cost is not None and not self._mixed and bound >= self.best_cost:
             return
         if at == len(self.names):

@@ -20,6 +20,7 @@ from cloudai_pricing.entries import Price, Tier
 from cloudai_pricing.errors import PlanError
 from cloudai_pricing.exact import ZERO, exactly
 from cloudai_pricing.mix import Solver, assign
+from cloudai_pricing.mix_offers import Shared, shared
 from cloudai_pricing.overlay import Overlay
 from cloudai_pricing.places import check_names, places
 from cloudai_pricing.plan_curves import Curve, Stretch, added, envelope
@@ -63,7 +64,14 @@ class LinePlan:
     @cached_property
     def over_the_months(self) -> list[Stretch]:
         """Which way costs least over the plan, set-up and training included, by the volume of month 1."""
-        return envelope({way.name: self._whole(way) for way in self.ways}, self._upto)
+        known: dict[object, Curve] = {}
+        curves = {}
+        for way in self.ways:
+            key = (way.bill, way.beside, way.once)
+            if key not in known:
+                known[key] = self._whole(way)
+            curves[way.name] = known[key]
+        return envelope(curves, self._upto)
 
     @property
     def _upto(self) -> Fraction:
@@ -260,19 +268,40 @@ class _Planner:
 
     def _choose(self, weight: Decimal) -> tuple[dict[str, str], bool]:
         """The way of each line, cost plus weight x leaving least; whether that is proven."""
+        extra = {
+            (way.name, name): more + weight * way.leaving
+            for name, ways in self._by_name.items()
+            for way, more in zip(ways.values(), self._beside[name], strict=True)
+        }
+        found = assign(
+            self._plans, list(self._by_name), self._months, self._free_tier, extra,
+            solver=self._solver, several=self._shared, thorough=not weight,
+        )  # fmt: skip
+        return dict(found.providers), found.exact
+
+    @cached_property
+    def _plans(self) -> dict[str, dict[str, Plan]]:
+        """Way -> line -> what bills it there."""
         plans: dict[str, dict[str, Plan]] = {}
-        extra: dict[tuple[str, str], Decimal] = {}
         for name, ways in self._by_name.items():
             for way in ways.values():
-                if way.plan is not None:
-                    plans.setdefault(way.name, {})[name] = way.plan
-                    more = way.beside_total(self._months)
-                else:
-                    plans.setdefault(way.name, {})[name] = _nothing(way)
-                    more = way.total(self._months) or ZERO
-                extra[way.name, name] = more + weight * way.leaving
-        found = assign(plans, list(self._by_name), self._months, self._free_tier, extra, solver=self._solver)
-        return dict(found.providers), found.exact
+                plans.setdefault(way.name, {})[name] = way.plan or _nothing(way)
+        return plans
+
+    @cached_property
+    def _shared(self) -> Shared:
+        return shared(self._plans, self._months, self._free_tier)
+
+    @cached_property
+    def _beside(self) -> dict[str, list[Decimal]]:
+        """What each way of a line costs beside what is billed with others."""
+        return {
+            name: [
+                (way.total(self._months) or ZERO) if way.plan is None else way.beside_total(self._months)
+                for way in ways.values()
+            ]
+            for name, ways in self._by_name.items()
+        }
 
     def _cost(self, chosen: Mapping[str, str]) -> Decimal | None:
         """Of a whole plan; None: not known."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import pairwise
 from math import lcm
 from typing import NamedTuple
 
@@ -57,10 +58,10 @@ class Curve:
 
     def cost(self, volume: Fraction) -> Fraction | None:
         """At a volume above zero; None: not known."""
-        at = volume * self.x
-        for row in self.rows:
-            if row.end is None or at <= row.end:
-                return (row.at + row.slope * at) / self.y
+        over, under = volume.numerator * self.x, volume.denominator
+        for end, at, slope in self.rows:
+            if end is None or over <= end * under:
+                return Fraction(at * under + slope * over, self.y * under)
         return None
 
     def tilted(self, fixed: Fraction, slope: Fraction = NOTHING) -> Curve:
@@ -70,7 +71,7 @@ class Curve:
         each = slope / self.x
         y = lcm(self.y, fixed.denominator, each.denominator)
         times, more, steeper = y // self.y, int(fixed * y), int(each * y)
-        rows = (_Row(row.end, row.at * times + more, row.slope * times + steeper) for row in self.rows)
+        rows = [_Row(end, at * times + more, slope * times + steeper) for end, at, slope in self.rows]
         return Curve(x=self.x, y=y, rows=tuple(rows))
 
     def times(self, factor: int) -> Curve:
@@ -81,7 +82,7 @@ class Curve:
     def of_multiple(self, times: Fraction) -> Curve:
         """The cost of `times` the volume (above zero), against the volume."""
         over, under = times.numerator, times.denominator
-        rows = (_Row(None if row.end is None else row.end * under, row.at * under, row.slope) for row in self.rows)
+        rows = [_Row(None if end is None else end * under, at * under, slope) for end, at, slope in self.rows]
         return Curve(x=self.x * over, y=self.y * under, rows=tuple(rows))
 
 
@@ -97,8 +98,9 @@ def curve(pieces: Iterable[Piece]) -> Curve:
     return Curve(x=x, y=y, rows=tuple(rows))
 
 
+@lru_cache(maxsize=1024)
 def line(slope: Fraction, at: Fraction = NOTHING) -> Curve:
-    """One price for every unit, over a fee."""
+    """One price for every unit, over a fee. The same object for the same numbers."""
     return curve([Piece(NOTHING, None, at, slope)])
 
 
@@ -165,7 +167,7 @@ def added(curves: Sequence[Curve]) -> Curve:
     at = slope = 0
     for rows in several:
         at, slope = at + rows[0].at, slope + rows[0].slope
-        for before, after in zip(rows, rows[1:], strict=False):
+        for before, after in pairwise(rows):
             assert before.end is not None
             more = steps.get(before.end, (0, 0))
             steps[before.end] = (more[0] + after.at - before.at, more[1] + after.slope - before.slope)
@@ -186,14 +188,11 @@ class Stretch(NamedTuple):
     best: str | None
 
 
-class _Part(NamedTuple):
-    """A piece of the least of several curves, up to the volume `end / under`; `best` None: nothing is known."""
+_Part = tuple[int, int, int, int, str | None]
+"""A piece of the least of several curves: (end, under, at, slope, best), up to the volume `end / under`.
 
-    end: int
-    under: int
-    at: int
-    slope: int
-    best: str | None
+`best` None: nothing is known. A plain tuple, since a plan makes a million of them.
+"""
 
 
 def envelope(curves: Mapping[str, Curve], upto: Fraction) -> list[Stretch]:
@@ -207,19 +206,17 @@ def envelope(curves: Mapping[str, Curve], upto: Fraction) -> list[Stretch]:
     first: dict[Curve, str] = {}
     for name in sorted(curves):
         first.setdefault(curves[name], name)
-    least = [_Part(top, 1, 0, 0, None)]
+    least: list[_Part] = [(top, 1, 0, 0, None)]
     for (name, one), rows in zip(curves.items(), several, strict=True):
         if first[one] == name:
             least = list(_lesser(least, _parts(rows, top, name)))
     found: list[Stretch] = []
     start = NOTHING
-    for part in least:
-        end = Fraction(part.end, part.under * x)
-        if found and found[-1].best == part.best:
-            found[-1] = found[-1]._replace(end=end)
-        else:
-            found.append(Stretch(start, end, part.best))
-        start = end
+    for number, (over, under, _, _, best) in enumerate(least):
+        if number + 1 == len(least) or least[number + 1][4] != best:
+            end = Fraction(over, under * x)
+            found.append(Stretch(start, end, best))
+            start = end
     return found
 
 
@@ -227,10 +224,10 @@ def _parts(rows: Sequence[_Row], top: int, name: str) -> Iterator[_Part]:
     """One curve up to `top`."""
     for end, at, slope in rows:
         if end is None or end >= top:
-            yield _Part(top, 1, at, slope, name)
+            yield top, 1, at, slope, name
             return
-        yield _Part(end, 1, at, slope, name)
-    yield _Part(top, 1, 0, 0, None)
+        yield end, 1, at, slope, name
+    yield top, 1, 0, 0, None
 
 
 def _lesser(some: Iterable[_Part], others: Iterable[_Part]) -> Iterator[_Part]:
@@ -239,27 +236,33 @@ def _lesser(some: Iterable[_Part], others: Iterable[_Part]) -> Iterator[_Part]:
     one, other = next(left), next(right)
     here, under = 0, 1
     while True:
-        nearer = one.end * other.under - other.end * one.under
-        end, end_under = (one.end, one.under) if nearer <= 0 else (other.end, other.under)
+        nearer = one[0] * other[1] - other[0] * one[1]
+        end, end_under, *_ = one if nearer <= 0 else other
         yield from _least(one, other, here, under, end, end_under)
         here, under = end, end_under
-        following = (next(left, None) if nearer <= 0 else one, next(right, None) if nearer >= 0 else other)
-        if following[0] is None or following[1] is None:
+        next_one = next(left, None) if nearer <= 0 else one
+        next_other = next(right, None) if nearer >= 0 else other
+        if next_one is None or next_other is None:
             return
-        one, other = following
+        one, other = next_one, next_other
 
 
 def _least(one: _Part, other: _Part, here: int, under: int, end: int, end_under: int) -> Iterator[_Part]:
     """Of two straight lines between two volumes."""
-    if one.best is None or other.best is None:
-        yield (other if one.best is None else one)._replace(end=end, under=end_under)
+    _, _, at, slope, name = one
+    _, _, other_at, other_slope, other_name = other
+    if name is None:
+        yield end, end_under, other_at, other_slope, other_name
         return
-    at, slope = one.at - other.at, one.slope - other.slope
-    before, after = at * under + slope * here, at * end_under + slope * end
+    if other_name is None:
+        yield end, end_under, at, slope, name
+        return
+    more, steeper = at - other_at, slope - other_slope
+    before, after = more * under + steeper * here, more * end_under + steeper * end
     # just above `here`: the lesser value, then the lesser slope, then the first name
-    lower = before or slope or (-1 if one.best < other.best else 1)
-    best, worse = (one, other) if lower < 0 else (other, one)
+    first = (before or steeper or (-1 if name < other_name else 1)) < 0
     if (before < 0 < after) or (after < 0 < before):
-        yield best._replace(end=-at if slope > 0 else at, under=abs(slope))
-        best = worse
-    yield best._replace(end=end, under=end_under)
+        meet, per = (-more, steeper) if steeper > 0 else (more, -steeper)
+        yield (meet, per, at, slope, name) if first else (meet, per, other_at, other_slope, other_name)
+        first = not first
+    yield (end, end_under, at, slope, name) if first else (end, end_under, other_at, other_slope, other_name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from cloudai_pricing.ascsv import csv_text
 from cloudai_pricing.exact import cut, exactly, plain
+from cloudai_pricing.jsontext import indented
 from cloudai_pricing.plan import BuildPlan, LinePlan, edges, stated
 from cloudai_pricing.plan_commit import (
     CommitmentAdvice,
@@ -32,7 +32,7 @@ HEAD = ["line", "chosen", "way", "kind", "provider", "region", "first_month_usd"
 
 def to_json(found: BuildPlan) -> str:
     """The document, with a newline at its end. The same plan gives the same bytes."""
-    return json.dumps(document(found), ensure_ascii=False, indent=2) + "\n"
+    return indented(document(found)) + "\n"
 
 
 def schema() -> str:

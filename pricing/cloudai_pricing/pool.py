@@ -75,9 +75,7 @@ class Pool:
 
     def adds(self, name: str) -> Decimal | None:
         """What they add at the most, at the highest price; None: a part may have no price."""
-        if self.unpriced or not all(
-            self.ladder.cost(whole, free)[1] for whole, free in zip(self._sums(self.units), self.free, strict=True)
-        ):
+        if not self._priced:
             return None
         cost = ZERO
         for units, (_, most), weight in zip(self.units[name], self._reached, self.weights, strict=True):
@@ -103,6 +101,12 @@ class Pool:
             cost += units * min(self.ladder.cost(end, free)[0] / end for end in ends) * weight
             cost -= ZERO if self.ladder.size == ONE else _CUTS * weight
         return max(cost, ZERO) * self.share
+
+    @cached_property
+    def _priced(self) -> bool:
+        """All lines together have a known price."""
+        sums = zip(self._sums(self.units), self.free, strict=True)
+        return not self.unpriced and all(self.ladder.cost(whole, free)[1] for whole, free in sums)
 
     @cached_property
     def _wholes(self) -> tuple[Decimal, ...]:
