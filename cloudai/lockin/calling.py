@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING
 
 from cloudai.lockin import catalog
@@ -39,10 +38,9 @@ from cloudai.lockin.values import (
 
 if TYPE_CHECKING:
     from cloudai.lockin.frames import Frame
-    from cloudai.lockin.modules import Tree
-    from cloudai.lockin.recording import Recorder
 
-from cloudai.lockin.expressions import FIELD, Expressions
+from cloudai.lockin.expressions import FIELD
+from cloudai.lockin.library_calls import LibraryCalls
 
 _HTTP = frozenset({"requests", "httpx", "aiohttp", "urllib3"})
 _SESSIONS = frozenset({"Session", "session", "Client", "AsyncClient", "ClientSession", "PoolManager"})
@@ -64,8 +62,6 @@ _MAKERS = frozenset({"Singleton", "ThreadLocalSingleton", "ThreadSafeSingleton",
 """How containers of dependencies hold what they make, as `partial` does."""
 _WRAPPERS = frozenset({"lru_cache", "cache", "cached", "retry", "staticmethod", "async_to_sync"})
 """What gives back a function that does the same."""
-_GETTERS = frozenset({"itemgetter", "attrgetter"})
-_NAMES = re.compile(r"(?<![\w'\"`])[A-Za-z_]\w*(?![\w('\"`])")
 _FIELDS = frozenset({"field", "Field", "ib", "attrib"})
 """What dataclasses, pydantic and attrs call a field of a class."""
 _RAISING = frozenset({"result", "wait", "done", "status", "execute"})
@@ -75,12 +71,8 @@ _STRINGS = frozenset(
 )
 
 
-class Calls(Expressions):
+class Calls(LibraryCalls):
     """Values of calls in a frame."""
-
-    def __init__(self, tree: Tree, record: Recorder) -> None:
-        super().__init__(tree, record)
-        self._getters: dict[ast.Call, Function] = {}
 
     def arguments(self, node: ast.Call, frame: Frame) -> Arguments:
         """All arguments, `*` and `**` opened where they are known."""
@@ -222,14 +214,9 @@ class Calls(Expressions):
             return self._partial(args)
         if name in _WRAPPERS and args.positional:
             return args.positional[0]
-        if name in _GETTERS:
-            return self._getter(name, args, node, frame)
-        if name == "urljoin":
-            return _joined_address(args)
-        if name == "search":
-            return self._searched(args)
-        if name == "Thread" or name == "Process":
-            return self._threaded(args)
+        known = self.of_library(name, args, node, frame)
+        if known is not None:
+            return known
         if name in _FIELDS:
             made = args.get(-1, "default_factory", "factory")
             return args.get(-1, "default") | union(
@@ -241,48 +228,6 @@ class Calls(Expressions):
         if name in _APPLY and applied is not None:
             return applied
         return parts if name in _PASS else UNKNOWN
-
-    def _getter(self, name: str, args: Arguments, node: ast.Call, frame: Frame) -> Value:
-        """`itemgetter("Confidence")` as the function that it is."""
-        if node not in self._getters:
-            keys = [part for part in node.args if isinstance(part, ast.Constant) and isinstance(part.value, str)]
-            thing: ast.expr = ast.Name("_", ast.Load())
-            reads = [
-                ast.Subscript(thing, key) if name == "itemgetter" else _path(thing, str(key.value)) for key in keys
-            ]
-            body = ast.Tuple(list(reads)) if len(reads) != 1 else reads[0]
-            spec = ast.arguments(posonlyargs=[], args=[ast.arg("_")], kwonlyargs=[], kw_defaults=[], defaults=[])
-            made = ast.copy_location(ast.Lambda(spec, body), node)
-            self._getters[node] = Function(ast.fix_missing_locations(made), frame)
-        return one(self._getters[node])
-
-    def _searched(self, args: Arguments) -> Value:
-        """`jmespath.search("Labels[].Name", answer)`: the names in the expression are read."""
-        answers = [atom for atom in union(args.values) if isinstance(atom, Answer)]
-        return union(self._expression(atom, args) for atom in answers)
-
-    def _expression(self, answer: Answer, args: Arguments) -> Value:
-        part: Value = one(answer)
-        for text in args.get(0, "expression"):
-            if isinstance(text, Text):
-                for name in _NAMES.findall(text.value):
-                    part = union(self.vendor.field(a, name, text.place) for a in part if isinstance(a, Answer))
-        return part
-
-    def _threaded(self, args: Arguments) -> Value:
-        """`Thread(target=client.detect_labels, kwargs={...})`"""
-        given = Arguments(
-            args.place, [item for a in args.get(-1, "args") if isinstance(a, Sequence) for item in a.items]
-        )
-        for atom in args.get(-1, "kwargs"):
-            if isinstance(atom, Table):
-                given.keywords.update(atom.entries)
-        for atom in args.get(-1, "target"):
-            if isinstance(atom, Method):
-                self.vendor.method(atom, given)
-            elif isinstance(atom, Function):
-                self.enter(atom, given)
-        return UNKNOWN
 
     def _applied(self, args: Arguments, name: str) -> Value | None:
         """Functions and bound methods among the arguments of a call of something else are called by it."""
@@ -325,7 +270,7 @@ class Calls(Expressions):
             place = self.record.place(frame.source, node.args[0])
             return union(self.vendor.field(atom, key.value, place) for key in keys[:1]) or one(atom)
         if name == "search":
-            return self._expression(atom, args)
+            return self.expression(atom, args)
         if name in _RAISING or (name == "get" and not args.keywords):
             self.record.touched.add(atom.service.provider)
         for function in args.functions:
@@ -366,21 +311,6 @@ def _of_vendors(value: Value, method: str) -> Value:
         return value
     able = {a for a in clients if a.service.knows(a.cls, f"{a.path}.{method}" if a.path else method)}
     return frozenset(a for a in value if not isinstance(a, Client) or not able or a in able)
-
-
-def _path(thing: ast.expr, names: str) -> ast.expr:
-    for name in names.split("."):
-        thing = ast.Attribute(thing, name, ast.Load())
-    return thing
-
-
-def _joined_address(args: Arguments) -> Value:
-    """`urljoin(base, path)`"""
-    bases = [atom.value for atom in args.get(0, "base") if isinstance(atom, Text)]
-    start = bases[0].rstrip("/") if len(bases) == 1 else "{}"
-    return frozenset(
-        Text(f"{start}/{atom.value.lstrip('/')}", atom.place) for atom in args.get(1, "url") if isinstance(atom, Text)
-    )
 
 
 def _on_table(table: Table, name: str, args: Arguments) -> Value:

@@ -268,16 +268,19 @@ class Expressions(ABC):
         return "".join(parts)
 
     def _sum(self, node: ast.BinOp, frame: Frame) -> Value:
-        left, right = self.value(node.left, frame), self.value(node.right, frame)
-        if isinstance(node.op, (ast.Add, ast.Mod)):
+        return self.summed(self.value(node.left, frame), self.value(node.right, frame), node.op)
+
+    def summed(self, left: Value, right: Value, op: ast.operator) -> Value:
+        """Strings that are put together, `{}` for the part that is not known; otherwise either."""
+        if isinstance(op, (ast.Add, ast.Mod)):
             texts, more = [a for a in left if isinstance(a, Text)], [a for a in right if isinstance(a, Text)]
-            if len(texts) == 1 and isinstance(node.op, ast.Mod):
+            if len(texts) == 1 and isinstance(op, ast.Mod):
                 return one(Text(texts[0].value.replace("%s", "{}"), texts[0].place))
             if len(texts) == 1:
                 return one(Text(texts[0].value + (more[0].value if len(more) == 1 else "{}"), texts[0].place))
             if not left and len(more) == 1:
                 return one(Text("{}" + more[0].value, more[0].place))
-        if isinstance(node.op, (ast.Add, ast.BitOr)):
+        if isinstance(op, (ast.Add, ast.BitOr)):
             return union((left, right))
         return UNKNOWN
 

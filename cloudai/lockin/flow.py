@@ -98,7 +98,7 @@ class Evaluator(Entering):
                 value = self.value(node.value, frame) if node.value is not None else UNKNOWN
                 self.bind(node.target, value or self.annotated(node.annotation, frame), frame)
             case ast.AugAssign():
-                self.value(node.value, frame)
+                self._augmented(node, frame)
             case ast.Return():
                 frame.results.append(self.value(node.value, frame) if node.value is not None else UNKNOWN)
             case ast.FunctionDef() | ast.AsyncFunctionDef():
@@ -115,6 +115,17 @@ class Evaluator(Entering):
                 frame.enclosing.update(node.names)
             case _:
                 self._compound(node, frame)
+
+    def _augmented(self, node: ast.AugAssign, frame: Frame) -> None:
+        """`kwargs |= {...}` adds to the dictionary; `+=` gives what the sum is."""
+        given = self.value(node.value, frame)
+        tables = [atom for atom in self.subject(node.target, frame) if isinstance(atom, Table)]
+        for table in tables:
+            for atom in given:
+                if isinstance(atom, Table):
+                    table.entries.update(atom.entries)
+        if not tables and isinstance(node.op, ast.Add):
+            self.bind(node.target, self.summed(self.subject(node.target, frame), given, node.op), frame)
 
     def _compound(self, node: ast.stmt, frame: Frame) -> None:
         match node:

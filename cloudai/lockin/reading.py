@@ -19,7 +19,8 @@ from cloudai.lockin.walking import Candidate
 _VENDOR = re.compile(
     r"boto|google\.|googleapi|(?:from|import) (?:google|azure)|azure\.|azureml|cloudai|sagemaker|vertexai|arn:aws"
     r"|amazonaws|amazon_transcribe|cognitive|speech\.microsoft|textract|\btrp\b|msrest|openai|langchain_|projects/"
-    r"|Neural\b|prebuilt-|docker\.pkg\.dev"
+    r"|Neural\b|prebuilt-|docker\.pkg\.dev|[Oo]cp-[Aa]pim|/v\d\.\d\b|imageanalysis|speechtotext|texttospeech|contentsafety"
+    r"|formrecognizer|documentintelligence|translator/text"
 )
 _Progress = Callable[[int, int], None]
 

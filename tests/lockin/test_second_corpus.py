@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from dataclasses import dataclass, field
@@ -13,7 +14,8 @@ from cloudai.lockin import scan
 from cloudai.lockin.scanned import Find
 
 CORPUS = Path(__file__).parent / "corpus2"
-GROUPS = ("apps", "snippets")
+GROUPS = ("apps", "snippets", "heldout")
+FROZEN = "39ddaf4b00216c4dc0ef4fd393caa65017e572c1746d79f4f52fc35a8c300da5"
 BAR = 0.95
 
 
@@ -87,6 +89,14 @@ def score(group: str) -> Score:
     return result
 
 
+def test_the_corpus_is_as_it_was_frozen() -> None:
+    digest = hashlib.sha256()
+    files = [path for group in GROUPS for path in (CORPUS / group).rglob("*") if path.is_file()]
+    for path in sorted([*files, *(CORPUS / f"{group}.json" for group in GROUPS)]):
+        digest.update(path.relative_to(CORPUS).as_posix().encode() + b"\0" + path.read_bytes())
+    assert digest.hexdigest() == FROZEN
+
+
 @pytest.mark.parametrize("group", GROUPS)
 def test_precision_and_recall_are_at_least_95_percent_for_each_kind_of_find(
     group: str, capsys: pytest.CaptureFixture[str]
@@ -106,6 +116,11 @@ def test_code_without_a_vendor_has_no_find() -> None:
     clean = [name for name, finds in annotated("snippets").items() if not finds]
     assert len(clean) >= 20
     assert {name: scan(CORPUS / "snippets" / name).finds for name in clean} == dict.fromkeys(clean, ())
+
+
+def test_there_are_five_applications_a_hundred_snippets_and_twenty_held_out() -> None:
+    units = {group: {name.split("/")[0] for name in annotated(group)} for group in GROUPS}
+    assert {group: len(names) for group, names in units.items()} == {"apps": 5, "snippets": 100, "heldout": 20}
 
 
 def test_every_line_of_the_annotation_holds_the_name_that_it_says() -> None:
