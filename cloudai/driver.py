@@ -288,7 +288,7 @@ class BatchPrediction(Protocol):
     """With `batch_predict`: what a submission would be, and what became of one."""
 
     def plan_batch(self, request: custom.BatchPredictRequest, call: Call) -> custom.BatchPlan:
-        """Nothing is sent."""
+        """Nothing is created; which model stands behind a name may be looked up."""
         ...
 
     def batch_status(self, batch: custom.BatchRef, call: Call) -> custom.BatchStatus: ...

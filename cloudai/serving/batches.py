@@ -89,7 +89,7 @@ def prepare_batch(
         "again": request.tags.get(AGAIN, ""),
     }
     whole = digest((name, json.dumps(part, sort_keys=True)) for name, part in parts.items())
-    return PreparedBatch(request=request, name=named_by(_stem(request), whole), digest=whole, given=given)
+    return PreparedBatch(request=request, name=named_by(stem_of(request), whole), digest=whole, given=given)
 
 
 def is_folder(model: str) -> bool:
@@ -118,7 +118,8 @@ def _folder_facts(model: str) -> list[tuple[str, int, str]]:
     return [_facts(one) for one in listing("model", model)] if model and is_folder(model) else []
 
 
-def _stem(request: BatchPredictRequest) -> str:
+def stem_of(request: BatchPredictRequest) -> str:
+    """What the job's name begins with: letters, digits and hyphens, a letter first."""
     named = request.name or _NO_NAME.sub("-", request.model.rstrip("/").rsplit("/", 1)[-1]).strip("-")
     return named if named[:1].isalpha() else f"batch-{named}".rstrip("-")
 

@@ -132,3 +132,8 @@ class AsyncAwsDriver:
     delete_endpoint = _threaded(AwsDriver.delete_endpoint)
     predict = _threaded(AwsDriver.predict)
     batch_predict = _threaded(AwsDriver.batch_predict, waits=True)
+    plan_batch = _threaded(AwsDriver.plan_batch)
+    batch_status = _threaded(AwsDriver.batch_status)
+    cancel_batch = _threaded(AwsDriver.cancel_batch)
+    fetch_batch = _threaded(AwsDriver.fetch_batch, waits=True)
+    list_batches = _threaded(AwsDriver.list_batches)

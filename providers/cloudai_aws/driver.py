@@ -44,12 +44,12 @@ from cloudai.types import translation as t
 from cloudai.types import vision as v
 from cloudai_aws import codec_document, codec_polly, codec_text, codec_vision, sagemaker_inference
 from cloudai_aws.analyzing import analyze
+from cloudai_aws.batches import Batches
 from cloudai_aws.clients import Clients
 from cloudai_aws.endpoints import Hoster
 from cloudai_aws.faults import fault_of
 from cloudai_aws.reading import DocumentReader
 from cloudai_aws.reply import Params, Reply, told, told_all
-from cloudai_aws.sagemaker_batch import Batches
 from cloudai_aws.settings import (
     AwsSettings,
     DocumentOptions,
@@ -110,7 +110,7 @@ class AwsDriver(
         self._transcriber = Transcriber(self._clients, settings, backend=backend)
         self._trainer = Trainer(self._clients, settings, backend=backend)
         self._hoster = Hoster(self._clients, settings, backend=backend)
-        self._batches = Batches(self._clients, settings)
+        self._batches = Batches(self._clients, settings, backend=backend)
 
     @property
     def client(self) -> Callable[[str], Any]:
@@ -292,7 +292,22 @@ class AwsDriver(
         return sagemaker_inference.predict(self._clients, request, call)
 
     def batch_predict(self, request: c.BatchPredictRequest, call: Call) -> c.BatchPredictResult:
-        return self._batches.predict(request, call)
+        return self._batches.submit(request, call)
+
+    def plan_batch(self, request: c.BatchPredictRequest, call: Call) -> c.BatchPlan:
+        return self._batches.plan(request, call)
+
+    def batch_status(self, batch: c.BatchRef, call: Call) -> c.BatchStatus:
+        return self._batches.status(batch, call)
+
+    def cancel_batch(self, batch: c.BatchRef, call: Call) -> None:
+        self._batches.cancel(batch, call)
+
+    def fetch_batch(self, batch: c.BatchRef, folder: Path, call: Call) -> None:
+        self._batches.fetch(batch, folder, call)
+
+    def list_batches(self, call: Call) -> Sequence[c.BatchRef]:
+        return self._batches.list(call)
 
     # --- objects ---------------------------------------------------------------------------------
 

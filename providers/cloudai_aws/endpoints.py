@@ -13,7 +13,7 @@ from decimal import Decimal
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
-from cloudai.delivery import submitted, unsent
+from cloudai.delivery import unsent
 from cloudai.errors import Delivery, ErrorCode, InvalidInput, ServiceError
 from cloudai.types.custom import (
     DeployPlan,
@@ -31,7 +31,7 @@ from cloudai_aws.reply import Params, Reply, told
 from cloudai_aws.sagemaker_images import serving_image
 from cloudai_aws.sagemaker_machines import machine
 from cloudai_aws.sagemaker_objects import Objects
-from cloudai_aws.sagemaker_resources import Resources
+from cloudai_aws.sagemaker_resources import LOOK_SECONDS, Resources
 from cloudai_aws.sagemaker_training import when
 from cloudai_aws.settings import AwsSettings, DeployOptions, sagemaker_role
 from cloudai_aws.wire import within
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from cloudai.serving.packaging import Package
     from cloudai_aws.clients import Clients
 
-LOOK_SECONDS = 5.0
 SCALING = "scaling"
 """The detail of a handle with the scaling that is set as soon as the endpoint answers."""
 
@@ -122,7 +121,7 @@ class Hoster:
         new: list[tuple[str, str]] = []
         try:
             for kind, name, body in made.parts():
-                if self._put(kind, name, body):
+                if self._resources.put(kind, name, body):
                     new.append((kind, name))
             return self._put_endpoint(made, there)
         except ClientError as error:
@@ -157,27 +156,6 @@ class Hoster:
                 raise _doubt(error, made) from error
             return found
         return reply
-
-    def _put(self, kind: str, name: str, body: Params) -> bool:
-        """Creates a model or configuration unless it is there; whether it was made now. Neither costs anything."""
-        with unsent():
-            if self._resources.find(kind, name) is not None:
-                return False
-        from botocore.exceptions import ClientError
-
-        try:
-            self._resources.create(kind, body)
-        except ClientError:
-            if self._resources.find(kind, name) is None:
-                raise
-            return False  # somebody else's deployment of the same came before
-        except Exception as error:
-            if not lost(error):
-                raise
-            with submitted(), within(LOOK_SECONDS):
-                if self._resources.find(kind, name) is None:
-                    raise
-        return True
 
     def _found(self, name: str, config: str) -> Reply | None:
         try:
@@ -366,7 +344,7 @@ class Hoster:
                 known[version] = replace(standing[0], version=version, model=model)
         variants = tuple(replace(known[version], weight=share) for version, share in sorted(traffic.items()))
         body = codec.encode_config(codec.config_name(name, variants), variants, codec.tags(name, {}))
-        self._put("endpoint_config", str(body["EndpointConfigName"]), body)
+        self._resources.put("endpoint_config", str(body["EndpointConfigName"]), body)
         self._clients("sagemaker").update_endpoint(
             EndpointName=name, EndpointConfigName=body["EndpointConfigName"], RetainAllVariantProperties=False
         )

@@ -58,10 +58,14 @@ def fits(instance: str, allowed: Collection[str]) -> bool:
     return instance in allowed and not any(family in instance for family in ARM)
 
 
-def batch_machine(region: str, accelerator: Accelerator, *, allowed: Collection[str], copies: int) -> ChosenMachine:
+def batch_machine(
+    region: str, accelerator: Accelerator, *, allowed: Collection[str], copies: int, seconds: int
+) -> ChosenMachine:
     """For batch transform, whose prices are known of few types: else an endpoint's machine, at an unknown price."""
     try:
-        return machine(region, accelerator, operation="custom.batch_predict", allowed=allowed, copies=copies)
+        return machine(
+            region, accelerator, operation="custom.batch_predict", allowed=allowed, copies=copies, seconds=seconds
+        )
     except InvalidInput:
         found = machine(region, accelerator, operation="custom.deploy", allowed=allowed, copies=copies)
     said = Notice(code="price_unknown", message=f"{found.instance}: no price for batch transform is known")

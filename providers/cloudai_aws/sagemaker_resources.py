@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cloudai.delivery import submitted, unsent
 from cloudai.errors import ErrorCode, ServiceError
 from cloudai_aws import sagemaker_hosting as codec
-from cloudai_aws.faults import code_of
+from cloudai_aws.faults import code_of, lost
 from cloudai_aws.reply import Params, Reply
+from cloudai_aws.wire import within
 
 if TYPE_CHECKING:
     from cloudai_aws.clients import Clients
 
+LOOK_SECONDS = 5.0
+"""For looking whether a creation got through whose answer was lost."""
 ABSENT = ("ValidationException", "ResourceNotFound", "ResourceNotFoundException")
 """What a Describe answers for a name that nobody has: in practice the first."""
 _NAMES = {"endpoint": "EndpointName", "endpoint_config": "EndpointConfigName", "model": "ModelName"}
@@ -45,6 +49,27 @@ class Resources:
     def create(self, kind: str, body: Params) -> Reply:
         created: Reply = getattr(self._clients("sagemaker"), f"create_{kind}")(**body)
         return created
+
+    def put(self, kind: str, name: str, body: Params) -> bool:
+        """Creates a model or configuration unless it is there; whether it was made now. Neither costs anything."""
+        with unsent():
+            if self.find(kind, name) is not None:
+                return False
+        from botocore.exceptions import ClientError
+
+        try:
+            self.create(kind, body)
+        except ClientError:
+            if self.find(kind, name) is None:
+                raise
+            return False  # somebody else came before with the same
+        except Exception as error:
+            if not lost(error):
+                raise
+            with submitted(), within(LOOK_SECONDS):
+                if self.find(kind, name) is None:
+                    raise
+        return True
 
     def delete(self, kind: str, name: str) -> None:
         """One that is gone is no error."""

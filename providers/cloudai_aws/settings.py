@@ -165,8 +165,7 @@ class DeployOptions(OptionsModel):
 
 
 class BatchOptions(OptionsModel):
-    """Of `custom.batch_predict`: how SageMaker reads the input files."""
+    """Of `custom.batch_predict`."""
 
-    content_type: str = "application/json"
-    split: str = Field(default="Line", pattern="^(None|Line|RecordIO|TFRecord)$")
     max_payload_mb: int = Field(default=6, ge=1, le=100)
+    """Megabytes that one line may have."""

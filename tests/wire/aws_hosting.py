@@ -28,7 +28,6 @@ class HostingService:
         self.endpoints: dict[str, Params] = {}
         self.targets: dict[str, Params] = {}
         self.policies: dict[str, Params] = {}
-        self.transforms: dict[str, Params] = {}
         self.chosen: list[str | None] = []
         """Variants that requests named."""
 
@@ -50,8 +49,6 @@ class HostingService:
             "PutScalingPolicy": self.put_policy,
             "DeregisterScalableTarget": self.deregister,
             "InvokeEndpoint": self.invoke,
-            "CreateTransformJob": self.transform,
-            "DescribeTransformJob": self.describe_transform,
         }
         return self
 
@@ -230,33 +227,6 @@ class HostingService:
             "Body": text + raw,
             "ContentType": f"{BINARY}{len(text)}",
             "InvokedProductionVariant": params.get("TargetVariant") or "a",
-        }
-
-    # --- batches -------------------------------------------------------------------------------------
-
-    def transform(self, params: Params) -> Answer:
-        from aws_server import Failure
-
-        if params["TransformJobName"] in self.transforms:
-            return Failure(code="ResourceInUse", message="it is there")
-        if params["ModelName"] not in self.models:
-            return refused("Could not find model")
-        self.transforms[params["TransformJobName"]] = params
-        return {"TransformJobArn": f"{ARN}:transform-job/{params['TransformJobName']}"}
-
-    def describe_transform(self, params: Params) -> Answer:
-        from aws_server import Failure
-
-        name = params["TransformJobName"]
-        if name not in self.transforms:
-            return Failure(code="ResourceNotFound", message="no such job")
-        kept = ("ModelName", "TransformInput", "TransformResources")
-        return {
-            **{key: self.transforms[name][key] for key in kept},
-            "TransformJobName": name,
-            "TransformJobArn": f"{ARN}:transform-job/{name}",
-            "TransformJobStatus": "InProgress",
-            "CreationTime": EPOCH,
         }
 
 

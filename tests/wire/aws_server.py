@@ -11,6 +11,8 @@ import base64
 import hashlib
 import io
 import json
+import os
+import signal
 import ssl
 import threading
 import time
@@ -96,6 +98,8 @@ class StrictServer(ThreadingHTTPServer):
         self.requests = 0
         self.violations: list[str] = []
         self.objects: dict[tuple[str, str], bytes] = {}
+        self.killing: tuple[int, int, str] | None = None
+        """A process, the number of the request at which it is killed, and whether `before` or `after` the work."""
         self.public: dict[str, bytes] = {}
         """Path -> what an address with its own signature serves to anyone."""
         self.secrets: dict[str, str] = {ACCESS_KEY: SECRET_KEY}
@@ -119,6 +123,7 @@ class StrictServer(ThreadingHTTPServer):
             self.violations.clear()
             self.answers.clear()
             self.requests = 0
+            self.killing = None
 
     def params(self, operation: str) -> Params:
         """The last request of an operation."""
@@ -147,6 +152,11 @@ class _Exchange(BaseHTTPRequestHandler):
         with self.server.lock:
             self.server.requests += 1
             fault = self.server.next_faults.popleft() if self.server.next_faults else None
+            kill = (
+                self.server.killing if self.server.killing and self.server.killing[1] == self.server.requests else None
+            )
+        if kill is not None:
+            return self._kill(kill, body)
         if isinstance(fault, Broken) and fault.kind == "lost":
             return self._lose(body)
         if isinstance(fault, Broken):
@@ -329,6 +339,13 @@ class _Exchange(BaseHTTPRequestHandler):
         self.wfile = io.BytesIO()
         self._serve(body)
         self.connection.close()
+
+    def _kill(self, kill: tuple[int, int, str], body: bytes) -> None:
+        """kill -9 of whoever asked."""
+        if kill[2] == "after":
+            self._lose(body)
+        os.kill(kill[0], signal.SIGKILL)
+        self.close_connection = True
 
     def _break(self, broken: Broken) -> None:
         self.close_connection = True

@@ -1,4 +1,4 @@
-"""`custom.deploy`, `custom.predict` and `custom.batch_predict` on SageMaker, against a strict control plane."""
+"""`custom.deploy` and `custom.predict` on SageMaker, against a strict control plane."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from urllib3.exceptions import HTTPError
 from cloudai.driver import Call
 from cloudai.errors import CloudAIError, ConfigError, ErrorCode, InvalidInput, ServiceError, TooLarge
 from cloudai.settings import OptionsModel
-from cloudai.types.custom import Accelerator, BatchPredictRequest, DeployRequest, EndpointRef, PredictRequest
+from cloudai.types.custom import Accelerator, DeployRequest, EndpointRef, PredictRequest
 from cloudai.types.speech import JobState
 from cloudai.types.tensor import Tensor
 from cloudai_aws.driver import AwsDriver
-from cloudai_aws.settings import AwsSettings, BatchOptions, DeployOptions
+from cloudai_aws.settings import AwsSettings, DeployOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -398,46 +398,3 @@ def test_what_the_model_says_of_a_request_has_a_code_by_its_status(desk: Desk, s
     with pytest.raises(CloudAIError, match="unexpected shape for input x") as caught:
         desk.driver.predict(PredictRequest(model="digits", tensors=tensors), call())
     assert caught.value.code is code
-
-
-# --- batches -----------------------------------------------------------------------------------------
-
-
-def test_a_folder_is_staged_and_one_job_runs_over_it(desk: Desk) -> None:
-    desk.ready(version="a")
-    (desk.folder / "rows").mkdir()
-    (desk.folder / "rows" / "one.jsonl").write_text('{"inputs": []}\n')
-    request = BatchPredictRequest(
-        model="digits",
-        inputs=str(desk.folder / "rows"),
-        output="s3://bucket/results/",
-        accelerator=Accelerator(instance="ml.m5.xlarge"),
-        instances=2,
-    )
-    first = desk.driver.batch_predict(request, call(key="0123456789abcdef", options=BatchOptions(max_payload_mb=50)))
-    again = desk.driver.batch_predict(request, call(key="0123456789abcdef"))
-    assert first.job_id == again.job_id
-    assert len(desk.service.transforms) == 1
-    sent = desk.service.transforms[first.job_id]
-    assert sent["ModelName"] == "digits-a"
-    assert sent["TransformResources"] == {"InstanceType": "ml.m5.xlarge", "InstanceCount": 2}
-    assert sent["MaxPayloadInMB"] == 50
-    prefix = sent["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"].removeprefix("s3://staging/")
-    assert ("staging", f"{prefix}one.jsonl") in desk.server.objects
-
-
-@pytest.mark.parametrize(
-    ("more", "words"),
-    [
-        ({"output": "./results"}, "s3://"),
-        ({"inputs": "gs://bucket/rows"}, "gs://"),
-        ({"inputs": "./nowhere"}, "not there"),
-        ({"model": "nobody"}, "no endpoint and no model"),
-    ],
-)
-def test_a_batch_that_can_not_be_is_refused(desk: Desk, more: dict[str, Any], words: str) -> None:
-    desk.ready()
-    given = {"model": "digits", "inputs": "s3://bucket/rows/", "output": "s3://bucket/results/", **more}
-    with pytest.raises(InvalidInput, match=words):
-        desk.driver.batch_predict(BatchPredictRequest(**given), call())
-    assert desk.service.transforms == {}
