@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 from cloudai.delivery import unsent
 from cloudai.driver import (
     Analyze,
+    BatchPredict,
+    BatchPrediction,
     Call,
     CaptionImage,
     Deploy,
@@ -80,6 +82,8 @@ class AzureDriver(
     Deploy,
     Endpoints,
     Predict,
+    BatchPredict,
+    BatchPrediction,
     FetchesObjects,
 ):
     """One `azure` backend. Methods are safe to call from many threads at once."""

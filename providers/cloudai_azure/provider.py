@@ -32,6 +32,7 @@ IMPLEMENTS = frozenset(
         "custom.train",
         "custom.deploy",
         "custom.predict",
+        "custom.batch_predict",
     }
 )
 
@@ -71,6 +72,7 @@ class AzureProvider:
             "translation.translate_document": settings.TranslateDocumentOptions,
             "speech.transcribe": settings.TranscribeOptions,
             "speech.synthesize": settings.SynthesizeOptions,
+            "custom.batch_predict": settings.BatchOptions,
         }
 
     def open(self, settings: BackendSettings, *, backend: str) -> AzureDriver:

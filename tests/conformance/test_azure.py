@@ -14,16 +14,19 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "wire"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "serving"))
 
 from azure_answers import azure, settings
-from azureml_custom_server import TOKENS, MlServer, ml_server
+from azureml_batch_server import batch_server
+from azureml_custom_server import TOKENS, MlServer
 from served import scale
 from test_azure_auth import SECRET, TENANT, Entra, entra
 from test_azure_custom_endpoints import triton
 
 from cloudai.testing import DriverConformance, Harness
 from cloudai.testing.samples import Sample
-from cloudai.types.custom import Accelerator, DeployRequest, TrainingJob
+from cloudai.types.custom import Accelerator, BatchPredictRequest, DeployRequest, TrainingJob
 
 SOURCE = Path(__file__).parent / "training_source"
+CPU = Accelerator(instance="Standard_F8s_v2")
+LINE = '{"inputs": [{"name": "x", "shape": [1, 4], "datatype": "FP32", "data": [1, 2, 3, 4]}]}\n'
 JOB = TrainingJob(name="job", script="train.py", source=str(SOURCE), framework="pytorch")
 
 
@@ -31,7 +34,6 @@ class AzureHarness(Harness):
     provider = "azure"
     values: ClassVar[dict[str, Any]] = {}
     timeout = 20.0
-    not_yet = frozenset({"custom.batch_predict"})
     samples: ClassVar[dict[str, Sample]] = {}
 
 
@@ -41,10 +43,16 @@ def custom(model: Path) -> dict[str, Sample]:
     deployment = DeployRequest(model=str(model), name="digits", accelerator=machine)
     job = JOB.model_copy(update={"accelerator": machine})
     tensors = {"x": np.zeros((1, 4), np.float32)}
+    (model.parent / "rows").mkdir()
+    (model.parent / "rows" / "a.jsonl").write_text(LINE)
+    batch = BatchPredictRequest(
+        model=str(model), inputs=str(model.parent / "rows"), output=str(model.parent / "results"), accelerator=CPU
+    )
     return {
         "custom.train": Sample(service="custom", verb="train", first=job),
         "custom.deploy": Sample(service="custom", verb="deploy", first=deployment),
         "custom.predict": Sample(service="custom", verb="predict", first="twice", arguments={"tensors": tensors}),
+        "custom.batch_predict": Sample(service="custom", verb="batch_predict", first=batch),
     }
 
 
@@ -61,9 +69,9 @@ def workspace(ml: MlServer, login: Entra, folder: Path) -> dict[str, str]:
 def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     folder = tmp_path_factory.mktemp("azure")
     model = scale(folder / "twice", 2.0)
-    with azure() as server, entra(folder) as login, ml_server(folder) as ml:
+    with azure() as server, entra(folder) as login, batch_server(folder) as ml:
         login.tokens = dict(TOKENS)
-        ml.serve = triton(model)
+        ml.serve, ml.eager = triton(model), True
         ml.resources["onlineEndpoints/twice"] = {
             "name": "twice",
             "location": "eastus",

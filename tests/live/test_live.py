@@ -71,7 +71,6 @@ class GcpHarness(LiveHarness):
 
 class AzureHarness(LiveHarness):
     provider = "azure"
-    not_yet = frozenset({"custom.batch_predict"})
 
 
 @pytest.mark.live("aws")

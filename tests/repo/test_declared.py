@@ -8,7 +8,6 @@ from cloudai.registry import Registry
 
 OPERATIONS_NOT_YET: dict[str, frozenset[str]] = {
     "gcp": frozenset({"custom.batch_predict"}),
-    "azure": frozenset({"custom.batch_predict"}),
 }
 """Offered, and not in the driver of this version. May only shrink."""
 

@@ -97,7 +97,21 @@ def _deepest(error: Any) -> list[Any]:
 
 
 class MlBlobs(Storage):
-    """With lists, for a token or a SAS of the whole container; pages are of two."""
+    """With lists, for a token or a SAS of the whole container; pages are of two. Requests count as the workspace's."""
+
+    owner: MlServer | None = None
+
+    def answer(self, asked: Asked) -> tuple[int, bytes]:
+        ml = self.owner
+        assert ml is not None
+        with ml.lock:
+            ml.arrived += 1
+            number = ml.arrived
+        if killed(ml.killing, number, "before"):
+            raise Refused(503, "ServerBusy")
+        found = super().answer(asked)
+        killed(ml.killing, number, "after")
+        return found
 
     def allowed(self, asked: Asked, name: str) -> None:
         signed = {key: value for key, value in asked.query.items() if key in ("sp", "se", "spr", "sv", "sr", "sig")}
@@ -147,6 +161,10 @@ KINDS: Mapping[str, str] = {
     "models": "ModelContainer",
     "onlineEndpoints": "OnlineEndpoint",
     "onlineEndpoints/deployments": "OnlineDeployment",
+    "batchEndpoints": "BatchEndpoint",
+    "batchEndpoints/deployments": "BatchDeployment",
+    "codes/versions": "CodeVersion",
+    "computes": "ComputeResource",
 }
 """Collection -> its model."""
 
@@ -173,6 +191,8 @@ class MlServer:
         self.logs: dict[str, bytes] = {}
         self.credentials: Json = {"credentialsType": "AccountKey"}
         self.serve: Callable[[str, bytes, Mapping[str, str]], tuple[int, bytes, Mapping[str, str]]] | None = None
+        self.batch: Callable[[str, bytes, Mapping[str, str]], tuple[int, Json]] | None = None
+        """Answers requests to batch endpoints; status 0: the answer is lost."""
         self.count = 0
         self.killing: tuple[int, int, str] | None = None
         """Process, number of the request, `before` or `after` the work."""
@@ -181,6 +201,7 @@ class MlServer:
         self.any_version = False
         """Of the API: azure-ai-ml asks for several."""
         self.blobs = MlBlobs()
+        self.blobs.owner = self
         authority = trustme.CA()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
@@ -298,7 +319,7 @@ class MlServer:
         if f"{WORKSPACE}/{path}" in uses:
             raise Answered(409, "Conflict", "the model is deployed")
         endpoint, _, deployment = path.partition("/deployments/")
-        if deployment and self.one(endpoint)["properties"]["traffic"].get(deployment):
+        if deployment and self.one(endpoint)["properties"].get("traffic", {}).get(deployment):
             raise Answered(400, "BadRequest", "the deployment has traffic")
         for each in [each for each in self.resources if each == path or each.startswith(f"{path}/")]:
             del self.resources[each]
@@ -374,6 +395,8 @@ class _Talk(BaseHTTPRequestHandler):
             return self._send(200, {"api": ml.url, "history": ml.url})
         if path.startswith("/logs/"):
             return self._log(path, query)
+        if path.startswith("/batch-"):
+            return self._batch(path, raw)
         if path.startswith(("/serving-", "/v2/")):
             return self._served(path, raw)
         if path.startswith(f"/history/v1.0{WORKSPACE}/runs/"):
@@ -443,6 +466,13 @@ class _Talk(BaseHTTPRequestHandler):
         if start >= len(content):
             return self._send(416, None)
         return self._bytes(206, content[start : end + 1], {"Content-Range": f"bytes {start}-/{len(content)}"})
+
+    def _batch(self, path: str, raw: bytes) -> None:
+        """The scoring address of a batch endpoint: `azureml_batch_server`."""
+        ml = self.server.ml
+        assert ml.batch is not None
+        status, made = ml.batch(path, raw, {k.lower(): v for k, v in self.headers.items()})
+        return self._reset() if status == 0 else self._send(status, made)
 
     def _served(self, path: str, raw: bytes) -> None:
         ml = self.server.ml

@@ -1,0 +1,552 @@
+"""A batch job on Azure ML: its parts made once, submitted once, worked by the scoring script, fetched, all accounted
+for."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent.parent / "serving"))
+
+from azure_storage import CONTAINER
+from azureml_batch_server import BatchServer, batch_server
+from azureml_custom_server import WORKSPACE, Answered
+from served import scale
+from test_azure_auth import entra
+from test_azure_custom_training import values
+
+from cloudai.delivery import marked
+from cloudai.driver import BatchPredict, BatchPrediction, Call
+from cloudai.errors import BudgetExceeded, CloudAIError, Delivery, ErrorCode, InvalidInput
+from cloudai.serving.batch_results import read_results
+from cloudai.types.custom import Accelerator, BatchPredictRequest, BatchPredictResult, BatchRef, DeployRequest
+from cloudai.types.results import Money
+from cloudai.types.speech import JobState
+from cloudai_azure import ml_batch_bodies as bodies
+from cloudai_azure.driver import AzureDriver
+from cloudai_azure.errors import AzureError
+from cloudai_azure.provider import PROVIDER
+from cloudai_azure.settings import AzureSettings, BatchOptions
+
+CALL = Call(timeout=30.0)
+CPU = Accelerator(instance="Standard_F8s_v2")
+NAMES = ("a.jsonl", "deep/b b.jsonl", "deep/a.jsonl")
+
+
+@contextmanager
+def opened(folder: Path, **more: Any) -> Iterator[tuple[AzureDriver, BatchServer]]:
+    with entra(folder) as login, batch_server(folder) as server:
+        settings = AzureSettings.model_validate(values(login, server, folder, **more))
+        driver = PROVIDER.open(settings, backend="z")
+        try:
+            yield driver, server
+        finally:
+            driver.close()
+
+
+def line(name: str, *rows: list[float]) -> str:
+    tensor = {"name": "x", "shape": [len(rows), 4], "datatype": "FP32", "data": [each for row in rows for each in row]}
+    return json.dumps({"id": name, "inputs": [tensor]})
+
+
+def inputs(folder: Path, *, lines: int = 3) -> Path:
+    for number, name in enumerate(NAMES):
+        file = folder / "in" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        made = [line(f"{name}:{each}", [float(number), float(each), 0.0, 1.0]) for each in range(lines)]
+        file.write_text("".join(f"{each}\n" for each in made))
+    return folder / "in"
+
+
+def wanted(folder: Path, **more: Any) -> BatchPredictRequest:
+    known = {"inputs": str(inputs(folder)), "output": str(folder / "out"), "accelerator": CPU}
+    model = more.pop("model", None) or str(scale(folder / "Twice it", 2.0))
+    return BatchPredictRequest.model_validate({"model": model, **known, **more})
+
+
+def submitted(driver: AzureDriver, request: BatchPredictRequest, **more: Any) -> tuple[BatchPredictResult, BatchRef]:
+    result = driver.batch_predict(request, Call(timeout=30.0, **more))
+    assert result.batch is not None
+    return result, result.batch
+
+
+def parts(server: BatchServer, collection: str) -> list[str]:
+    return sorted(path for path in server.resources if path.startswith(f"{collection}/"))
+
+
+# --- the whole way -----------------------------------------------------------------------------------------
+
+
+def test_the_driver_is_what_the_contract_asks(tmp_path: Path) -> None:
+    with opened(tmp_path) as (driver, _):
+        assert isinstance(driver, BatchPrediction)
+        assert BatchPredict in type(driver).__mro__
+
+
+@pytest.mark.parametrize("mini_batch", [1, 2])
+def test_a_folder_goes_in_and_the_same_files_with_the_same_lines_come_out(tmp_path: Path, mini_batch: int) -> None:
+    with opened(tmp_path) as (driver, server):
+        result, batch = submitted(driver, wanted(tmp_path), options=BatchOptions(mini_batch_files=mini_batch))
+        assert (result.state, result.found) == (JobState.QUEUED, False)
+        assert driver.batch_status(batch, CALL).state is JobState.QUEUED
+        assert server.work(batch.id) == (sorted(bodies.flat(name) for name in NAMES), [])
+        status = driver.batch_status(batch, CALL)
+        assert (status.state, status.billed_seconds) == (JobState.SUCCEEDED, 600.0)
+        assert status.output == result.output
+        driver.fetch_batch(batch, tmp_path / "fetched", CALL)
+        rows = list(read_results(tmp_path / "fetched"))
+        assert sorted({row.file for row in rows}) == sorted(NAMES)
+        for row in rows:
+            number, position = NAMES.index(row.file), row.line - 1
+            assert row.id == f"{row.file}:{position}"
+            assert row.outputs["y"].array.tolist() == [[2.0 * number, 2.0 * position, 0.0, 2.0]]
+        assert len(rows) == 9
+
+
+def test_the_plan_is_what_is_sent(tmp_path: Path) -> None:
+    with opened(tmp_path) as (driver, server):
+        request = wanted(tmp_path, instances=2, tags={"team": "a"}, max_seconds=7200)
+        plan = driver.plan_batch(request, CALL)
+        assert server.requests == []
+        result, batch = submitted(driver, request)
+        sent = [(path, body) for verb, path, body in server.requests if verb == "PUT"]
+        calls = [each["call"] for each in plan.requests]
+        assert calls == [*(f"PUT {WORKSPACE}/{path}" for path, _ in sent), f"POST the scoring address of {sent[0][0]}"]
+        ((headers, job),) = server.submitted
+        assert result.plan is not None
+        assert [each["body"] for each in result.plan.requests] == [*(body for _, body in sent), job]
+        unknown = {"codes"}  # the account is not known before it is asked for
+        pairs = zip(plan.requests, result.plan.requests, strict=True)
+        assert {call.split("/")[-4] for (one, two), call in zip(pairs, calls, strict=True) if one != two} <= unknown
+        assert headers["azureml-model-deployment"] == sent[-1][0].rpartition("/")[2]
+        assert sorted(address for _, address in plan.uploads) == sorted(
+            f"azureml://datastores/workspaceblobstore/paths/{name.removeprefix(f'{CONTAINER}/')}"
+            for name in server.blobs.seen
+            if "/batch-jobs/" not in name and "/batch-code/" not in name
+        )
+        known = sent[-1][1]["properties"]
+        assert known["resources"] == {"instanceCount": 2}
+        assert known["environmentVariables"]["CLOUDAI_MAX_SECONDS"] == "7200"
+        assert known["environmentVariables"]["CLOUDAI_GPU"] == "0"
+        (cluster,) = server.sent("PUT", "computes")
+        assert cluster["properties"]["properties"]["scaleSettings"]["minNodeCount"] == 0
+        assert plan.hourly is not None
+        assert plan.at_limit is not None
+        assert plan.at_limit.amount == plan.hourly.amount * 2
+        assert batch.name == plan.name
+
+
+def test_the_same_request_finds_the_first_job_and_makes_nothing(tmp_path: Path) -> None:
+    with opened(tmp_path) as (driver, server):
+        _, first = submitted(driver, wanted(tmp_path))
+        server.ended(first.id, "Completed")
+        before = len([each for each in server.requests if each[0] == "PUT"])
+        again, second = submitted(driver, wanted(tmp_path))
+        assert (again.found, again.state, second) == (True, JobState.SUCCEEDED, first)
+        assert len([each for each in server.requests if each[0] == "PUT"]) == before
+        assert len(server.submitted) == 1
+
+
+def test_another_job_with_the_same_model_uses_the_same_parts(tmp_path: Path) -> None:
+    with opened(tmp_path) as (driver, server):
+        submitted(driver, wanted(tmp_path))
+        before = set(server.resources)
+        submitted(driver, wanted(tmp_path, name="other"))
+        assert {path.split("/")[0] for path in set(server.resources) - before} == {"jobs"}
+        submitted(driver, wanted(tmp_path, name="third"), options=BatchOptions(max_retries=0))
+        assert len(parts(server, "batchEndpoints")) == 3  # one endpoint, two deployments
+
+
+def test_batches_are_listed_by_their_notes_newest_first(tmp_path: Path) -> None:
+    with opened(tmp_path) as (driver, _):
+        refs = [submitted(driver, wanted(tmp_path, name=name))[1] for name in ("one", "two", "three")]
+        assert list(driver.list_batches(CALL)) == refs[::-1]
+
+
+def test_a_job_is_cancelled_and_one_that_has_ended_stays(tmp_path: Path) -> None:
+    with opened(tmp_path) as (driver, server):
+        _, batch = submitted(driver, wanted(tmp_path))
+        driver.cancel_batch(batch, CALL)
+        assert driver.batch_status(batch, CALL).state is JobState.CANCELLED
+        driver.cancel_batch(batch, CALL)
+        with pytest.raises(CloudAIError) as caught:
+            driver.fetch_batch(batch, tmp_path / "none", CALL)
+        assert caught.value.code is ErrorCode.CONFLICT
+        assert server.jobs == [batch.id]
+
+
+def test_a_job_that_ends_without_results_has_failed(tmp_path: Path) -> None:
+    with opened(tmp_path) as (driver, server):
+        _, batch = submitted(driver, wanted(tmp_path))
+        server.ended(batch.id, "Completed")
+        status = driver.batch_status(batch, CALL)
+        assert (status.state, status.output) == (JobState.FAILED, None)
+        assert "no results" in (status.message or "")
+
+
+# --- models and places -------------------------------------------------------------------------------------
+
+
+def test_the_model_behind_an_endpoint_is_the_one_with_most_of_the_traffic(tmp_path: Path) -> None:
+    with opened(tmp_path) as (driver, server):
+        machine = Accelerator(instance="Standard_NC4as_T4_v3")
+        for factor, traffic in ((2.0, {}), (3.0, {"a": 20, "b": 80})):
+            model = scale(tmp_path / f"scale{factor}", factor)
+            version = "a" if factor == 2.0 else "b"
+            known = {"model": str(model), "name": "twice", "version": version, "traffic": traffic}
+            driver.deploy(DeployRequest.model_validate({**known, "accelerator": machine}), CALL)
+        _, batch = submitted(driver, wanted(tmp_path, model="twice"))
+        server.work(batch.id)
+        driver.fetch_batch(batch, tmp_path / "out-b", CALL)
+        assert next(read_results(tmp_path / "out-b")).outputs["y"].array.tolist() == [[0.0, 0.0, 0.0, 3.0]]
+        _, batch = submitted(driver, wanted(tmp_path, model="twice", version="a"))
+        server.work(batch.id)
+        driver.fetch_batch(batch, tmp_path / "out-a", CALL)
+        assert next(read_results(tmp_path / "out-a")).outputs["y"].array.tolist() == [[0.0, 0.0, 0.0, 2.0]]
+        with pytest.raises(InvalidInput, match="no version c"):
+            driver.batch_predict(wanted(tmp_path, model="twice", version="c"), CALL)
+
+
+def test_a_registered_model_is_used_as_it_is(tmp_path: Path) -> None:
+    with opened(tmp_path) as (driver, server):
+        graph = (scale(tmp_path / "theirs", 5.0) / "model.onnx").read_bytes()
+        server.blobs.blobs[f"{CONTAINER}/theirs/model.onnx"] = graph
+        known = {"modelType": "custom_model", "modelUri": "azureml://datastores/workspaceblobstore/paths/theirs"}
+        server.resources["models/theirs"] = {"name": "theirs", "properties": {"latestVersion": "7"}}
+        server.resources["models/theirs/versions/7"] = {"name": "7", "properties": known}
+        _, batch = submitted(driver, wanted(tmp_path, model="theirs"))
+        assert server.sent("PUT", "models/versions") == []
+        assert server.work(batch.id)[1] == []
+        with pytest.raises(CloudAIError) as caught:
+            driver.batch_predict(wanted(tmp_path, model="theirs", version="8"), CALL)
+        assert caught.value.code is ErrorCode.NOT_FOUND
+
+
+def test_remote_inputs_and_outputs_stay_where_they_are(tmp_path: Path) -> None:
+    with opened(tmp_path) as (driver, server):
+        server.blobs.blobs[f"{CONTAINER}/mine/a.jsonl"] = (line("one", [1.0, 2.0, 3.0, 4.0]) + "\n").encode()
+        place = "azureml://datastores/workspaceblobstore/paths"
+        request = wanted(tmp_path, inputs=f"{place}/mine/", output=f"{place}/results")
+        result, batch = submitted(driver, request)
+        assert result.output == f"{place}/results/{batch.name}"
+        assert "inputs_by_address" in {notice.code for notice in result.warnings}
+        assert not any("/batches/" in name for name in server.blobs.seen)
+        server.work(batch.id)
+        assert f"{CONTAINER}/results/{batch.name}/a.jsonl" in server.blobs.blobs
+        driver.fetch_batch(batch, tmp_path / "fetched", CALL)
+        (row,) = read_results(tmp_path / "fetched")
+        assert (row.file, row.id) == ("a.jsonl", "one")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"inputs": "s3://bucket/prefix/"}, "Azure ML reads"),
+        ({"inputs": ("azureml://datastores/a/paths/b/", "azureml://datastores/a/paths/c/")}, "one address"),
+        ({"output": "s3://bucket/prefix"}, "Azure ML writes below"),
+        ({"output": "azureml://datastores/other/paths/b"}, "Azure ML writes below"),
+        ({"output": "azureml://datastores/workspaceblobstore/paths/../b"}, "Azure ML writes below"),
+        ({"model": "s3://bucket/model"}, "no model folder"),
+    ],
+)
+def test_what_azure_ml_has_not_is_said_before_anything_is_sent(tmp_path: Path, change: Any, words: str) -> None:
+    with opened(tmp_path) as (driver, server):
+        with pytest.raises(InvalidInput, match=words):
+            driver.batch_predict(wanted(tmp_path, **change), CALL)
+        assert server.requests == []
+
+
+def test_a_cluster_of_the_users_is_used_and_priced_by_its_own_machines(tmp_path: Path) -> None:
+    with opened(tmp_path, ml_compute="theirs") as (driver, server):
+        size = {"vmSize": "Standard_NC4as_T4_v3", "scaleSettings": {"minNodeCount": 0, "maxNodeCount": 2}}
+        server.resources["computes/theirs"] = {"properties": {"computeType": "AmlCompute", "properties": size}}
+        result, _ = submitted(driver, wanted(tmp_path))
+        assert result.plan is not None
+        assert result.plan.instance == "Standard_NC4as_T4_v3"
+        assert server.sent("PUT", "computes") == []
+        with pytest.raises(InvalidInput, match="2 machines at most"):
+            driver.batch_predict(wanted(tmp_path, instances=3), CALL)
+        dear = wanted(tmp_path, max_cost=Money(amount=Decimal("0.01")), name="dear")
+        with pytest.raises(BudgetExceeded):
+            driver.batch_predict(dear, CALL)
+        assert len(server.submitted) == 1
+
+
+def test_a_job_above_its_limit_of_cost_is_not_sent(tmp_path: Path) -> None:
+    with opened(tmp_path) as (driver, server):
+        with pytest.raises(BudgetExceeded):
+            driver.batch_predict(wanted(tmp_path, max_cost=Money(amount=Decimal("0.01"))), CALL)
+        assert server.requests == []
+
+
+def test_what_the_script_can_not_do_is_a_warning(tmp_path: Path) -> None:
+    with opened(tmp_path) as (driver, _):
+        plan = driver.plan_batch(wanted(tmp_path, batch_size=4, max_failed=1), CALL)
+        assert [notice.message.partition(":")[0] for notice in plan.warnings] == ["batch_size", "max_failed"]
+
+
+def test_a_gpu_job_says_so_to_the_script_and_brings_another_environment(tmp_path: Path) -> None:
+    with opened(tmp_path) as (driver, server):
+        submitted(driver, wanted(tmp_path, accelerator=Accelerator(name="T4", count=1)))
+        (environment,) = server.sent("PUT", "environments/versions")
+        assert "onnxruntime-gpu[cuda,cudnn]" in environment["properties"]["condaFile"]
+        (deployment,) = server.sent("PUT", "batchEndpoints/deployments")
+        assert deployment["properties"]["environmentVariables"]["CLOUDAI_GPU"] == "1"
+
+
+def test_a_container_of_the_users_is_the_environment(tmp_path: Path) -> None:
+    with opened(tmp_path) as (driver, server):
+        submitted(driver, wanted(tmp_path, image="mine/onnx:1"))
+        (environment,) = server.sent("PUT", "environments/versions")
+        assert environment["properties"]["image"] == "mine/onnx:1"
+        assert "condaFile" not in environment["properties"]
+
+
+# --- trouble -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("forgetful", [True, False])
+def test_a_lost_answer_is_looked_up_by_the_folder_that_the_job_writes_to(tmp_path: Path, forgetful: bool) -> None:
+    with opened(tmp_path) as (driver, server):
+        server.forgetful = forgetful
+        server.trouble = ["lose"]
+        result, batch = submitted(driver, wanted(tmp_path))
+        assert (result.found, server.jobs) == (False, [batch.id])
+        again, _ = submitted(driver, wanted(tmp_path))
+        assert (again.found, server.jobs) == (True, [batch.id])
+
+
+@pytest.mark.parametrize("trouble", ["drop", "500", "504"])
+def test_a_job_that_is_not_found_after_a_lost_answer_is_outcome_unknown(tmp_path: Path, trouble: str) -> None:
+    with opened(tmp_path) as (driver, server):
+        server.trouble = [trouble]
+        with pytest.raises(AzureError) as caught:
+            driver.batch_predict(wanted(tmp_path), CALL)
+        assert caught.value.fault.code is ErrorCode.OUTCOME_UNKNOWN
+        assert caught.value.fault.delivery is Delivery.UNKNOWN
+        assert "Submit it again" in (caught.value.fault.message or "")
+        assert list(driver.list_batches(CALL)) == []
+        result, batch = submitted(driver, wanted(tmp_path))
+        assert (result.found, server.jobs) == (False, [batch.id])
+
+
+def test_a_job_that_shows_up_late_is_found_by_the_next_submission(tmp_path: Path) -> None:
+    with opened(tmp_path) as (driver, server):
+        server.forgetful = True
+        server.trouble = ["lose"]
+        page, server.page = server.page, lambda *_: {"value": []}  # type: ignore[method-assign]
+        with pytest.raises(AzureError) as caught:
+            driver.batch_predict(wanted(tmp_path), CALL)
+        assert caught.value.fault.code is ErrorCode.OUTCOME_UNKNOWN
+        server.page = page  # type: ignore[method-assign]
+        result, batch = submitted(driver, wanted(tmp_path))
+        assert (result.found, server.jobs) == (True, [batch.id])
+
+
+STEPS = (
+    "PUT batchEndpoints",
+    "PUT models/versions",
+    "PUT codes/versions",
+    "PUT environments/versions",
+    "PUT computes",
+    "PUT batchEndpoints/deployments",
+)
+
+
+def left(server: BatchServer) -> set[str]:
+    """But what Azure ML keeps, without cost: a model's empty container, versions of code and environments."""
+    return {path for path in server.resources if path.split("/")[0] not in ("codes", "environments")} - {
+        "models/cloudai-batch-twice-it"
+    }
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_refusal_takes_back_what_was_made(tmp_path: Path, step: str) -> None:
+    with opened(tmp_path) as (driver, server):
+        server.refuse[step] = Answered(403, "AuthorizationFailed", "not you")
+        with pytest.raises(AzureError) as caught:
+            driver.batch_predict(wanted(tmp_path), CALL)
+        assert caught.value.fault.code is ErrorCode.PERMISSION_DENIED
+        assert left(server) == set()
+        assert [name for name in server.blobs.blobs if "/batch-code/" not in name] == []
+
+
+def test_a_refused_job_takes_back_what_was_made(tmp_path: Path) -> None:
+    with opened(tmp_path) as (driver, server):
+        server.trouble = ["400"]
+        with pytest.raises(AzureError) as caught:
+            driver.batch_predict(wanted(tmp_path), CALL)
+        assert caught.value.fault.code is ErrorCode.INVALID_INPUT
+        assert left(server) == set()
+        assert list(driver.list_batches(CALL)) == []
+
+
+def test_what_can_not_be_taken_back_is_named_and_listed(tmp_path: Path) -> None:
+    with opened(tmp_path) as (driver, server):
+        server.refuse["PUT batchEndpoints/deployments"] = Answered(400, "BadArgument", "no such machine")
+        server.refuse["DELETE batchEndpoints"] = Answered(403, "AuthorizationFailed", "not you")
+        with pytest.raises(AzureError, match=r"no such machine.*left behind: batchEndpoints/twice-it-"):
+            driver.batch_predict(wanted(tmp_path), CALL)
+        (status,) = driver.list_endpoints(CALL)
+        assert status.hourly == Money(amount=Decimal(0))
+        assert driver.endpoint_status(status.ref, CALL) == status
+        driver.delete_endpoint(status.ref, CALL)
+        assert parts(server, "batchEndpoints") == []
+
+
+def test_an_endpoint_that_another_submission_uses_stays(tmp_path: Path) -> None:
+    with opened(tmp_path) as (driver, server):
+        _, batch = submitted(driver, wanted(tmp_path))
+        server.trouble = ["400"]
+        with pytest.raises(AzureError):
+            driver.batch_predict(wanted(tmp_path, name="second", max_seconds=60), CALL)
+        assert len(parts(server, "batchEndpoints")) == 2
+        assert server.work(batch.id)[1] == []
+
+
+@pytest.mark.parametrize("lost", ["lose", "drop"])
+@pytest.mark.parametrize("step", STEPS)
+def test_after_a_lost_answer_the_same_submission_finishes_it(tmp_path: Path, step: str, lost: str) -> None:
+    with opened(tmp_path) as (driver, server):
+        getattr(server, lost).append(step)
+        with pytest.raises((httpx.TransportError, AzureError)) as caught:
+            driver.batch_predict(wanted(tmp_path), CALL)
+        assert marked(caught.value) is Delivery.NOT_SENT  # of the job: the core may try again
+        assert server.submitted == []
+        submitted(driver, wanted(tmp_path))
+        assert len(server.jobs) == 1
+        assert len(parts(server, "batchEndpoints")) == 2
+
+
+def test_a_part_that_somebody_else_is_making_is_waited_for(tmp_path: Path) -> None:
+    with opened(tmp_path) as (driver, server):
+        server.trouble = ["drop"]
+        with pytest.raises(AzureError):
+            driver.batch_predict(wanted(tmp_path), CALL)
+        (endpoint, deployment) = parts(server, "batchEndpoints")
+        for path in (endpoint, deployment):
+            server.resources[path]["properties"]["provisioningState"] = "Updating"
+        one, asked = server.one, list[str]()
+
+        def ready(path: str) -> Any:
+            asked.append(path)
+            if asked.count(path) > 1 and path in (endpoint, deployment):
+                server.resources[path]["properties"]["provisioningState"] = "Succeeded"
+            return one(path)
+
+        server.one = ready  # type: ignore[method-assign]
+        submitted(driver, wanted(tmp_path))
+        assert len(server.jobs) == 1
+
+
+def test_a_part_that_failed_is_made_again(tmp_path: Path) -> None:
+    with opened(tmp_path) as (driver, server):
+        submitted(driver, wanted(tmp_path))
+        deployment = parts(server, "batchEndpoints")[1]
+        server.resources[deployment]["properties"]["provisioningState"] = "Failed"
+        submitted(driver, wanted(tmp_path, name="second"))
+        assert server.resources[deployment]["properties"]["provisioningState"] == "Succeeded"
+
+
+@pytest.mark.parametrize("kind", ["batchEndpoints", "computes"])
+def test_what_somebody_else_made_is_left_alone(tmp_path: Path, kind: str) -> None:
+    with opened(tmp_path) as (driver, server):
+        submitted(driver, wanted(tmp_path))
+        path = parts(server, kind)[0]
+        server.resources[path]["tags"] = {}
+        with pytest.raises(CloudAIError) as caught:
+            driver.batch_predict(wanted(tmp_path, name="second"), CALL)
+        assert caught.value.code is ErrorCode.CONFLICT
+        assert path in server.resources
+
+
+def test_deleting_a_batch_endpoint_leaves_its_jobs_and_results(tmp_path: Path) -> None:
+    with opened(tmp_path) as (driver, server):
+        _, batch = submitted(driver, wanted(tmp_path))
+        server.work(batch.id)
+        (status,) = driver.list_endpoints(CALL)
+        driver.delete_endpoint(status.ref, CALL)
+        assert not any("/batch-models/" in name for name in server.blobs.blobs)
+        assert [path for path in left(server) if not path.startswith(("jobs/", "computes/"))] == []
+        driver.fetch_batch(batch, tmp_path / "fetched", CALL)
+        assert len(list(read_results(tmp_path / "fetched"))) == 9
+
+
+# --- files that fail ---------------------------------------------------------------------------------------
+
+
+def test_a_line_that_is_no_request_is_an_error_in_its_place(tmp_path: Path) -> None:
+    with opened(tmp_path) as (driver, server):
+        good = line("good", [1.0, 2.0, 3.0, 4.0])
+        wrong = json.dumps({"id": "w", "inputs": [{"name": "x", "shape": [1, 4], "datatype": "FP64", "data": [1] * 4}]})
+        (tmp_path / "bad").mkdir()
+        (tmp_path / "bad" / "a.jsonl").write_text(f"{good}\nno json\n\n{wrong}\n{good}")
+        _, batch = submitted(driver, wanted(tmp_path, inputs=str(tmp_path / "bad")))
+        server.work(batch.id)
+        driver.fetch_batch(batch, tmp_path / "fetched", CALL)
+        rows = list(read_results(tmp_path / "fetched"))
+        assert [row.error is None for row in rows] == [True, False, False, False, True]
+        assert (rows[3].id, "the model takes FP32" in (rows[3].error or "")) == ("w", True)
+        assert rows[2].error == "the line is empty"
+
+
+def test_a_file_that_no_worker_finished_has_an_error_for_each_line(tmp_path: Path) -> None:
+    with opened(tmp_path) as (driver, server):
+        _, batch = submitted(driver, wanted(tmp_path))
+        server.work(batch.id)
+        output = dict(batch.details)["output"]
+        del server.blobs.blobs[f"{CONTAINER}/{output}/{bodies.flat(NAMES[1])}"]
+        driver.fetch_batch(batch, tmp_path / "fetched", CALL)
+        rows = [row for row in read_results(tmp_path / "fetched") if row.file == NAMES[1]]
+        assert [row.id for row in rows] == [f"{NAMES[1]}:{each}" for each in range(3)]
+        assert all("no worker finished" in (row.error or "") for row in rows)
+
+
+def test_results_below_the_summarys_name_are_found_too(tmp_path: Path) -> None:
+    with opened(tmp_path) as (driver, server):
+        _, batch = submitted(driver, wanted(tmp_path))
+        server.work(batch.id)
+        start = f"{CONTAINER}/{dict(batch.details)['output']}/"
+        for name in [name for name in server.blobs.blobs if name.startswith(start)]:
+            moved = f"{start}predictions.csv/{name.removeprefix(start)}"
+            server.blobs.blobs[moved] = server.blobs.blobs.pop(name)
+        driver.fetch_batch(batch, tmp_path / "fetched", CALL)
+        assert len(list(read_results(tmp_path / "fetched"))) == 9
+
+
+def test_a_machine_without_the_gpu_that_was_asked_for_fails_the_job_with_that_reason(tmp_path: Path) -> None:
+    with opened(tmp_path) as (driver, server):
+        _, batch = submitted(driver, wanted(tmp_path, accelerator=Accelerator(name="T4", count=1)))
+        server.work(batch.id)
+        status = driver.batch_status(batch, CALL)
+        assert status.state is JobState.FAILED
+        assert "a GPU was asked for" in (status.message or "")
+
+
+def test_after_max_seconds_no_file_is_begun(tmp_path: Path) -> None:
+    with opened(tmp_path) as (driver, server):
+        _, batch = submitted(driver, wanted(tmp_path))
+        done, failed = server.work(batch.id, workers={"CLOUDAI_MAX_SECONDS": "-1"})
+        assert (done, len(failed)) == ([], 3)
+        assert "max_seconds are over" in (driver.batch_status(batch, CALL).message or "")
+
+
+def test_two_remote_files_of_one_name_are_an_error_and_not_one_result(tmp_path: Path) -> None:
+    with opened(tmp_path) as (driver, server):
+        for number, name in enumerate(("x/a.jsonl", "y/a.jsonl", "y/b.jsonl")):
+            row = line(name, [float(number), 0.0, 0.0, 0.0]) + "\n"
+            server.blobs.blobs[f"{CONTAINER}/mine/{name}"] = row.encode()
+        request = wanted(tmp_path, inputs="azureml://datastores/workspaceblobstore/paths/mine/")
+        _, batch = submitted(driver, request)
+        done, failed = server.work(batch.id)
+        assert done == ["a.jsonl", "b.jsonl"]
+        assert "two input files are called a.jsonl" in failed[0]
