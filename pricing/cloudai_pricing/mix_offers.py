@@ -42,6 +42,8 @@ class Sharers:
         self.plans = plans
         self.capped = capped
         """No least assignment has units above the last known price."""
+        self._saved: dict[str, Decimal | None] = {}
+        self._added: dict[str, Decimal | None] = {}
         self._months = months
         self._free_tier: FreeTier = free_tier
         self.pool = pool or pool_of(list(plans.values()), months, free_tier)
@@ -55,6 +57,7 @@ class Sharers:
         pool = self.pool.only(kept) if self.pool is not None else None
         return Sharers(kept, self._months, self._free_tier, pool, capped=self.capped)
 
+    @cached_property
     def within_prices(self) -> Sharers:
         """With bounds for sets of lines that have a known price alone."""
         pool = None if self.pool is None else replace(self.pool, capped=True)
@@ -67,6 +70,11 @@ class Sharers:
 
     def saves(self, name: str) -> Decimal | None:
         """What a line adds at the least, whatever else is there; None: without it others may cost more."""
+        if name not in self._saved:
+            self._saved[name] = self._saves(name)
+        return self._saved[name]
+
+    def _saves(self, name: str) -> Decimal | None:
         if self.mixed:
             return None
         if self.pool is not None:
@@ -79,6 +87,11 @@ class Sharers:
 
     def adds(self, name: str) -> Decimal | None:
         """What a line adds at the most, whatever else is there; None: that has no bound."""
+        if name not in self._added:
+            self._added[name] = self._adds(name)
+        return self._added[name]
+
+    def _adds(self, name: str) -> Decimal | None:
         if self.pool is not None:
             return self.pool.adds(name)
         if len(self.plans) == 1:
@@ -151,7 +164,7 @@ def worthwhile(several: Shared, extra: Extra) -> Shared:
     """
     names = {name for _, _, name in _offers(several)}
     if names == {name for _, one, name in _offers(several) if one.adds(name) is not None}:
-        several = {provider: [one.within_prices() for one in all_] for provider, all_ in several.items()}
+        several = {provider: [one.within_prices for one in all_] for provider, all_ in several.items()}
     while True:
         fewer = _without_dearer(_without_copies(several, extra), extra)
         if sum(map(_size, fewer.values())) == sum(map(_size, several.values())):
