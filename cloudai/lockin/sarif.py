@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
@@ -17,6 +18,7 @@ from cloudai.lockin.scanned import Find, Place, Retirement, Scan, UsedOperation
 _VERSION = "2.1.0"
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _SOON = 180
+_PRINT = "lockin/v1"
 Data = dict[str, object]
 
 _RULES: tuple[tuple[str, str, str, str], ...] = (
@@ -48,7 +50,7 @@ def to_sarif(scan: Scan, verdicts: Sequence[Verdict] = ()) -> str:
     run: Data = {
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
-        "results": list(_results(scan, verdicts)),
+        "results": _told_apart(_results(scan, verdicts)),
         "invocations": [{"executionSuccessful": True, "toolExecutionNotifications": _skipped(scan)}],
     }
     log = {"$schema": _SCHEMA, "version": _VERSION, "runs": [run]}
@@ -80,6 +82,18 @@ def _results(scan: Scan, verdicts: Sequence[Verdict]) -> Iterator[Data]:
     for verdict in verdicts:
         if verdict.holds is False:
             yield _result("lockin/rule", f"{verdict.rule}: {verdict.text}", None)
+
+
+def _told_apart(results: Iterator[Data]) -> list[Data]:
+    """The same text twice in one file is two results: the fingerprint counts them, as lines are not part of it."""
+    found, seen = list(results), Counter[str]()
+    for result in found:
+        prints = result.get("partialFingerprints")
+        if isinstance(prints, dict):
+            key = str(prints[_PRINT])
+            prints[_PRINT] = f"{key}:{seen[key]}"
+            seen[key] += 1
+    return found
 
 
 def _calls(used: UsedOperation) -> Iterator[Data]:
@@ -114,7 +128,7 @@ def _result(rule: str, text: str, place: Place | None, level: str = "") -> Data:
             {"physicalLocation": {"artifactLocation": location, "region": {"startLine": place.line}}}
         ]
         key = f"{rule}\n{place.file}\n{text}".encode()
-        result["partialFingerprints"] = {"lockin/v1": hashlib.sha256(key).hexdigest()[:32]}
+        result["partialFingerprints"] = {_PRINT: hashlib.sha256(key).hexdigest()[:32]}
     return result
 
 

@@ -81,6 +81,33 @@ def test_sarif_results_point_at_files_and_lines_that_are_there(applications: Sca
         assert 1 <= place["region"]["startLine"] <= len(lines)
 
 
+SARIF = json.loads((Path(__file__).parent / "sarif-2.1.0.subset.json").read_text(encoding="utf-8"))
+
+
+def test_sarif_keeps_the_published_schema(cli: Run, corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("def f(:\n", encoding="utf-8")
+    for folder in (corpus / "apps", corpus / "snippets", tmp_path):
+        _, out, _ = cli(folder, *DAY, "--format", "sarif", "--fail-on", "portable<80%")
+        jsonschema.Draft7Validator(SARIF, format_checker=jsonschema.FormatChecker()).validate(json.loads(out))
+
+
+@pytest.mark.parametrize(
+    "change", [{"ruleId": 1}, {"level": "bad"}, {"message": {}}, {"kinds": "x"}, {"locations": [{"line": 1}]}]
+)
+def test_the_schema_refuses_what_sarif_does_not_have(applications: Scan, change: dict[str, object]) -> None:
+    log = json.loads(to_sarif(applications))
+    log["runs"][0]["results"][0] |= change
+    assert not jsonschema.Draft7Validator(SARIF).is_valid(log)
+
+
+def test_two_calls_of_one_operation_in_a_file_are_two_sarif_results(scanned: Callable[..., Scan]) -> None:
+    line = 'boto3.client("rekognition").search_faces_by_image(CollectionId="a")\n'
+    (run,) = json.loads(to_sarif(scanned(a=f"import boto3\n{line}{line}")))["runs"]
+    calls = [r for r in run["results"] if "search_faces_by_image" in r["message"]["text"]]
+    assert len(calls) == 2
+    assert len({r["partialFingerprints"]["lockin/v1"] for r in calls}) == 2
+
+
 def test_sarif_fingerprints_do_not_change_when_lines_move(scanned: Callable[..., Scan]) -> None:
     code = 'import boto3\nboto3.client("rekognition").search_faces_by_image(CollectionId="a")\n'
 
