@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from cloudai.errors import InvalidInput, Unsupported
@@ -30,6 +30,10 @@ from cloudai_azure.ml_storage import MlStorage
 if TYPE_CHECKING:
     from cloudai.driver import Call
 
+TAIL: Final = 20
+"""Lines of a container's log that are looked at."""
+LONGEST: Final = 300
+"""Characters of a line that are shown."""
 STATES: Mapping[str, JobState] = {
     "Creating": JobState.RUNNING,
     "Updating": JobState.RUNNING,
@@ -98,6 +102,7 @@ class MlEndpoints:
         shares = node.at("properties").at("traffic")
         split = {name: each.value for name, each in shares.members()} if shares else {}
         versions, hourly, states = list[c.EndpointVersion](), list[Money | None](), list[JobState]()
+        wrong, ends = list[str](), time.monotonic() + call.timeout
         for deployment in self._client.listed(path, {}, timeout=call.timeout):
             known, replicas = deployment.at("properties"), deployment.at("sku").integer("capacity", 1)
             share, instance = split.get(deployment.text("name"), 0), known.text("instanceType") or None
@@ -111,15 +116,28 @@ class MlEndpoints:
                     replicas=replicas,
                 )
             )
+            if states[-1] is JobState.FAILED:
+                wrong.append(self._failed(f"{path}/{deployment.text('name')}", versions[-1].version, ends))
         state = _together(STATES.get(node.at("properties").text("provisioningState"), JobState.RUNNING), states)
         return c.EndpointStatus(
             ref=self._ref(node),
             state=state,
-            message="no version is deployed" if not versions else None,
+            message="; ".join(wrong) or None if versions else "no version is deployed",
             versions=tuple(versions),
             hourly=_sum(hourly),
             created=node.at("systemData").text("createdAt") or None,
         )
+
+    def _failed(self, path: str, version: str, ends: float) -> str:
+        """With the last line of its container, where there is one: Azure ML says no more of what failed."""
+        try:
+            asked = {"containerType": "InferenceServer", "tail": TAIL}
+            reply = self._client.post(f"{path}/getLogs", asked, timeout=ends - time.monotonic())
+            lines = JsonNode.parse(reply.body).text("content").splitlines()
+        except AzureError:
+            lines = []
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return f"version {version} failed" + (f": {last[:LONGEST]}" if last else "")
 
     def _hourly(self, instance: str | None, replicas: int) -> Money | None:
         if instance is None:

@@ -110,10 +110,10 @@ class MlClient:
         """Makes a resource, or makes it so."""
         return self._asked("create_or_update", path, timeout, body)
 
-    def post(self, path: str, *, timeout: float) -> WireReply:
-        """An action without a body: `jobs/NAME/cancel`, `onlineEndpoints/NAME/listKeys`."""
+    def post(self, path: str, body: Mapping[str, object] | None = None, *, timeout: float) -> WireReply:
+        """An action: `jobs/NAME/cancel`, `onlineEndpoints/NAME/listKeys`."""
         resource, _, action = path.rpartition("/")
-        return self._asked(action, resource, timeout)
+        return self._asked(action, resource, timeout, body)
 
     def delete(self, path: str, *, timeout: float) -> WireReply:
         """Starts to remove a resource."""

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS: Final = 10.0
 CLEANUP_SECONDS: Final = 5.0
+TAKEN: Final = (400, 409)
+"""HTTP statuses of a name that is taken, among other things."""
 MOST_LOG: Final = 4 << 20
 """Bytes of one file's lines in one page."""
 STATES: Mapping[str, JobState] = {
@@ -80,23 +82,25 @@ class MlTraining:
         try:
             reply = self._client.put(f"jobs/{prepared.name}", body, timeout=ends - time.monotonic())
             return self._result(plan, JsonNode.parse(reply.body), found=False)
-        except Exception as error:
-            if isinstance(error, AzureError) and error.status == 409:  # another submission was quicker
-                return self._result(plan, self._after_doubt(prepared, error), found=True)
-            if not unsure(error):
-                self._unstage(staged)
-                raise
-            return self._result(plan, self._after_doubt(prepared, error), found=False)
+        except Exception as error:  # noqa: BLE001  # `_after` raises what is no lost answer
+            return self._result(plan, self._after(prepared, staged, error), found=not unsure(error))
 
-    def _after_doubt(self, prepared: Prepared, error: Exception) -> JsonNode:
-        try:
-            there = self._find(prepared, LOOK_SECONDS)
-        except Exception:  # noqa: BLE001  # it could not be looked for: nobody knows
-            there = None
+    def _after(self, prepared: Prepared, staged: Sequence[str], error: Exception) -> JsonNode:
+        """The job after a submission that failed: it may be there, also by another submission that was quicker."""
+        there, looked = None, True
+        if unsure(error) or (isinstance(error, AzureError) and error.status in TAKEN):
+            try:
+                there = self._find(prepared, LOOK_SECONDS)
+            except Exception:  # noqa: BLE001  # it could not be looked for: nobody knows
+                looked = False
         if there is not None:
             return there
-        text = f"the job may still be created. Submit it again, its name makes it one: {prepared.name}"
-        raise unknown(text, error) from error
+        if unsure(error):
+            text = f"the job may still be created. Submit it again, its name makes it one: {prepared.name}"
+            raise unknown(text, error) from error
+        if looked:
+            self._unstage(staged)
+        raise error
 
     def _find(self, prepared: Prepared, timeout: float) -> JsonNode | None:
         """Raises `ServiceError` (conflict) where the job of this name is another one."""

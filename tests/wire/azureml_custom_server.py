@@ -167,6 +167,10 @@ KINDS: Mapping[str, str] = {
     "computes": "ComputeResource",
 }
 """Collection -> its model."""
+ACTIONS: Mapping[str, tuple[str, str]] = {
+    "onlineEndpoints/deployments/getLogs": ("DeploymentLogsRequest", "DeploymentLogs"),
+}
+"""Action -> the models of its request and its answer."""
 
 
 class MlServer:
@@ -189,6 +193,8 @@ class MlServer:
         self.slow_machines = False
         self.runs: dict[str, Json] = {}
         self.logs: dict[str, bytes] = {}
+        self.printed: dict[str, str] = {}
+        """What a deployment's container printed, by its path."""
         self.credentials: Json = {"credentialsType": "AccountKey"}
         self.serve: Callable[[str, bytes, Mapping[str, str]], tuple[int, bytes, Mapping[str, str]]] | None = None
         self.batch: Callable[[str, bytes, Mapping[str, str]], tuple[int, Json]] | None = None
@@ -238,6 +244,9 @@ class MlServer:
         if collection == "onlineEndpoints/listKeys" and method == "POST":
             self.one(path.removesuffix("/listKeys"))
             return 200, {"primaryKey": ENDPOINT_KEY, "secondaryKey": "other"}, {}
+        if collection == "onlineEndpoints/deployments/getLogs" and method == "POST":
+            lines = self.printed.get(path.removesuffix("/getLogs"), "").splitlines(keepends=True)
+            return 200, {"content": "".join(lines[-body["tail"] :])}, {}
         if (method == "GET" and path in ("jobs", "onlineEndpoints", "batchEndpoints")) or collection.endswith("#"):
             return 200, self.page(path, query), {}
         if method == "GET":
@@ -420,7 +429,7 @@ class _Talk(BaseHTTPRequestHandler):
             ml.drop.remove(step)
             return self._reset()
         if body is not None:
-            wrong = faults(KINDS[collection], body)
+            wrong = faults(ACTIONS[collection][0] if collection in ACTIONS else KINDS[collection], body)
             if wrong:
                 ml.violations.append(f"{step}: {'; '.join(wrong)}")
                 return self._error(Answered(400, "BadRequest", "; ".join(wrong)))
@@ -437,8 +446,9 @@ class _Talk(BaseHTTPRequestHandler):
         if step in ml.garble:
             ml.garble.remove(step)
             return self._bytes(status, b"<html>", {"Content-Type": "text/html"})
-        if made is not None and collection in KINDS and "value" not in made:
-            wrong = faults(KINDS[collection], made)
+        described = ACTIONS[collection][1] if collection in ACTIONS else KINDS.get(collection)
+        if made is not None and described is not None and "value" not in made:
+            wrong = faults(described, made)
             if wrong:
                 ml.violations.append(f"answer of {step}: {'; '.join(wrong)}")
         return self._send(status, made, headers)

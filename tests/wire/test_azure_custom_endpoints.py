@@ -320,3 +320,16 @@ def test_as_long_as_something_is_left_the_endpoint_is_listed(tmp_path: Path, ste
         driver.delete_endpoint(first.endpoint, CALL)
         assert nothing_left(server)
         assert not server.blobs.blobs
+
+
+@pytest.mark.parametrize("printed", ["loading\nCUDA error: no device\n\n", ""])
+def test_a_version_that_failed_is_named_with_what_its_container_said_last(tmp_path: Path, printed: str) -> None:
+    with opened(tmp_path) as (driver, server):
+        made = driver.deploy(wanted(tmp_path, version="one"), CALL)
+        assert made.endpoint is not None
+        path = f"{ENDPOINT}/deployments/vone"
+        server.resources[path]["properties"]["provisioningState"] = "Failed"
+        server.printed[path] = printed
+        status = driver.endpoint_status(made.endpoint, CALL)
+        assert status.state is JobState.FAILED
+        assert status.message == "version one failed" + (": CUDA error: no device" if printed else "")

@@ -340,3 +340,53 @@ def test_the_server_sees_what_the_models_do_not_have(tmp_path: Path) -> None:
     assert changed(queueSettings={"jobTier": "Cheap"})
     assert changed(inputs={"a": {"jobInputType": "uri_folder", "url": "x"}})
     assert changed(resources={"instanceCount": "1"})
+
+
+@pytest.mark.parametrize(("status", "word"), [(409, "MissingSubscriptionRegistration"), (400, "UserError")])
+def test_a_refusal_that_could_be_a_taken_name_is_looked_up_and_told_as_it_is(
+    tmp_path: Path, status: int, word: str
+) -> None:
+    with opened(tmp_path) as (driver, server):
+        server.refuse["PUT jobs"] = Answered(status, word, "register the provider first")
+        with pytest.raises(AzureError, match="register the provider") as caught:
+            driver.train(job(tmp_path), CALL)
+        assert caught.value.fault.delivery is Delivery.REFUSED
+        assert [name.partition("/")[0] for name in blobs(server)] == ["sources"]
+
+
+def test_a_name_that_is_taken_by_the_same_job_is_found_though_azure_calls_it_a_mistake(tmp_path: Path) -> None:
+    with opened(tmp_path) as (driver, server):
+        first = driver.train(job(tmp_path), CALL)
+        server.refuse["GET jobs"] = Answered(404, "ResourceNotFound", "not yet")
+        server.refuse["PUT jobs"] = Answered(400, "UserError", "A job with this name already exists")
+        second = driver.train(job(tmp_path), CALL)
+        assert (second.found, second.run) == (True, first.run)
+
+
+class ThenLost(dict[str, Answered]):
+    """Refusals, after which the next look at a job is lost."""
+
+    def __init__(self, server: MlServer, known: dict[str, Answered]) -> None:
+        super().__init__(known)
+        self._server = server
+
+    def pop(self, step: str) -> Answered:  # type: ignore[override]
+        self._server.drop.append("GET jobs")
+        return super().pop(step)
+
+
+def test_inputs_stay_where_nobody_knows_who_reads_them(tmp_path: Path) -> None:
+    with opened(tmp_path) as (driver, server):
+        server.refuse = ThenLost(server, {"PUT jobs": Answered(409, "Conflict", "it exists")})
+        with pytest.raises(AzureError, match="it exists"):
+            driver.train(job(tmp_path), CALL)
+        assert any(name.startswith("runs/") for name in blobs(server))
+
+
+def test_quota_and_capacity_are_told_apart(tmp_path: Path) -> None:
+    for word, code in (("OutOfQuota", ErrorCode.QUOTA_EXHAUSTED), ("OutOfCapacity", ErrorCode.UNAVAILABLE)):
+        with opened(tmp_path) as (driver, server):
+            server.refuse["PUT jobs"] = Answered(400, word, "no machines")
+            with pytest.raises(AzureError) as caught:
+                driver.train(job(tmp_path), CALL)
+            assert caught.value.fault.code is code
