@@ -282,6 +282,51 @@ class DriverConformance:
         assert {type(answer) for answer in answers} == {TYPES[operation].result}
         assert {answer.usage for answer in answers} == {self.answer(operation).usage}
 
+    # --- jobs that outlive a call --------------------------------------------------------------------
+
+    def test_a_training_run_is_planned_submitted_once_listed_and_ended(self) -> None:
+        if "custom.train" not in self.harness.implements:
+            return
+        job = self._first("custom.train")
+        with Client(self.harness.config()) as client:
+            planned = client.custom.plan_training(job)
+            first, again = client.custom.train(job), client.custom.train(job)
+            assert again.found
+            assert first.run is not None
+            assert again.run is not None
+            assert (first.run.id, first.run.name) == (again.run.id, planned.name)
+            assert first.run.backend == BACKEND
+            handle = client.custom.run(type(first.run).model_validate_json(first.run.model_dump_json()))
+            assert first.run.id in [ref.id for ref in client.custom.runs()]
+            list(handle.logs())
+            handle.cancel()
+            assert handle.wait(timeout=self.harness.timeout, interval=0.05).state.final
+            handle.cancel()
+
+    def test_a_batch_job_is_planned_submitted_once_listed_and_ended(self) -> None:
+        if "custom.batch_predict" not in self.harness.implements:
+            return
+        request = self._first("custom.batch_predict")
+        with Client(self.harness.config()) as client:
+            planned = client.custom.plan_batch(request)
+            first, again = client.custom.submit_batch(request), client.custom.submit_batch(request)
+            assert again.submission is not None
+            assert again.submission.found
+            assert (first.ref.id, first.ref.name) == (again.ref.id, planned.name)
+            assert first.ref.backend == BACKEND
+            handle = client.custom.batch(first.ref.model_dump_json())
+            assert first.ref.id in [ref.id for ref in client.custom.batches()]
+            ended = handle.wait(timeout=self.harness.timeout, interval=0.05)
+            assert ended.state.final
+            if ended.total is not None:
+                assert ended.total == (ended.succeeded or 0) + (ended.failed or 0)
+            handle.cancel()
+            assert handle.status().state is ended.state
+
+    def _first(self, operation: str) -> Any:
+        first = self.harness.sample(operation).first
+        return first() if callable(first) else first
+
     # --- bad inputs ------------------------------------------------------------------------------
 
     def test_what_is_not_its_medium_is_refused(self) -> None:

@@ -6,6 +6,8 @@
         assert client.vision.read_text(png).text == "hello"
     assert fake.calls[0].request.image.content == png
 
+    fake.looks(JobState.RUNNING, JobState.FAILED)               # what looks at a training run or batch job find
+
 An operation without a script gets a small, valid, always equal answer. It is also the provider `fake` of a config
 file (`provider = "fake"`, `answers = "answers.json"`), so a program can be run against it unchanged.
 """
@@ -25,6 +27,8 @@ from cloudai.errors import ConfigError, ErrorCode, Fault
 from cloudai.operations import TYPES
 from cloudai.settings import BackendSettings, ConfigPath, OptionsModel
 from cloudai.testing.answers import default_answer
+from cloudai.testing.jobs import FakeJobMethods, FakeJobs, Look
+from cloudai.types.custom import BatchPredictResult, TrainResult
 from cloudai.types.results import Model, Result
 
 if TYPE_CHECKING:
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
     from cloudai.client import AsyncClient, Client
     from cloudai.config import Config
     from cloudai.driver import Call, Provider
+    from cloudai.types.custom import BatchPredictRequest, TrainingJob
 
 Answer = Result | Exception | Callable[[Any], Result]
 """What a script holds: returned, raised, or called with the request."""
@@ -71,6 +76,8 @@ class FakeBackend:
         self._unavailable = dict(unavailable or {})
         self._scripts: dict[str, deque[Answer]] = {}
         self._standing: dict[str, Answer] = {}
+        self.jobs = FakeJobs()
+        """Training runs and batch jobs: the log's lines and the model's files of every run can be set there."""
         self._lock = threading.Lock()
 
     @property
@@ -95,6 +102,12 @@ class FakeBackend:
             self._standing[operation] = last
         return self
 
+    def looks(self, *found: Look) -> FakeBackend:
+        """Scripts what the next looks at runs and batch jobs find, in turn: a state, a whole status, an exception.
+        Without a script the first look finds that the job has succeeded."""
+        self.jobs.looks.extend(found)
+        return self
+
     @property
     def unasked(self) -> tuple[str, ...]:
         """Operations with scripted answers that nobody has asked for yet."""
@@ -105,7 +118,7 @@ class FakeBackend:
         if isinstance(settings, FakeSettings) and settings.answers is not None:
             for operation, script in _read_answers(settings.answers).items():
                 self.answer(operation, *script, always=True)
-        return FakeDriver(self)
+        return FakeDriver(self, backend=backend)
 
     def client(self, config: Config | None = None) -> Client:
         """A client whose every operation comes here, or as `config` routes it."""
@@ -150,15 +163,16 @@ class FakeBackend:
         return self._unavailable
 
 
-class FakeDriver:
-    """The driver of a `FakeBackend`: one method per operation, made from the table of operations."""
+class FakeDriver(FakeJobMethods):
+    """The driver of a `FakeBackend`: one method per operation, made from the table of operations, and its jobs."""
 
-    def __init__(self, backend: FakeBackend) -> None:
+    def __init__(self, fake: FakeBackend, *, backend: str) -> None:
         from cloudai_pricing.operations import operations
 
-        self._backend = backend
+        super().__init__(fake.jobs, backend)
+        self._backend = fake
         self._methods = {
-            known.verb: partial(backend.reply, known.name) for known in operations().values() if known.name in TYPES
+            known.verb: partial(fake.reply, known.name) for known in operations().values() if known.name in TYPES
         }
 
     def __getattr__(self, name: str) -> Any:
@@ -166,6 +180,18 @@ class FakeDriver:
         if name not in methods:
             raise AttributeError(name)
         return methods[name]
+
+    def train(self, request: TrainingJob, call: Call) -> TrainResult:
+        """The script's answer; its run is then one of this backend's."""
+        answer = self._backend.reply("custom.train", request, call)
+        assert isinstance(answer, TrainResult), f"the script answers {type(answer).__name__} to custom.train"
+        return self.submitted(request, answer)
+
+    def batch_predict(self, request: BatchPredictRequest, call: Call) -> BatchPredictResult:
+        """The script's answer; its batch job is then one of this backend's."""
+        answer = self._backend.reply("custom.batch_predict", request, call)
+        assert isinstance(answer, BatchPredictResult), f"the script answers {type(answer).__name__} to it"
+        return self.submitted(request, answer)
 
     @property
     def client(self) -> FakeBackend:

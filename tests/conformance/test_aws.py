@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "serving"))
 from aws_answers import aws, settings
 from aws_hosting import HostingService
 from aws_sagemaker import ROLE, TrainingService
+from aws_transform import TransformService
 from served import scale
 
 from cloudai.testing import DriverConformance, Harness
@@ -56,8 +57,13 @@ def samples(model: Path) -> dict[str, Sample]:
 @pytest.fixture(autouse=True, scope="module")
 def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with aws() as server:
-        TrainingService(server).answer()
-        HostingService(server).answer().stand("ready")
+        trained = TrainingService(server).answer()
+        hosting = HostingService(server).answer()
+        hosting.stand("ready")
+        TransformService(hosting).answer()
+        server.answers["Search"] = lambda params: (
+            trained.search(params) if params["Resource"] == "TrainingJob" else hosting.search(params)
+        )
         AwsHarness.samples = samples(scale(tmp_path_factory.mktemp("models") / "twice", 2.0))
         values = settings(server, sagemaker_role_arn=ROLE)
         AwsHarness.values = {name: value for name, value in values.items() if name != "provider"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
+import pytest
 
 from cloudai.testing import DriverConformance, Harness
 from cloudai.testing.samples import Sample
@@ -19,10 +20,18 @@ class FakeHarness(Harness):
         "custom.predict": Sample(
             service="custom", verb="predict", first="m", arguments={"tensors": {"x": np.zeros((1, 2), np.float32)}}
         ),
-        "custom.batch_predict": Sample(
-            service="custom", verb="batch_predict", first=BatchPredictRequest(model="m", inputs="in", output="out")
-        ),
+        "custom.batch_predict": Sample(service="custom", verb="batch_predict", first=lambda: FOLDERS[-1]),
     }
+
+
+FOLDERS: list[BatchPredictRequest] = []
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("batch")
+    (folder / "rows.jsonl").write_text('{"inputs": []}\n')
+    FOLDERS.append(BatchPredictRequest(model="m", inputs=str(folder / "rows.jsonl"), output=str(folder / "out")))
 
 
 class TestFake(DriverConformance):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from cloudai import Client
 from cloudai.testing import DriverConformance, Harness
 from cloudai.testing.samples import SAMPLES, Sample
-from cloudai.types.custom import DeployRequest, TrainingJob
+from cloudai.types.custom import BatchPredictRequest, DeployRequest, TrainingJob
 
 pytestmark = [pytest.mark.program("espeak-ng"), pytest.mark.program("apertium")]
 
@@ -108,6 +109,14 @@ def deployment() -> DeployRequest:
     return DeployRequest(model=str(MODELS[-1] / "brightness"), name="conformance")
 
 
+def batch() -> BatchPredictRequest:
+    """Two lines for a model folder."""
+    rows = MODELS[-1].parent / "rows"
+    return BatchPredictRequest(
+        model=str(MODELS[-1] / "brightness"), inputs=str(rows), output=str(rows.parent / "answers")
+    )
+
+
 class LocalHarness(Harness):
     provider = "local"
     values: ClassVar[Mapping[str, Any]] = {}
@@ -120,6 +129,7 @@ class LocalHarness(Harness):
         ),
         "custom.train": Sample(service="custom", verb="train", first=training_job),
         "custom.deploy": Sample(service="custom", verb="deploy", first=deployment),
+        "custom.batch_predict": Sample(service="custom", verb="batch_predict", first=batch),
         "speech.transcribe": Sample(
             service="speech",
             verb="transcribe",
@@ -127,6 +137,16 @@ class LocalHarness(Harness):
             arguments={"language": "en-US", "grammar": GRAMMAR},
         ),
     }
+
+
+def write_rows(folder: Path) -> None:
+    """Two requests, for white and for black."""
+    folder.mkdir()
+    lines = [
+        {"inputs": [{"name": "image", "datatype": "FP32", "shape": [1, 3, 8, 8], "data": [value] * 192}]}
+        for value in (1.0, 0.0)
+    ]
+    (folder / "a.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -138,8 +158,9 @@ def _models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     script = "from cloudai.training import model_dir\n(model_dir() / 'm').write_text('1')\n"
     (source / "train.py").write_text(script, encoding="utf-8")
     SOURCE.append(str(source))
+    write_rows(folder.parent / "rows")
     MODELS.append(folder)
-    places = {name: str(tmp_path_factory.mktemp(name)) for name in ("runs", "endpoints")}
+    places = {name: str(tmp_path_factory.mktemp(name)) for name in ("runs", "endpoints", "batches")}
     LocalHarness.values = {"models": str(folder), **places}
     yield
     with Client(LocalHarness().config()) as client:
