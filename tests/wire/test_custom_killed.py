@@ -46,7 +46,7 @@ getattr(driver, verb)(kind.model_validate(request), Call(timeout=30.0))
 driver.close()
 """
 MACHINES = {"gcp": "n1-standard-4", "azure": "Standard_NC4as_T4_v3"}
-MOST = {("gcp", "train"): 8, ("gcp", "deploy"): 11, ("azure", "train"): 11, ("azure", "deploy"): 15}
+MOST = {("gcp", "train"): 8, ("gcp", "deploy"): 11, ("azure", "train"): 11, ("azure", "deploy"): 18}
 """Requests of one submission, or more."""
 
 
@@ -125,6 +125,14 @@ def check(provider: str, verb: str, folder: Path, chosen: list[tuple[int, str]])
 
 
 ALL = [(provider, verb) for provider in MACHINES for verb in ("train", "deploy")]
+
+
+@pytest.mark.parametrize(("provider", "verb"), ALL)
+def test_every_request_of_a_submission_is_a_place_to_be_killed_at(provider: str, verb: str, tmp_path: Path) -> None:
+    request = asked(provider, verb, tmp_path)
+    with serving(provider, tmp_path) as (server, known):
+        again(provider, known, verb, request)
+        assert 5 < server.arrived <= MOST[provider, verb]
 
 
 @pytest.mark.parametrize(("provider", "verb"), ALL)
