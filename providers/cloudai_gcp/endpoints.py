@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 TRITON_BINARY: Final = "application/vnd.vertex-ai-triton.binary+json;json-header-size="
 """How Triton on Vertex AI is told where the JSON ends: `vertex_ai_server.cc` of triton-inference-server/server."""
-_DEPLOYS: Final = "DeployModelOperationMetadata"
+_DEPLOYS: Final = ".DeployModelOperationMetadata"
 
 
 class VertexEndpoints:

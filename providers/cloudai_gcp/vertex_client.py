@@ -21,7 +21,7 @@ from cloudai.errors import Delivery, ErrorCode, Fault, InvalidInput, MissingDepe
 from cloudai.http import WireReply, WireRequest
 from cloudai.serving.client import error_of as container_error
 from cloudai.wirejson import JsonNode, dump
-from cloudai_gcp.errors import NUMBERS, STATUS, GoogleError, error_of, fault_of, note_host
+from cloudai_gcp.errors import REMEDY_OF, GoogleError, error_of, error_of_status, fault_of, note_host
 
 if TYPE_CHECKING:
     from cloudai_gcp.auth import Auth
@@ -32,6 +32,8 @@ DEFAULT_LOCATION: Final = "us-central1"
 PAUSE: Final = 0.5
 """Seconds between two looks at an operation, at first."""
 
+STARTS_MACHINES: Final = frozenset({"create_custom_job", "create_batch_prediction_job", "deploy_model"})
+"""Methods whose RESOURCE_EXHAUSTED is about machines, unless it says that it is about requests."""
 _SERVICES: Mapping[str, tuple[str, str, str]] = {
     "batchPredictionJobs": ("JobServiceClient", "batch_prediction_job", "BatchPredictionJob"),
     "customJobs": ("JobServiceClient", "custom_job", "CustomJob"),
@@ -146,7 +148,8 @@ class VertexClient:
                 return JsonNode({collection: [_json(each) for page in pages for each in page]})
             return JsonNode(_json(getattr(answer, "operation", answer)))
         except Exception as error:
-            raise self.translated(error) from error
+            found = self.translated(error)
+            raise (_of_machines(found) if method in STARTS_MACHINES else found) from error
 
     def _client(self, kind: str) -> Any:
         with self._lock:
@@ -178,6 +181,9 @@ class VertexClient:
             return error_of(found, self.auth.secrets, host=urlsplit(self.base).netloc)
         if "requests.exceptions.RequestException" in names:
             return GoogleError(self._lost(error, names))
+        if "google.protobuf.json_format.Error" in names:
+            text = f"the answer is not what Google describes: {str(error)[:200]}"
+            return GoogleError(Fault(code=ErrorCode.INTERNAL, message=text, delivery=Delivery.UNKNOWN))
         return error
 
     def _lost(self, error: Exception, names: set[str]) -> Fault:
@@ -239,9 +245,7 @@ class VertexClient:
         operation = self.awaited(operation, ends=ends)
         error = operation.at("error")
         if error:
-            number = error.integer("code")
-            code = STATUS.get(NUMBERS[number] if 0 <= number < len(NUMBERS) else "", ErrorCode.INTERNAL)
-            raise GoogleError(Fault(code=code, message=error.text("message")[:500], delivery=Delivery.REFUSED))
+            raise _of_machines(error_of_status(error, self.auth.secrets, final=True))
         return operation.at("response")
 
     def close(self) -> None:
@@ -279,12 +283,22 @@ def _credentials(auth: Auth) -> Any:
     return made()
 
 
+def _of_machines(error: Exception) -> Exception:
+    """No machines left is a quota that waiting does not cure: https://cloud.google.com/vertex-ai/docs/quotas. Google
+    says of requests that are too many, and not of machines, that they are (`ErrorInfo.reason`)."""
+    if not isinstance(error, GoogleError) or error.reason != "RESOURCE_EXHAUSTED":
+        return error
+    said = (error.fault.message or "").replace(REMEDY_OF[ErrorCode.RATE_LIMITED], REMEDY_OF[ErrorCode.QUOTA_EXHAUSTED])
+    fault = replace(error.fault, code=ErrorCode.QUOTA_EXHAUSTED, message=said)
+    return GoogleError(fault, status=error.status, reason=error.reason, final=error.final)
+
+
 def _late(delivery: Delivery) -> Fault:
     return Fault(code=ErrorCode.DEADLINE_EXCEEDED, message="Vertex AI: no complete answer in time", delivery=delivery)
 
 
 def unsure(error: Exception) -> bool:
-    """Whether what was asked may have been done."""
+    """Whether what was asked may have been done: an answer of 5xx is no proof that it was not."""
     if marked(error) is Delivery.UNKNOWN:
         return True
     fault = fault_of(error)
@@ -294,7 +308,7 @@ def unsure(error: Exception) -> bool:
     status = error.status if isinstance(error, GoogleError) else 0
     return (
         fault.delivery is Delivery.UNKNOWN
-        or status in (500, 502, 504)
+        or status in (500, 502, 503, 504)
         or (fault.delivery is None and fault.code in lost)
     )
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CLEANUP_SECONDS: Final = 60.0
+LOOK_SECONDS: Final = 30.0
+"""For what another deployment is making to show."""
 _NAMED: Final = 5
 """Names of what is left, in an error."""
 
@@ -132,10 +134,9 @@ class Deployment:
 
     def _settled(self, endpoint: JsonNode) -> JsonNode:
         """The endpoint when nothing is under way on it: what a deployment that was lost has asked for shows then."""
-        pending = [each for each in operations_of(self._vertex, endpoint, timeout=self._left) if not each.flag("done")]
-        for operation in pending:
+        for operation in operations_of(self._vertex, endpoint, timeout=self._left):
             self._vertex.awaited(operation, ends=self._ends)
-        return self._vertex.get("endpoints", self._target.endpoint, timeout=self._left) if pending else endpoint
+        return self._vertex.get("endpoints", self._target.endpoint, timeout=self._left)
 
     def _stands(self) -> bool:
         endpoint = self._vertex.get("endpoints", self._target.endpoint, timeout=self._left)
@@ -143,13 +144,15 @@ class Deployment:
 
     def _quicker(self, collection: str, name: str, error: GoogleError) -> JsonNode:
         """What another deployment is making, as soon as it shows."""
-        if error.fault.code is not ErrorCode.CONFLICT:
+        if error.fault.code is not ErrorCode.CONFLICT or error.reason == "ABORTED":
             raise error
-        while True:
+        ends = min(self._ends, time.monotonic() + LOOK_SECONDS)
+        while time.monotonic() < ends:
             there = found(self._vertex, collection, name, timeout=self._left)
             if there is not None:
                 return there
-            time.sleep(max(0.0, min(PAUSE, self._left)))
+            time.sleep(PAUSE)
+        raise error
 
     # --- when it breaks off -----------------------------------------------------------------------------
 

@@ -195,7 +195,6 @@ def test_an_operation_that_fails_is_told_and_taken_back(tmp_path: Path) -> None:
 
         def failing(*asked: Any) -> Any:
             operation = upload(*asked)
-            del operation["done"]
             server.models.clear()
             return {**operation, "done": True, "error": {"code": 3, "message": "Image not found"}}
 
@@ -203,6 +202,102 @@ def test_an_operation_that_fails_is_told_and_taken_back(tmp_path: Path) -> None:
         with pytest.raises(GoogleError, match="Image not found"):
             driver.deploy(wanted(tmp_path), CALL)
         assert nothing_left(server)
+
+
+PULL = "Failed to pull the image us-central1-docker.pkg.dev/p/cloudai/tritonserver:25.01-py3: not found"
+NEVER = "Model server never became ready. Please validate that your model file or container configuration are valid."
+
+
+def begun(driver: GcpDriver, server: VertexServer, request: DeployRequest, error: dict[str, Any]) -> DeployResult:
+    """A deployment whose machines will not come up: its last operation is slow and ends with `error`."""
+    deploy = server._endpoints_deployModel
+
+    def slow(*asked: Any) -> Any:
+        server.slow_operations, server.failing = 2, error
+        return deploy(*asked)
+
+    server._endpoints_deployModel = slow  # type: ignore[method-assign]
+    result = driver.deploy(request, CALL)
+    server._endpoints_deployModel = deploy  # type: ignore[method-assign]
+    server.slow_operations = 0
+    return result
+
+
+@pytest.mark.parametrize(
+    "error",
+    [{"code": 3, "message": PULL}, {"code": 4, "message": NEVER}, {"code": 8, "message": "no L4 in us-central1"}],
+)
+def test_machines_that_do_not_come_up_are_a_failed_endpoint_that_costs_nothing(tmp_path: Path, error: Any) -> None:
+    with opened(tmp_path) as (driver, server):
+        result = begun(driver, server, wanted(tmp_path), error)
+        assert result.endpoint is not None
+        assert result.state is JobState.RUNNING
+        assert driver.endpoint_status(result.endpoint, CALL).state is JobState.RUNNING
+        status = driver.endpoint_status(result.endpoint, CALL)
+        assert (status.state, status.message, status.versions) == (JobState.FAILED, error["message"], ())
+        assert status.hourly is None
+        assert [each.ref for each in driver.list_endpoints(CALL)] == [result.endpoint]
+        server.failing = {}
+        driver.delete_endpoint(result.endpoint, CALL)
+        assert nothing_left(server)
+
+
+def test_a_second_version_that_does_not_come_up_is_told_beside_the_first(tmp_path: Path) -> None:
+    with opened(tmp_path) as (driver, server):
+        first = driver.deploy(wanted(tmp_path), CALL)
+        second = begun(driver, server, wanted(tmp_path, 3.0, version="three"), {"code": 3, "message": PULL})
+        assert second.endpoint is not None
+        assert driver.endpoint_status(second.endpoint, CALL).state is JobState.RUNNING
+        status = driver.endpoint_status(second.endpoint, CALL)
+        assert (status.state, status.message) == (JobState.SUCCEEDED, f"the latest deployment failed: {PULL}")
+        assert [each.version for each in status.versions] == [first.version]
+        server.failing = {}
+        assert driver.deploy(wanted(tmp_path, 3.0, version="three"), CALL).state is JobState.SUCCEEDED
+        assert driver.endpoint_status(second.endpoint, CALL).message is None
+
+
+def test_a_deployment_under_way_is_waited_for_and_not_made_twice(tmp_path: Path) -> None:
+    with opened(tmp_path) as (driver, server):
+        begun(driver, server, wanted(tmp_path), {})
+        assert driver.deploy(wanted(tmp_path), CALL).state is JobState.SUCCEEDED
+        assert len(server.asked("endpoints.deployModel")) == 1
+        (endpoint,) = server.endpoints.values()
+        assert len(endpoint["deployedModels"]) == 1
+
+
+def test_what_a_deployment_lost_sight_of_is_not_taken_back(tmp_path: Path) -> None:
+    with opened(tmp_path) as (driver, server):
+        server.slow_operations = 1
+        server.refuse["models.operations.get"] = Refused(503, "UNAVAILABLE", "come back")
+        with pytest.raises(GoogleError) as caught:
+            driver.deploy(wanted(tmp_path), CALL)
+        assert failure(driver, caught.value).code is ErrorCode.OUTCOME_UNKNOWN
+        assert len(server.models) == 1
+        assert driver.deploy(wanted(tmp_path), CALL).endpoint is not None
+
+
+def test_what_an_hour_costs_is_the_same_before_and_after(tmp_path: Path) -> None:
+    with opened(tmp_path) as (driver, _):
+        for number, machine in enumerate((Accelerator(name="L4", count=1), Accelerator(instance="n1-standard-4"))):
+            request = wanted(tmp_path, name=f"n{number}", accelerator=machine, min_replicas=2, max_replicas=4)
+            plan = driver.plan_deployment(request, CALL)
+            made = driver.deploy(request, CALL)
+            assert made.endpoint is not None
+            assert made.plan is not None
+            status = driver.endpoint_status(made.endpoint, CALL)
+            assert plan.hourly == made.plan.hourly == status.hourly
+            assert plan.hourly is not None
+
+
+def test_what_attached_cards_cost_is_not_known_before_or_after(tmp_path: Path) -> None:
+    with opened(tmp_path) as (driver, _):
+        machine = Accelerator(name="T4", count=1, instance="n1-standard-4")
+        result = driver.deploy(wanted(tmp_path, accelerator=machine), CALL)
+        assert result.plan is not None
+        assert result.endpoint is not None
+        assert result.plan.hourly is None
+        assert "price_unknown" in [notice.code for notice in result.warnings]
+        assert driver.endpoint_status(result.endpoint, CALL).hourly is None
 
 
 def test_tensors_go_out_and_come_back_as_they_are(tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ def test_a_refusal_leaves_no_inputs_behind(tmp_path: Path) -> None:
         server.refuse[CUSTOM] = Refused(429, "RESOURCE_EXHAUSTED", "no L4 for you")
         with pytest.raises(GoogleError) as caught:
             driver.train(job(tmp_path), CALL)
-        assert failure(driver, caught.value).code is ErrorCode.RATE_LIMITED
+        assert failure(driver, caught.value).code is ErrorCode.QUOTA_EXHAUSTED
         assert "no L4 for you" in failure(driver, caught.value).message
         assert [uri.split("/vertex/")[1].split("/")[0] for uri in server.objects] == ["sources"]
 

@@ -36,9 +36,9 @@ Json = dict[str, Any]
 class Refused(Exception):
     """An error as Google sends it."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, *, details: list[Json] | None = None) -> None:
         super().__init__(message)
-        self.status, self.code = status, code
+        self.status, self.code, self.details = status, code, details
 
 
 def missing(what: str) -> Refused:
@@ -88,6 +88,10 @@ class VertexServer:
         self.refuse: dict[str, Refused] = {}
         self.slow_operations = 0
         """How often an operation is looked at before it is done."""
+        self.looks: dict[str, int] = {}
+        self.effects: dict[str, Callable[[], None]] = {}
+        self.failing: Json = {}
+        """The `google.rpc.Status` that operations end with."""
         self.serve: Callable[[bytes, str], tuple[bytes, str]] | None = None
         self.worker: Callable[[VertexServer, str], None] | None = None
         """Does a batch prediction as soon as it is created."""
@@ -185,7 +189,7 @@ class VertexServer:
 
     def _endpoints_create(self, name: Mapping[str, str], query: Mapping[str, str], body: Json) -> Json:
         made = self._kept(self.endpoints, name["parent"], "endpoints", body, own=query.get("endpointId", ""))
-        return self._operation(made["name"])
+        return self._operation(made["name"], "CreateEndpoint")
 
     def _endpoints_get(self, name: Mapping[str, str], query: Mapping[str, str], body: Any) -> Json:
         return self._one(self.endpoints, name["name"])
@@ -206,7 +210,7 @@ class VertexServer:
         if endpoint.get("deployedModels"):
             raise Refused(400, "FAILED_PRECONDITION", "the endpoint has deployed models")
         del self.endpoints[name["name"]]
-        return self._operation(name["name"])
+        return self._operation(name["name"], "Delete")
 
     def _endpoints_deployModel(self, name: Mapping[str, str], query: Mapping[str, str], body: Json) -> Json:  # noqa: N802
         endpoint, deployed = self._one(self.endpoints, name["endpoint"]), body["deployedModel"]
@@ -218,9 +222,12 @@ class VertexServer:
         if resources["minReplicaCount"] < 1 or resources["maxReplicaCount"] < resources["minReplicaCount"]:
             raise Refused(400, "INVALID_ARGUMENT", "replicas")
         self._check_split(body["trafficSplit"], there | {"0"})
-        endpoint["deployedModels"] = [*endpoint.get("deployedModels", []), deployed]
-        endpoint["trafficSplit"] = {deployed["id"] if k == "0" else k: v for k, v in body["trafficSplit"].items()}
-        return self._operation(name["endpoint"])
+
+        def stands() -> None:
+            endpoint["deployedModels"] = [*endpoint.get("deployedModels", []), deployed]
+            endpoint["trafficSplit"] = {deployed["id"] if k == "0" else k: v for k, v in body["trafficSplit"].items()}
+
+        return self._operation(name["endpoint"], "DeployModel", stands)
 
     def _endpoints_undeployModel(self, name: Mapping[str, str], query: Mapping[str, str], body: Json) -> Json:  # noqa: N802
         endpoint, gone = self._one(self.endpoints, name["endpoint"]), body["deployedModelId"]
@@ -233,14 +240,14 @@ class VertexServer:
             raise Refused(400, "FAILED_PRECONDITION", "the traffic of the model has nowhere to go")
         endpoint["deployedModels"] = rest
         endpoint["trafficSplit"] = {key: value for key, value in endpoint["trafficSplit"].items() if key != gone}
-        return self._operation(name["endpoint"])
+        return self._operation(name["endpoint"], "UndeployModel")
 
     def _models_upload(self, name: Mapping[str, str], query: Mapping[str, str], body: Json) -> Json:
         prefix = body["model"]["artifactUri"].rstrip("/") + "/"
         if not any(uri.startswith(prefix) for uri in self.objects):
             raise Refused(400, "INVALID_ARGUMENT", f"nothing is at {prefix}")
         made = self._kept(self.models, name["parent"], "models", body["model"], own=body.get("modelId", ""))
-        return self._operation(made["name"])
+        return self._operation(made["name"], "UploadModel")
 
     def _models_get(self, name: Mapping[str, str], query: Mapping[str, str], body: Any) -> Json:
         return self._one(self.models, name["name"])
@@ -254,20 +261,30 @@ class VertexServer:
             raise Refused(400, "FAILED_PRECONDITION", "the model is deployed")
         self._one(self.models, name["name"])
         del self.models[name["name"]]
-        return self._operation(name["name"])
+        return self._operation(name["name"], "Delete")
 
     def _endpoints_operations_get(self, name: Mapping[str, str], query: Mapping[str, str], body: Any) -> Json:
-        operation = self._one(self.operations, name["name"])
-        operation["looks"] -= 1
-        return {key: value for key, value in operation.items() if key != "looks"} | (
-            {"done": True} if operation["looks"] <= 0 else {}
-        )
+        self._one(self.operations, name["name"])
+        return self._looked_at(name["name"])
 
     _models_operations_get = _endpoints_operations_get
 
     def _endpoints_operations_list(self, name: Mapping[str, str], query: Mapping[str, str], body: Any) -> Json:
-        mine = [op for key, op in self.operations.items() if key.startswith(name["name"] + "/")]
-        return {"operations": [{k: v for k, v in op.items() if k != "looks"} for op in mine]}
+        mine = [key for key in self.operations if key.startswith(name["name"] + "/")]
+        return {"operations": [self._looked_at(key) for key in mine]}
+
+    def _looked_at(self, name: str) -> Json:
+        """An operation; what it is for is done when it was looked at often enough, unless it fails (`failing`)."""
+        operation = self.operations[name]
+        self.looks[name] -= 1
+        if self.looks[name] <= 0 and not operation.get("done"):
+            operation["done"] = True
+            effect = self.effects.pop(name)
+            if self.failing:
+                operation["error"] = self.failing
+            else:
+                effect()
+        return dict(operation)
 
     def _logging_entries_list(self, name: Mapping[str, str], query: Mapping[str, str], body: Json) -> Json:
         if body["resourceNames"] != [f"projects/{PROJECT}"] or body["orderBy"] != "timestamp asc":
@@ -324,13 +341,21 @@ class VertexServer:
         more = {"nextPageToken": str(start + PAGE)} if start + PAGE < len(mine) else {}
         return {**({collection: mine[start : start + PAGE]} if mine else {}), **more}
 
-    def _operation(self, of: str) -> Json:
+    def _operation(self, of: str, kind: str, effect: Callable[[], None] = lambda: None) -> Json:
+        """One that is done at once, or after `slow_operations` looks."""
         with self.lock:
             self.count += 1
             name = f"{of}/operations/{self.count}"
-            operation = {"name": name, **({} if self.slow_operations else {"done": True})}
-            self.operations[name] = {**operation, "looks": self.slow_operations}
-            return operation
+            told = {
+                "@type": f"type.googleapis.com/google.cloud.aiplatform.v1.{kind}OperationMetadata",
+                "genericMetadata": {"createTime": f"2026-11-21T10:01:{self.count:02}.123456789Z"},
+            }
+            self.operations[name] = {"name": name, "metadata": told}
+            self.looks[name], self.effects[name] = self.slow_operations + 1, effect
+        if not self.slow_operations:
+            return self._looked_at(name)
+        self.looks[name] -= 1
+        return dict(self.operations[name])
 
     @staticmethod
     def _check_split(split: Mapping[str, int], known: set[str]) -> None:
@@ -478,8 +503,9 @@ class _Talk(BaseHTTPRequestHandler):
         self._send(reply.status_code, reply.content, kind=reply.headers.get("content-type", ""))
 
     def _error(self, error: Refused) -> None:
-        told = {"error": {"code": error.status, "message": str(error), "status": error.code}}
-        self._send(error.status, json.dumps(told).encode())
+        told = {"code": error.status, "message": str(error), "status": error.code}
+        details = {"details": error.details} if error.details else {}
+        self._send(error.status, json.dumps({"error": {**told, **details}}).encode())
 
     def _send(self, status: int, content: bytes, *, kind: str = "application/json; charset=UTF-8") -> None:
         if killed(self.server.vertex.killing, self.server.vertex.arrived, "after"):
