@@ -1,6 +1,6 @@
 """AI resources in CloudFormation and SAM templates, YAML or JSON, with lines; intrinsic functions are left as they are.
 
-The document is read as nodes (`yaml.compose`), which keeps lines and constructs nothing: tags like `!Ref` do no harm.
+The document is read as nodes of PyYAML (`compose`), which keep lines and construct nothing: tags like `!Ref` do no harm.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cloudai.lockin.literals import literals
 from cloudai.lockin.modules import Unreadable
-from cloudai.lockin.policies import actions, iac, resource
+from cloudai.lockin.policies import actions, iac, managed, policy_template, resource
 from cloudai.lockin.scanned import Find
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def find_resources(file: str, text: str) -> Iterator[Find]:
         for value in _scalars(document, set()):
             line = value.start_mark.line + 1
             yield from actions(file, value.value, line)
+            yield from managed(file, value.value, line)
             for literal in literals(value.value, used=frozenset()):
                 yield Find(file=file, line=line, provider=literal.provider, service=literal.service, operation="",
                            kind="resource_id", name=literal.name)  # fmt: skip
@@ -48,12 +49,21 @@ def _types(file: str, document: yaml.Node) -> Iterator[Find]:
             found = resource(kind.value, "cloudformation")
             if found is not None:
                 yield iac(file, kind.start_mark.line + 1, found[0], found[1], kind.value)
+        for policy in _items(_value(_value(entry, "Properties"), "Policies")):
+            for key, _ in _pairs(policy):
+                yield from policy_template(file, str(key.value), key.start_mark.line + 1)
 
 
 def _pairs(node: yaml.Node | None) -> list[tuple[yaml.Node, yaml.Node]]:
     import yaml
 
     return node.value if isinstance(node, yaml.MappingNode) else []
+
+
+def _items(node: yaml.Node | None) -> list[yaml.Node]:
+    import yaml
+
+    return node.value if isinstance(node, yaml.SequenceNode) else []
 
 
 def _value(node: yaml.Node | None, key: str) -> yaml.Node | None:

@@ -21,6 +21,7 @@ from cloudai_pricing.exit_bill import Comparison
 from cloudai_pricing.exit_data import bill_data, terms_data
 from cloudai_pricing.exit_settings import ExitSettings, parse_exit
 from cloudai_pricing.exit_terms import Terms
+from cloudai_pricing.workload import Workload
 from cloudai_pricing.workload_file import check
 
 HEAD = ("from", "to", "bill", "P10 to P90", "days", "weeks", "portable", "pays back in", "slack", "at risk",
@@ -33,6 +34,8 @@ class Leaving:
 
     ways: tuple[Comparison, ...]
     terms: Terms
+    workload: Workload | None = None
+    """Whose costs are in the bills."""
 
 
 def leaving(scan: Scan, *, workload: str | None, changes: Sequence[str]) -> Leaving:
@@ -40,9 +43,13 @@ def leaving(scan: Scan, *, workload: str | None, changes: Sequence[str]) -> Leav
 
     `changes`: `exit.key=value`. Raises `PlanError` for what the user can correct.
     """
-    settings, monthly = (_settings(changes), None) if workload is None else _priced(workload, changes)
+    if workload is None:
+        priced, settings, monthly = None, _settings(changes), None
+    else:
+        priced = _workload(workload, changes)
+        settings, monthly = priced.exit or ExitSettings(), _monthly(priced)
     ways = exits(scan, settings, monthly=monthly)
-    return Leaving(ways=ways, terms=settings.terms_on(scan.as_of.isoformat()))
+    return Leaving(ways=ways, terms=settings.terms_on(scan.as_of.isoformat()), workload=priced)
 
 
 def _settings(changes: Sequence[str]) -> ExitSettings:
@@ -62,14 +69,16 @@ def _settings(changes: Sequence[str]) -> ExitSettings:
     return parse_exit(table)
 
 
-def _priced(file: str, changes: Sequence[str]) -> tuple[ExitSettings, Mapping[str, Decimal]]:
+def _workload(file: str, changes: Sequence[str]) -> Workload:
     draft = read_file(file)
     for change in changes:
         draft = draft.with_set(change)
-    workload = check(draft)
-    found = estimate(workload)
-    monthly = {option.provider: option.month.likely for option in found.options if option.complete}
-    return workload.exit or ExitSettings(), monthly
+    return check(draft)
+
+
+def _monthly(workload: Workload) -> Mapping[str, Decimal]:
+    """Provider -> its first month, where all of it has a price."""
+    return {option.provider: option.month.likely for option in estimate(workload).options if option.complete}
 
 
 def bills(found: Leaving) -> Mapping[str, Bill]:

@@ -10,6 +10,17 @@ from cloudai.lockin.catalog import NOTHING, Meaning, Service, meaning, of_permis
 from cloudai.lockin.scanned import Find
 
 _ACTION = re.compile(r"(?<![\w:/-])([a-z0-9-]+):(\*|[A-Z][A-Za-z0-9]*\*?)(?![\w:/])")
+_MANAGED = re.compile(
+    r"\b(?:Amazon)?(Rekognition|Textract|Transcribe|Polly|Translate|Comprehend|SageMaker)"
+    r"(?:\w*(?:FullAccess|ReadOnlyAccess|ServiceRole)|ReadOnly|ExecutionRole)\b"
+)
+"""AWS's own policies: https://docs.aws.amazon.com/aws-managed-policy/latest/reference/ (2026-11-21)."""
+_SAM = re.compile(
+    r"(Rekognition|Textract|Polly|Comprehend|SageMaker)"
+    r"(?:DetectOnly|Labels|NoDataAccess|Read|WriteOnlyAccess|Faces|DetectAnalyze|GetResult|FullAccess|BasicAccess"
+    r"|CreateEndpoint|CreateEndpointConfig|)Policy"
+)
+"""Policy templates: https://docs.aws.amazon.com/serverless-application-model/ (2026-11-21)."""
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
@@ -19,6 +30,22 @@ def actions(file: str, text: str, line: int) -> Iterator[Find]:
         service = of_permission(match[1])
         if service is not None:
             yield iac(file, line, service, _meant(service, match[2]), match[0])
+
+
+def managed(file: str, text: str, line: int) -> Iterator[Find]:
+    """The vendor's own policies that a line names, as `AmazonRekognitionReadOnlyAccess`."""
+    for match in _MANAGED.finditer(text):
+        service = of_permission(match[1].lower())
+        if service is not None:
+            yield iac(file, line, service, NOTHING, match[0])
+
+
+def policy_template(file: str, key: str, line: int) -> Iterator[Find]:
+    """A policy template of SAM, as `TextractPolicy`."""
+    match = _SAM.fullmatch(key)
+    service = of_permission(match[1].lower()) if match is not None else None
+    if service is not None:
+        yield iac(file, line, service, NOTHING, key)
 
 
 def iac(file: str, line: int, service: Service, means: Meaning, name: str) -> Find:

@@ -98,6 +98,76 @@ resource "aws_iam_policy" "d" {
     }
 
 
+def test_terraform_heredocs_have_no_comments(tmp_path: Path) -> None:
+    text = """\
+resource "aws_iam_role_policy" "p" {
+  policy = <<-EOT
+    # part of the text: https://example.org/
+    {"Action": "polly:SynthesizeSpeech"} // as this is
+  EOT
+}
+resource "aws_transcribe_vocabulary" "v" {} # a comment after it
+"""
+    assert found(tmp_path, "main.tf", text) == {
+        (4, "aws", "polly", "polly:SynthesizeSpeech"),
+        (7, "aws", "transcribe", "aws_transcribe_vocabulary"),
+    }
+
+
+def test_every_enabled_api_is_found_in_sets_modules_and_locals(tmp_path: Path) -> None:
+    text = """\
+resource "google_project_service" "apis" {
+  for_each = toset(["vision.googleapis.com", "run.googleapis.com", "speech.googleapis.com"])
+  service  = each.value
+}
+module "project" {
+  activate_apis = ["documentai.googleapis.com", "storage.googleapis.com"]
+}
+"""
+    assert found(tmp_path, "main.tf", text) == {
+        (1, "gcp", "vision", "google_project_service"),
+        (1, "gcp", "speech", "google_project_service"),
+        (6, "gcp", "documentai", "documentai.googleapis.com"),
+    }
+
+
+def test_terraform_as_json_is_read(tmp_path: Path) -> None:
+    text = """\
+{"resource": {
+  "aws_rekognition_collection": {"faces": {"collection_id": "faces"}},
+  "azurerm_cognitive_account": {
+    "ears": {"name": "ears",
+      "kind": "SpeechServices"}
+  },
+  "aws_sqs_queue": {"q": {}}
+}}
+"""
+    assert found(tmp_path, "main.tf.json", text) == {
+        (2, "aws", "rekognition", "aws_rekognition_collection"),
+        (3, "azure", "speech", "azurerm_cognitive_account"),
+    }
+
+
+def test_policies_that_the_vendor_manages_are_permissions(tmp_path: Path) -> None:
+    text = """\
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  TextractPolicy:
+    Type: AWS::Serverless::Function
+    Properties:
+      Policies:
+        - AmazonPollyReadOnlyAccess
+        - !Sub "arn:${AWS::Partition}:iam::aws:policy/AmazonTranscribeFullAccess"
+        - RekognitionDetectOnlyPolicy: {}
+        - S3ReadPolicy: {BucketName: AmazonPollyFans}
+"""
+    assert found(tmp_path, "t.yaml", text) == {
+        (7, "aws", "polly", "AmazonPollyReadOnlyAccess"),
+        (8, "aws", "transcribe", "AmazonTranscribeFullAccess"),
+        (9, "aws", "rekognition", "RekognitionDetectOnlyPolicy"),
+    }
+
+
 def test_a_template_with_intrinsic_functions_and_aliases_is_read(tmp_path: Path) -> None:
     text = """\
 AWSTemplateFormatVersion: "2010-09-09"
