@@ -11,7 +11,7 @@ from cloudai import Client
 from cloudai.config import BackendConfig, Config, Origin, Policy, Route
 
 
-def config(server: StrictServer, *, attempts: int = 1, timeout: float = 5.0, **more: Any) -> Config:
+def config(server: StrictServer, *, attempts: int = 1, timeout: float = 20.0, **more: Any) -> Config:
     """Everything routed to it, with little backoff. A setting that is `None` is left out."""
     origin = Origin(place="test")
     values = {name: value for name, value in settings(server, **more).items() if value is not None}
