@@ -118,9 +118,11 @@ class MlBatches:
         code = self._storage.url(self.parts.code_folder(), timeout=ends - time.monotonic())
         job = self._worked_out(prepared, call, chosen, model, code, location)
         refuse_above(request, job.plan.at_limit)
+        endpoint, *others = job.steps
+        self.parts.make(endpoint, made, ends)  # first: `list_endpoints` tells of it, whatever happens to the rest
         self._stage(prepared, made, ends)
         self.parts.upload(model, made, ends)
-        for step in job.steps:
+        for step in others:
             self.parts.make(step, made, ends)
         return job
 
@@ -380,13 +382,12 @@ class MlBatches:
                 yield name, path
 
     def list_batches(self, call: Call) -> Sequence[c.BatchRef]:
-        """By their notes in the datastore, newest first."""
+        """By their notes in the datastore, newest first. One that was noted before it was made is searched for."""
         ends = time.monotonic() + call.timeout
         paths = [path for path, _ in self._storage.listed(self._record(), timeout=call.timeout)]
-        found = [self._read(path, ends) for path in paths]
-        return sorted(
-            (ref for ref in found if ref is not None and ref.id), key=lambda ref: ref.submitted or "", reverse=True
-        )
+        noted = [ref for path in paths if (ref := self._read(path, ends)) is not None]
+        found = [ref if ref.id else self._searched(ref, ends) for ref in noted]
+        return sorted((ref for ref in found if ref is not None), key=lambda ref: ref.submitted or "", reverse=True)
 
 
 def _run(batch: c.BatchRef) -> c.RunRef:

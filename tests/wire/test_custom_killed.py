@@ -1,4 +1,5 @@
-"""kill -9 while a job is submitted or a model deployed: doing the same again makes one of each, and no more.
+"""kill -9 while a job is submitted to Vertex AI or a model deployed: doing the same again makes one of each, and no
+more (Azure ML: `test_azure_killed`).
 
 The process is killed by the server at a request of its own choice, before or after it has done the work. The short form
 kills at some points, `pytest -m long` at all of them.
@@ -20,10 +21,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent.parent / "serving"))
 
-from azureml_custom_server import MlServer, ml_server
 from served import scale
-from test_azure_auth import entra
-from test_azure_custom_training import values
 from test_gcp_custom_training import job, settings
 from vertex_custom_server import VertexServer, vertex_server
 
@@ -45,20 +43,16 @@ kind = TrainingJob if verb == "train" else DeployRequest
 getattr(driver, verb)(kind.model_validate(request), Call(timeout=30.0))
 driver.close()
 """
-MACHINES = {"gcp": "n1-standard-4", "azure": "Standard_NC4as_T4_v3"}
-MOST = {("gcp", "train"): 8, ("gcp", "deploy"): 11, ("azure", "train"): 11, ("azure", "deploy"): 18}
+MACHINES = {"gcp": "n1-standard-4"}
+MOST = {("gcp", "train"): 8, ("gcp", "deploy"): 11}
 """Requests of one submission, or more."""
 
 
 @contextmanager
-def serving(provider: str, folder: Path) -> Iterator[tuple[VertexServer | MlServer, dict[str, Any]]]:
-    if provider == "gcp":
-        with vertex_server() as server:
-            known = settings(server, folder)
-            yield server, json.loads(known.model_dump_json(exclude_none=True))
-    else:
-        with entra(folder) as login, ml_server(folder) as ml:
-            yield ml, values(login, ml, folder)
+def serving(folder: Path) -> Iterator[tuple[VertexServer, dict[str, Any]]]:
+    with vertex_server() as server:
+        known = settings(server, folder)
+        yield server, json.loads(known.model_dump_json(exclude_none=True))
 
 
 def asked(provider: str, verb: str, folder: Path) -> TrainingJob | DeployRequest:
@@ -69,16 +63,9 @@ def asked(provider: str, verb: str, folder: Path) -> TrainingJob | DeployRequest
     return DeployRequest(model=str(scale(folder / "twice", 2.0)), name="twice", accelerator=machine)
 
 
-def made(server: VertexServer | MlServer) -> dict[str, int]:
-    if isinstance(server, VertexServer):
-        deployed = [each for endpoint in server.endpoints.values() for each in endpoint.get("deployedModels", [])]
-        return {"jobs": len(server.jobs), "models": len(server.models), "deployed": len(deployed)}
-    keys = list(server.resources)
-    return {
-        "jobs": len([key for key in keys if key.startswith("jobs/")]),
-        "models": len([key for key in keys if "/versions/" in key]),
-        "deployed": len([key for key in keys if "/deployments/" in key]),
-    }
+def made(server: VertexServer) -> dict[str, int]:
+    deployed = [each for endpoint in server.endpoints.values() for each in endpoint.get("deployedModels", [])]
+    return {"jobs": len(server.jobs), "models": len(server.models), "deployed": len(deployed)}
 
 
 def run(
@@ -116,7 +103,7 @@ def check(provider: str, verb: str, folder: Path, chosen: list[tuple[int, str]])
     request = asked(provider, verb, folder)
     expected = {"jobs": 1, "models": 0, "deployed": 0} if verb == "train" else {"jobs": 0, "models": 1, "deployed": 1}
     for kill in chosen:
-        with serving(provider, folder) as (server, known):
+        with serving(folder) as (server, known):
             assert run(provider, known, verb, request, server, kill) in (-9, 0)
             assert all(made(server)[kind] <= most for kind, most in expected.items()), kill
             server.killing = None
@@ -130,7 +117,7 @@ ALL = [(provider, verb) for provider in MACHINES for verb in ("train", "deploy")
 @pytest.mark.parametrize(("provider", "verb"), ALL)
 def test_every_request_of_a_submission_is_a_place_to_be_killed_at(provider: str, verb: str, tmp_path: Path) -> None:
     request = asked(provider, verb, tmp_path)
-    with serving(provider, tmp_path) as (server, known):
+    with serving(tmp_path) as (server, known):
         again(provider, known, verb, request)
         assert 5 < server.arrived <= MOST[provider, verb]
 

@@ -1,0 +1,175 @@
+"""kill -9 while a job, a model or a batch job is submitted to Azure ML: the same again makes one of each, and no more.
+
+The process is killed by the server at a request of its own choice, to the workspace or to Blob storage, before or after
+the work was done. What is there then is listed; doing the same again leaves exactly what an undisturbed submission
+leaves. The short form kills at a few points, `pytest -m long` at fifty and more.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent.parent / "serving"))
+
+from azureml_batch_server import BatchServer, batch_server
+from served import scale
+from test_azure_auth import entra
+from test_azure_batch import inputs
+from test_azure_custom_training import job, values
+
+from cloudai.driver import Call
+from cloudai.types.custom import Accelerator, BatchPredictRequest, DeployRequest, TrainingJob
+from cloudai_azure.driver import AzureDriver
+from cloudai_azure.provider import PROVIDER
+from cloudai_azure.settings import AzureSettings
+
+CALL = Call(timeout=30.0)
+KINDS = {"train": TrainingJob, "deploy": DeployRequest, "batch_predict": BatchPredictRequest}
+CHILD = """
+import json, sys
+from cloudai.driver import Call
+from cloudai.types import custom
+from cloudai_azure.provider import PROVIDER
+values, verb, kind, request = json.load(sys.stdin)
+driver = PROVIDER.open(PROVIDER.settings.model_validate(values), backend="b")
+getattr(driver, verb)(getattr(custom, kind).model_validate(request), Call(timeout=30.0))
+driver.close()
+"""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A server, and how a child is told of it."""
+
+    server: BatchServer
+    values: dict[str, Any]
+
+    def killed(self, verb: str, request: Any, kill: tuple[int, str]) -> int:
+        """Submits in a process of its own, which ends at that request."""
+        child = subprocess.Popen([sys.executable, "-W", "ignore", "-c", CHILD], stdin=subprocess.PIPE)
+        assert child.stdin is not None
+        self.server.killing = (child.pid, *kill)
+        asked = [self.values, verb, type(request).__name__, json.loads(request.model_dump_json())]
+        child.stdin.write(json.dumps(asked).encode())
+        child.stdin.close()
+        code = child.wait(60)
+        self.server.killing = None
+        return code
+
+    @contextmanager
+    def driver(self) -> Iterator[AzureDriver]:
+        driver = PROVIDER.open(AzureSettings.model_validate(self.values), backend="b")
+        try:
+            yield driver
+        finally:
+            driver.close()
+
+    def left(self) -> tuple[set[str], set[str]]:
+        """Paths of the resources and of the blobs; a batch job's own name is Azure's."""
+        resources = {re.sub(r"batchjob-\d+", "batchjob", path) for path in self.server.resources}
+        return resources, set(self.server.blobs.blobs)
+
+
+@contextmanager
+def desk(folder: Path) -> Iterator[Desk]:
+    with entra(folder) as login, batch_server(folder) as server:
+        yield Desk(server=server, values=values(login, server, folder))
+
+
+def asked(verb: str, folder: Path) -> Any:
+    machine = Accelerator(instance="Standard_NC4as_T4_v3")
+    if verb == "train":
+        return job(folder, accelerator=machine, inputs={"train": str(folder / "data")})
+    model = str(scale(folder / "twice", 2.0))
+    if verb == "deploy":
+        return DeployRequest(model=model, name="twice", accelerator=machine)
+    return BatchPredictRequest(model=model, inputs=str(inputs(folder)), output=str(folder / "out"), accelerator=machine)
+
+
+def undisturbed(verb: str, folder: Path) -> tuple[int, tuple[set[str], set[str]]]:
+    """How many requests a submission makes, and what it leaves."""
+    with desk(folder) as here, here.driver() as driver:
+        getattr(driver, verb)(asked(verb, folder), CALL)
+        return here.server.arrived, here.left()
+
+
+def listed(driver: AzureDriver) -> tuple[set[str], set[str]]:
+    """Names of jobs, and of endpoints."""
+    jobs = {ref.id for ref in driver.list_runs(CALL)} | {ref.id for ref in driver.list_batches(CALL)}
+    return jobs, {status.ref.id for status in driver.list_endpoints(CALL)}
+
+
+def accounted(here: Desk, driver: AzureDriver) -> None:
+    """Each job and each endpoint that is there is told of."""
+    jobs = {path.split("/")[1] for path in here.server.resources if path.startswith("jobs/")}
+    endpoints = {path.split("/")[1] for path in here.server.resources if "Endpoints/" in path}
+    assert listed(driver) == (jobs, endpoints)
+
+
+def points(requests: int) -> list[tuple[int, str]]:
+    return [(number, when) for number in range(1, requests + 1) for when in ("before", "after")]
+
+
+def check(verb: str, folder: Path, count: int) -> None:
+    requests, expected = undisturbed(verb, folder)
+    chosen = points(requests)
+    random.Random(verb).shuffle(chosen)
+    for kill in chosen[:count]:
+        with desk(folder) as here:
+            assert here.killed(verb, asked(verb, folder), kill) == -9, kill
+            with here.driver() as driver:
+                accounted(here, driver)
+                getattr(driver, verb)(asked(verb, folder), CALL)
+                assert here.left() == expected, kill
+                accounted(here, driver)
+
+
+def check_removal(verb: str, folder: Path, count: int) -> None:
+    requests, _ = undisturbed(verb, folder)
+    chosen = points(requests)
+    random.Random(f"remove {verb}").shuffle(chosen)
+    for kill in chosen[:count]:
+        with desk(folder) as here:
+            assert here.killed(verb, asked(verb, folder), kill) == -9, kill
+            with here.driver() as driver:
+                for status in driver.list_endpoints(CALL):
+                    driver.delete_endpoint(status.ref, CALL)
+            resources, blobs = here.left()
+            free = ("codes", "environments", "computes", "jobs")  # without cost, but for a job, which is listed
+            kept = {path for path in resources if path.split("/")[0] not in free}
+            assert all(re.fullmatch(r"models/[^/]+", path) for path in kept), kill
+            assert not [name for name in blobs if "/models/" in name or "/batch-models/" in name], kill
+
+
+@pytest.mark.parametrize("verb", KINDS)
+def test_a_killed_submission_is_one_when_it_is_done_again(verb: str, tmp_path: Path) -> None:
+    check(verb, tmp_path, 2)
+
+
+@pytest.mark.parametrize("verb", ["deploy", "batch_predict"])
+def test_what_a_killed_submission_left_is_listed_and_can_be_removed(verb: str, tmp_path: Path) -> None:
+    check_removal(verb, tmp_path, 1)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("verb", KINDS)
+def test_a_killed_submission_is_one_wherever_it_was_killed(verb: str, tmp_path: Path) -> None:
+    check(verb, tmp_path, 50)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("verb", ["deploy", "batch_predict"])
+def test_what_was_left_can_be_removed_wherever_it_was_killed(verb: str, tmp_path: Path) -> None:
+    check_removal(verb, tmp_path, 25)
