@@ -60,6 +60,7 @@ TABLE: tuple[Row, ...] = (
     Row("deploy", "put a model behind an endpoint: on a cloud, or here", "cloudai.cli.deploy"),
     Row("endpoints", "endpoints: list, show, traffic, delete", "cloudai.cli.endpoints"),
     Row("predict", "short for: custom predict", None, alias=("custom", "predict")),
+    Row("batches", "batch jobs of a model: submit, list, show, wait, fetch, cancel", "cloudai.cli.batches"),
     Row("serve", "models of this machine over HTTP: Open Inference Protocol v2", "cloudai.cli.serve"),
     Row("translate", "short for: translation translate", None, alias=("translation", "translate")),
     Row("transcribe", "short for: speech transcribe", None, alias=("speech", "transcribe")),

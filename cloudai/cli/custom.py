@@ -127,12 +127,18 @@ def _deploy(client: Client, source: Any, values: Values, options: CallOptions) -
 
 
 def _batch_predict(client: Client, source: Any, values: Values, options: CallOptions) -> c.BatchPredictResult:
+    return client.custom.batch_predict(batch_request(values), **options)
+
+
+def batch_request(values: Values) -> c.BatchPredictRequest:
+    """The flags of `BATCH` as a request. Raises `InvalidInput`."""
     from cloudai.calls.run import checked
     from cloudai.types.custom import BatchPredictRequest
 
     given = _with_accelerator(values, {"inputs_at": "inputs", "output_at": "output"})
-    request = checked(lambda: BatchPredictRequest.model_validate(given))
-    return client.custom.batch_predict(request, **options)
+    if given.pop("images", False):
+        given["content"] = "images"
+    return checked(lambda: BatchPredictRequest.model_validate(given))
 
 
 def _with_accelerator(values: Values, renamed: Mapping[str, str] | None = None) -> dict[str, object]:
@@ -163,11 +169,43 @@ def _deployed(result: c.DeployResult) -> Iterable[Shown]:
 
 
 def _batch(result: c.BatchPredictResult) -> Iterable[Shown]:
-    counts = [f"{result.succeeded} done"] if result.succeeded is not None else []
-    counts += [f"{result.failed} failed"] if result.failed is not None else []
-    rows = (("job", result.job_id), ("state", str(result.state)), ("output", result.output or "-"))
-    yield Grid(("", ""), (*rows, ("items", listed(counts))))
+    rows = (
+        ("job", result.batch.name if result.batch else "-"),
+        ("state", str(result.state)),
+        ("output", result.output or "-"),
+        ("lines", counted(result)),
+        ("cost", "unknown" if result.cost is None else str(result.cost)),
+    )
+    yield Grid(("", ""), rows)
+    failures = tuple((one.file, str(one.line), one.message) for one in result.failures)
+    if failures:
+        yield Grid(("file", "line", "why it failed"), failures)
 
+
+def counted(found: c.BatchPredictResult | c.BatchStatus) -> str:
+    """`98 of 100, 2 failed`, or what of it is known."""
+    done = (
+        [] if found.succeeded is None else [f"{found.succeeded}{'' if found.total is None else f' of {found.total}'}"]
+    )
+    return listed([*done, *([] if found.failed is None else [f"{found.failed} failed"])])
+
+
+BATCH = (
+    Flag("model", "MODEL", "a model folder, a packaged model's address, an endpoint's name, or a registered model's"),
+    Flag("inputs_at", "INPUTS", "a folder, a file or an object-store prefix: JSON lines, one inference request each"),
+    Flag("output_at", "RESULTS", "where the results go: a folder, or a prefix of the platform's store"),
+    *ACCELERATOR,
+    Flag("instances", "--instances", "machines", at_least_one, metavar="N"),
+    Flag("batch_size", "--batch-size", "requests at a time, where the backend can", at_least_one, metavar="N"),
+    Flag("name", "--name", "what the job's name begins with; else the model's", metavar="NAME"),
+    Flag("version", "--model-version", "a version of the endpoint or registered model", metavar="V"),
+    Flag("images", "--images", "the inputs are images, read as the manifest says", switch=True),
+    Flag("manifest", "--manifest", "the model folder that says how images are read", metavar="DIR", file=True),
+    Flag("image", "--image", "a container of your own", metavar="ADDRESS"),
+    Flag("max_failed", "--max-failed", "lines that may fail; one more ends the job", int, metavar="N"),
+    Flag("max_seconds", "--max-seconds", "longest time (default: a day)", int, metavar="S"),
+)
+"""Of a batch job: here, and for `cloudai batches submit`."""
 
 VERBS = (
     Verb(
@@ -211,14 +249,7 @@ VERBS = (
         source=Source.NOTHING,
         show=_batch,
         call=_batch_predict,
-        flags=(
-            MODEL,
-            Flag("inputs_at", "INPUTS", "a folder or object-store prefix"),
-            Flag("output_at", "RESULTS", "where the results go"),
-            *ACCELERATOR,
-            Flag("instances", "--instances", "machines", at_least_one, metavar="N"),
-            Flag("batch_size", "--batch-size", "items at a time", at_least_one, metavar="N"),
-        ),
+        flags=BATCH,
     ),
 )
 

@@ -27,7 +27,7 @@ UNSAID = {
     "custom.predict": {"tensors", "images"},  # tensors come from a file, images are the inputs
     "custom.train": set(TYPES["custom.train"].request.model_fields),  # a file holds them
     "custom.deploy": {"accelerator", "traffic", "tags"},  # the accelerator has three flags of its own
-    "custom.batch_predict": {"accelerator", "inputs", "output"},
+    "custom.batch_predict": {"accelerator", "inputs", "output", "content", "max_cost", "tags"},
 }
 """Fields of requests that no flag of the same name sets."""
 
