@@ -58,6 +58,8 @@ NUMPY: Final[Mapping[str, str]] = {
     "FP64": "float64",
     "BYTES": "object",
 }
+REFUSED: Final = ("shared_memory_region", "classification", "sequence_id", "binary_data_size")
+"""Parameters that would change the answer, and that a line of JSON or this script has not."""
 SEEN: Final = ".cloudai"
 """Folder of the output where each file's content is noted: two files of one name are an error, not one result."""
 
@@ -95,10 +97,11 @@ class Model:
             return json.dumps({**told, "error": _words(error)}).encode()
 
     def _response(self, asked: dict[str, Any]) -> dict[str, Any]:
+        _plain(asked, "the request")
         feed, wanted = self._feed(asked.get("inputs")), self._wanted(asked.get("outputs"))
         arrays = self._session.run(wanted, feed)
         outputs = [_output(self._outputs[name], array) for name, array in zip(wanted, arrays, strict=True)]
-        named = {"id": asked["id"]} if "id" in asked else {}
+        named = {"id": asked["id"]} if asked.get("id") is not None else {}
         return {"model_name": self._name, **named, "outputs": outputs}
 
     def _feed(self, inputs: object) -> dict[str, Any]:
@@ -116,6 +119,8 @@ class Model:
         for name in names:
             if name not in self._outputs or names.count(name) > 1:
                 raise Mistake(f"no output {name[:100]!r}, or twice; the model has {', '.join(self._outputs)}")
+        for each in _list(outputs, "outputs"):
+            _plain(each, "an output")
         return names
 
 
@@ -128,9 +133,21 @@ def _parsed(line: bytes) -> dict[str, Any]:
         raise Mistake(f"the line is no JSON: {error}") from None
     if not isinstance(asked, dict):
         raise Mistake("the line is no JSON object")
-    if not isinstance(asked.get("id", ""), str):
+    if not isinstance(asked.get("id") or "", str):
         raise Mistake("id is no text")
     return asked
+
+
+def _plain(item: Mapping[str, Any], what: str) -> None:
+    """Raises for parameters that would have to be heeded."""
+    parameters = item.get("parameters")
+    if parameters is None:
+        return
+    if not isinstance(parameters, dict):
+        raise Mistake(f"the parameters of {what} are no object")
+    for name in REFUSED:
+        if parameters.get(name):
+            raise Mistake(f"{name} of {what}: a batch job has no such thing")
 
 
 def _list(value: object, what: str) -> list[Any]:
@@ -141,6 +158,7 @@ def _list(value: object, what: str) -> list[Any]:
 
 def _input(port: Any, given: Mapping[str, Any]) -> Any:
     """Exactly the port's type and shape: nothing is cast."""
+    _plain(given, f"input {port.name}")
     datatype, shape = NAMES.get(port.type), _list(given.get("shape"), f"input {port.name}: shape")
     fits = len(shape) == len(port.shape) and all(
         type(length) is int and length >= 0 and (not isinstance(known, int) or known == length)
@@ -156,9 +174,13 @@ def _input(port: Any, given: Mapping[str, Any]) -> Any:
     if not all(type(each) in good for each in values):
         raise Mistake(f"input {port.name}: data has values that are no {datatype}")
     try:
-        return np.array(values, dtype=kind).reshape(shape)
+        with np.errstate(over="ignore"):
+            array = np.array(values, dtype=kind).reshape(shape)
     except (ValueError, OverflowError) as error:
         raise Mistake(f"input {port.name}: {error}") from None
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise Mistake(f"input {port.name}: data has a number that {datatype} can't hold")
+    return array
 
 
 def _flat(values: list[Any]) -> list[Any]:
