@@ -1,5 +1,8 @@
 """Files of training jobs and models in the Blob container of a workspace's datastore, streamed both ways.
 
+By REST over cloudai's transport: azure-ai-ml's own transfers take no time limit, hold whole blobs in memory on the way
+down, write to standard error, and put a folder below a hash of theirs, where nothing is found by its run's name.
+
 The datastore's own credentials are used where it has some (an account key or a SAS, which Azure gives to whoever may
 read its secrets), else a token of Microsoft Entra ID. Wire: https://learn.microsoft.com/rest/api/storageservices
 (put-blob, put-block, put-block-list, get-blob, list-blobs, delete-blob), create-service-sas.
