@@ -38,10 +38,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     for name, text in words.items():
         sub = verbs.add_parser(name, help=text, description=f"{text[:1].upper()}{text[1:]}.")
         if name == "diff":
-            sub.add_argument("name", metavar="A", help="a run's name, or the start of it")
+            sub.add_argument("name", metavar="A", help="a run's name, the start of it, or its ref in JSON")
             sub.add_argument("other", metavar="B", help="another's")
         elif name != "list":
-            sub.add_argument("name", metavar="RUN", help="its name, or the start of it")
+            sub.add_argument("name", metavar="RUN", help="its name, the start of it, or its ref in JSON")
         if name == "logs":
             sub.add_argument("-f", "--follow", action="store_true", help="until it has ended")
         if name == "fetch":
@@ -172,6 +172,9 @@ def _diff(client: Client, args: argparse.Namespace) -> int:
 
     one, other = (_record(client, name, args.backend) for name in (args.name, args.other))
     found = differences(one, other)
+    for record in (one, other):
+        if record.from_log:
+            note(f"{record.name} was submitted elsewhere: its data, environment and machine are not compared")
     rows = tuple((d.part, d.name, d.before, d.after) for d in found)
     heads = ("part", "name", one.name, other.name)
     if args.json:
@@ -182,13 +185,19 @@ def _diff(client: Client, args: argparse.Namespace) -> int:
 
 
 def _record(client: Client, name: str, backend: str | None) -> RunRecord:
-    from cloudai.training.record import record_of
+    from cloudai.training.record import record_in, record_of
 
     handle = _handle(client, name, backend)
     entry = _entry(handle.ref)
-    if entry is None:
-        raise InvalidInput(f"{handle.ref.name} was not submitted from this machine: what it was made of is not known")
-    return record_of(handle.ref.name, entry.job, entry.hashes, handle.logs())
+    if entry is not None:
+        return record_of(handle.ref.name, entry.job, entry.hashes, handle.logs())
+    found = record_in(handle.ref.name, handle.logs())
+    if found is None:
+        raise InvalidInput(
+            f"{handle.ref.name} was not submitted from this machine, and its log does not say what it was made of: "
+            "has it started?"
+        )
+    return found
 
 
 def _entry(ref: RunRef) -> Entry | None:
@@ -198,9 +207,11 @@ def _entry(ref: RunRef) -> Entry | None:
 
 
 def _handle(client: Client, name: str, backend: str | None) -> TrainingRun:
-    """By the start of its name: in the register, then at the backends."""
+    """By its ref in JSON, or the start of its name: in the register, then at the backends."""
     from cloudai.training.register import Register
 
+    if name.lstrip().startswith("{"):
+        return client.custom.run(_ref(name))
     own = [entry.ref for entry in Register.own().entries() if entry.ref is not None]
     known = [ref for ref in own if backend in (None, ref.backend) and ref.backend in client.backends]
     found = [ref for ref in known if ref.name == name] or [ref for ref in known if ref.name.startswith(name)]
@@ -212,6 +223,15 @@ def _handle(client: Client, name: str, backend: str | None) -> TrainingRun:
     if len({(ref.backend, ref.name) for ref in found}) > 1:
         raise InvalidInput(f"{name!r} could be {', '.join(f'{ref.name} ({ref.backend})' for ref in found[:5])}")
     return client.custom.run(found[0])
+
+
+def _ref(text: str) -> RunRef:
+    from cloudai.types.custom import RunRef
+
+    try:
+        return RunRef.model_validate_json(text)
+    except ValueError as error:
+        raise InvalidInput("this is no run's ref in JSON") from error
 
 
 def tracked(handle: TrainingRun, job: TrainingJob, status: RunStatus, tracking: Tracking | None) -> None:

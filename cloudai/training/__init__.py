@@ -79,6 +79,8 @@ class Surroundings(NamedTuple):
     packages: dict[str, str]
     """Distribution -> version."""
     sha256: str
+    submission: dict[str, object]
+    """What it was made of: `script`, `hashes` of source and requirements, `hyperparameters`; empty: not said."""
 
 
 # --- in the script ---------------------------------------------------------------------------------------
@@ -166,7 +168,9 @@ def environment_of(lines: Iterable[str]) -> Surroundings | None:
     last = None
     for found in _marked(lines, ENVIRONMENT):
         words = [str(found.get(key) or "") for key in ("python", "platform", "sha256")]
-        last = Surroundings(words[0], words[1], _texts(found.get("packages")), words[2])
+        said = found.get("submission")
+        submission = said if isinstance(said, dict) else {}
+        last = Surroundings(words[0], words[1], _texts(found.get("packages")), words[2], submission)
     return last
 
 

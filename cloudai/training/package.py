@@ -152,11 +152,10 @@ def digest(rows: Iterable[tuple[str, ...]]) -> str:
 
 def _hashes(job: TrainingJob, package: SourcePackage, data: dict[str, tuple[Listed, ...]]) -> dict[str, str]:
     parts = {
-        "source": package.source_sha256,
-        "requirements": hashlib.sha256(package.files.get(job.requirements or "", b"")).hexdigest(),
+        **_of_source(job, package),
         "data": digest((channel, f.name, str(f.size), f.hash) for channel, files in data.items() for f in files),
         "environment": digest([(job.framework or "", job.image or ""), *sorted(job.environment.items())]),
-        "hyperparameters": digest((name, json.dumps(value)) for name, value in sorted(job.hyperparameters.items())),
+        "hyperparameters": digest_of_hyperparameters(job.hyperparameters),
     }
     machine = job.model_dump_json(include={"accelerator", "nodes", "spot", "checkpoint", "output", "max_seconds"})
     return {
@@ -165,6 +164,16 @@ def _hashes(job: TrainingJob, package: SourcePackage, data: dict[str, tuple[List
             [*parts.items(), ("script", job.script), ("machine", machine), ("again", job.tags.get(AGAIN, ""))]
         ),
     }
+
+
+def _of_source(job: TrainingJob, package: SourcePackage) -> dict[str, str]:
+    requirements = package.files.get(job.requirements or "", b"")
+    return {"source": package.source_sha256, "requirements": hashlib.sha256(requirements).hexdigest()}
+
+
+def digest_of_hyperparameters(values: Mapping[str, object]) -> str:
+    """Of their names and their values as JSON."""
+    return digest((name, json.dumps(value)) for name, value in sorted(values.items()))
 
 
 # --- the source ------------------------------------------------------------------------------------------
@@ -189,14 +198,14 @@ def pack(job: TrainingJob, *, max_bytes: int = MAX_BYTES) -> SourcePackage:
     for what, named in (("script", job.script), ("requirements file", job.requirements)):
         if named is not None and named not in files:
             raise InvalidInput(f"job {job.name}: the {what} {named} is not in {job.source}")
-    own = frozenset(files)
-    files |= _shipped(job)
-    return SourcePackage(files=dict(sorted(files.items())), own=own)
+    own = SourcePackage(files=dict(sorted(files.items())), own=frozenset(files))
+    return SourcePackage(files=dict(sorted({**files, **_shipped(job, own)}.items())), own=own.own)
 
 
-def _shipped(job: TrainingJob) -> dict[str, bytes]:
+def _shipped(job: TrainingJob, own: SourcePackage) -> dict[str, bytes]:
+    """What ships beside the user's source. The runner prints the hashes: a run's log says what it was made of."""
     here = Path(__file__).parent
-    described = json.dumps({"script": job.script, "requirements": job.requirements}, sort_keys=True)
+    described = json.dumps({"script": job.script, "requirements": job.requirements, "hashes": _of_source(job, own)})
     shipped = {f".cloudai/cloudai/training/{name}": here / name for name in SHIPPED}
     return {
         RUNNER: (here / "runner.py").read_bytes(),

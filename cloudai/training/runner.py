@@ -302,8 +302,8 @@ def wait_for(mark: str) -> None:
         time.sleep(0.5)
 
 
-def tell_environment() -> None:
-    """What the script runs in: one line of JSON, for `cloudai runs diff`."""
+def tell_environment(job: dict[str, Any], hparams: str) -> None:
+    """What the script runs in and was made of: one line of JSON, for `cloudai runs diff`."""
     try:
         from importlib.metadata import distributions
 
@@ -312,6 +312,11 @@ def tell_environment() -> None:
         packages = {"unreadable": str(error)}
     made = {"python": platform.python_version(), "platform": platform.platform(), "packages": packages}
     made["sha256"] = hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()
+    made["submission"] = {
+        "script": job["script"],
+        "hashes": job.get("hashes", {}),
+        "hyperparameters": json.loads(hparams or "{}"),
+    }
     say({"cloudai_environment": made})
 
 
@@ -436,7 +441,7 @@ def trained(place: Place) -> dict[str, str]:
         install(job["requirements"], environment)
     first = environment["RANK"] == "0"
     if first:
-        tell_environment()
+        tell_environment(job, environment.get("CLOUDAI_HPARAMS", ""))
     code, losses = run(command_of(job, place), environment)
     model = model_files(place.model_dir) if first else {}
     judge(code, losses, model or not first)

@@ -137,6 +137,32 @@ def test_diff_tells_what_changed_between_two_runs(cloudai: Run, folder: Path) ->
     }  # fmt: skip
 
 
+def test_diff_reads_a_run_that_was_submitted_elsewhere_from_its_log(cloudai: Run, folder: Path) -> None:
+    first = name_in(cloudai("train", "job.toml", "--wait", "--interval", "0.05")[1].split("run ")[-1])
+    (folder / "job.toml").write_text(JOB.replace("0.5", "0.25"))
+    (folder / "src" / "extra.py").write_text("A = 1\n")
+    other = name_in(cloudai("train", "job.toml", "--wait", "--interval", "0.05")[1].split("run ")[-1])
+    ref = json.dumps(json.loads(cloudai("runs", "show", other, "--json")[1])["run"])
+    whole = json.loads(cloudai("runs", "diff", first, other, "--json")[1])
+    (folder / "state" / "runs.sqlite").unlink()  # as on another machine
+    for one, two in ((first, other), (first, ref)):
+        code, out, err = cloudai("runs", "diff", one, two, "--json")
+        assert (code, json.loads(out)) == (0, whole)
+        assert f"{first} was submitted elsewhere" in err
+    assert "nothing differs" in cloudai("runs", "diff", first, first)[1]
+
+
+def test_diff_says_so_when_nothing_is_known_of_a_run(cloudai: Run, folder: Path) -> None:
+    (folder / "job.toml").write_text(JOB + 'requirements = "none.txt"\n')
+    (folder / "src" / "none.txt").write_text("no such package at all !!\n")
+    name = name_in(cloudai("train", "job.toml", "--wait", "--interval", "0.05")[1].split("run ")[-1])
+    (folder / "state" / "runs.sqlite").unlink()
+    code, _, err = cloudai("runs", "diff", name, name)
+    assert code == 2
+    assert "its log does not say what it was made of" in err
+    assert cloudai("runs", "diff", "{}", "{}")[0] == 2
+
+
 def test_a_sweep_finds_the_best_within_its_limits(cloudai: Run, folder: Path) -> None:
     (folder / "sweep.toml").write_text(
         'parallel = 2\nmetric = "error"\ngoal = "min"\nmax_cost = "9 USD"\n[parameters]\nrate = [0.1, 0.31, 0.9, 6]\n'
