@@ -37,10 +37,10 @@ def run(args: argparse.Namespace, books: Books) -> int:
         return _budget(args, books)
     found = read(args, books, books.store)
     if args.format == "focus":
-        from cloudai.ledger.focus import to_focus
+        from cloudai.ledger.focus import charges, to_focus
 
-        used = [one for one in books.store.used(found.since, found.until) if keep(args, one)]
-        _emit(args, to_focus(found.groups, used))
+        calls = books.store.calls(found.since, found.until)
+        _emit(args, to_focus(found.groups, [one for one in charges(calls) if keep(args, one)]))
     elif args.format == "csv":
         _emit(args, _csv(found.groups))
     elif args.format == "json":

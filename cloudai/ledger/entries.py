@@ -135,3 +135,5 @@ class Used:
     meter: str
     unit: str
     quantity: Decimal
+    sku: str = ""
+    """The entry of the price book that it was priced by; several that are billed together: `a + b`. Empty: none."""

@@ -77,6 +77,11 @@ FOCUS_COLUMNS = (
 )  # fmt: skip
 
 
+def _publisher(provider: str) -> str:
+    """What nobody bills is at any provider."""
+    return PUBLISHERS.get(provider, provider) or "any"
+
+
 def focus_unit(unit: str) -> str:
     """As FOCUS writes units: `Images`, `GB`, `Instance-Hours`."""
     return "-".join(part[:1].upper() + part[1:] for part in plural(unit).split("-")) if unit else ""
@@ -116,9 +121,7 @@ def to_focus(estimate: Estimate) -> str:
             period
             | focus_service(line.operation)
             | {
-                "ProviderName": PUBLISHERS.get(provider, provider),
-                "PublisherName": PUBLISHERS.get(provider, provider),
-                "InvoiceIssuerName": PUBLISHERS.get(provider, provider),
+                **dict.fromkeys(("ProviderName", "PublisherName", "InvoiceIssuerName"), _publisher(provider)),
                 "RegionId": region,
                 "ChargeDescription": line.name,
                 "x_Line": line.name,

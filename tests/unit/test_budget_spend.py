@@ -128,7 +128,7 @@ def test_focus_rows_have_the_estimates_columns_and_add_up(project: Path, run: Ru
     first = rows[0]
     assert (first["ChargePeriodStart"], first["ChargePeriodEnd"]) == ("2026-10-01T00:00:00Z", "2026-10-02T00:00:00Z")
     assert (first["BillingPeriodStart"], first["BillingPeriodEnd"]) == ("2026-10-01T00:00:00Z", "2026-11-01T00:00:00Z")
-    assert (first["ConsumedQuantity"], first["ConsumedUnit"], first["ProviderName"]) == ("2", "image", "AWS")
+    assert (first["ConsumedQuantity"], first["ConsumedUnit"], first["ProviderName"]) == ("2", "Images", "AWS")
     assert (first["RegionId"], first["Tags"]) == ("us-east-1", '{"tag": "team-a"}')
 
 
