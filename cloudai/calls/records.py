@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from cloudai.calls.cost import cost_of
 from cloudai.calls.observed import Observed, observed
 from cloudai.ledger import CallRecord, Used, micro
 
 if TYPE_CHECKING:
     from cloudai.calls.job import Job
     from cloudai.errors import CloudAIError
-    from cloudai.types.results import Result
+    from cloudai.types.results import PriceRef, Result
 
 logger = logging.getLogger("cloudai.calls")
 OnCall = Callable[[CallRecord], None]
@@ -56,7 +57,7 @@ def _record(job: Job, result: Result | None, error: CloudAIError | None) -> Call
         upstream=_micros(upstream),
         overhead=_micros(max(0.0, total - queue - upstream)),
         cost=None if result is None or result.cost is None else micro(result.cost.amount),
-        usage=() if result is None else [Used(meter=u.meter, unit=u.unit, quantity=u.quantity) for u in result.usage],
+        usage=() if result is None else _used(result),
         cached=result is not None and result.cached,
         tag=job.options.get("tag"),
         top_label=seen.label,
@@ -65,6 +66,19 @@ def _record(job: Job, result: Result | None, error: CloudAIError | None) -> Call
         input_bytes=job.input_bytes,
         at=time.time_ns() // 1000,
     )
+
+
+def _used(result: Result) -> list[Used]:
+    """With what each was priced by; of one meter the result says it."""
+    if len(result.usage) == 1:
+        (one,) = result.usage
+        return [Used(meter=one.meter, unit=one.unit, quantity=one.quantity, sku=_sku(result.price_ref))]
+    priced = [(used, cost_of(result.provider, result.region, (used,))[1]) for used in result.usage]
+    return [Used(meter=used.meter, unit=used.unit, quantity=used.quantity, sku=_sku(refs)) for used, refs in priced]
+
+
+def _sku(refs: Sequence[PriceRef]) -> str:
+    return refs[0].sku if len(refs) == 1 else " + ".join(dict.fromkeys(ref.sku for ref in refs))
 
 
 def _micros(seconds: float) -> int:
