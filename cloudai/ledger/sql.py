@@ -221,7 +221,7 @@ class SqlStore(ABC):
         rows = self.transaction(lambda execute: execute(_USED, (since, until)).fetchall())
         sums: dict[tuple[Any, ...], tuple[Decimal, int]] = {}
         for *key, usage, calls in rows:
-            for meter, unit, quantity in json.loads(usage):
+            for meter, unit, quantity, *_ in json.loads(usage):
                 units, count = sums.get((*key, meter, unit), (Decimal(0), 0))
                 sums[(*key, meter, unit)] = (units + Decimal(quantity) * calls, count + calls)
         return [UsedGroup._make((*key, *value)) for key, value in sums.items()]
@@ -270,17 +270,20 @@ def _attempt_values(attempt: Attempt, at: int, expires: int) -> tuple[Value, ...
 
 
 def usage_text(usage: Sequence[Used]) -> str:
-    """As it is stored: `[["vision.detect_labels","image","1"]]`; nothing for none."""
+    """As it is stored: `[["vision.detect_labels","image","1","group 2"]]`; nothing for none."""
     if not usage:
         return ""
-    return json.dumps([(used.meter, used.unit, str(used.quantity)) for used in usage], separators=(",", ":"))
+    return json.dumps([(used.meter, used.unit, str(used.quantity), used.sku) for used in usage], separators=(",", ":"))
 
 
 def usage_of(text: str) -> tuple[Used, ...]:
     """The other way."""
     if not text:
         return ()
-    return tuple(Used(meter=meter, unit=unit, quantity=Decimal(number)) for meter, unit, number in json.loads(text))
+    return tuple(
+        Used(meter=meter, unit=unit, quantity=Decimal(number), sku=sku[0] if sku else "")
+        for meter, unit, number, *sku in json.loads(text)
+    )
 
 
 def _call_values(call: CallRecord) -> tuple[Value, ...]:
