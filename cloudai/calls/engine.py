@@ -12,6 +12,7 @@ from cloudai.calls.hedging import HedgeBudget
 from cloudai.calls.lane import Lane, Lanes
 from cloudai.calls.result_cache import ResultCache
 from cloudai.errors import CloudAIError, ErrorCode, InvalidInput
+from cloudai.ledger.bounds import Bound, bound_of, bound_of_analysis
 from cloudai.types.results import Model, Result
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from cloudai.calls.watching import Watcher
     from cloudai.config import Config
     from cloudai.ledger import Books
-    from cloudai.ledger.bounds import Bound
 
 R = TypeVar("R", bound=Result)
 M = TypeVar("M", bound=Model)
@@ -123,11 +123,11 @@ class Engine:
 
     def bound(self, chosen: Candidate, operation: str, request: Model, options: object = None) -> Bound:
         """The most that a request may cost at one backend."""
-        from cloudai.ledger.bounds import bound_of, bound_of_analysis
-        from cloudai.types.vision import AnalyzeRequest
-
         backend = chosen.backend
-        if isinstance(request, AnalyzeRequest):
+        if "operations" in vars(request):
+            from cloudai.types.vision import AnalyzeRequest
+
+            assert isinstance(request, AnalyzeRequest)
             return bound_of_analysis(backend.capabilities, backend.region, request)
         return bound_of(backend.capabilities, backend.region, operation, request, options=options)
 

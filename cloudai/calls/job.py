@@ -11,12 +11,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from cloudai.backends import Backend, Candidate, Plan
+from cloudai.calls import booking
 from cloudai.calls.cost import Cost, add_costs, cost_of
 from cloudai.calls.engine import CALL_KEYWORDS, CallOptions, Engine
 from cloudai.calls.fitting import prepare
 from cloudai.calls.lane import Lane
 from cloudai.calls.observed import size_of
 from cloudai.calls.policy import CREATES, Turn, may_fall_back, settle, turn
+from cloudai.calls.records import record, tell
 from cloudai.calls.redaction import redact
 from cloudai.calls.result_cache import key_of
 from cloudai.calls.split import Parts
@@ -144,15 +146,16 @@ class Job:
     def finish(self, step: Step[Any], answers: Sequence[object], expected: type[R]) -> R:
         """One result from the answers to a step's parts, with the envelope filled in."""
         backend = step.chosen.backend
+        provider, region = backend.provider, backend.region
         several = [self._expected(backend, answer, expected) for answer in answers]
         whole = several[0] if step.parts is None else step.parts.joined(several)
-        own = [cost_of(backend.provider, backend.region, answer.usage) for answer in several]
+        own = [cost_of(provider, region, answer.usage) for answer in several]
         cost, refs = add_costs([*self.paid, *own])
         return whole.filled(
             operation=self.operation,
-            provider=backend.provider,
+            provider=provider,
             backend=backend.name,
-            region=backend.region,
+            region=region,
             cost=cost,
             price_ref=refs,
             latency=self.elapsed(),
@@ -169,7 +172,7 @@ class Job:
 
 def begin(engine: Engine, operation: str, options: CallOptions, *, watched: bool = True) -> Job:
     """Starts the clock. Raises `TypeError` for a keyword that no operation takes. `watched`: it is to be told of."""
-    if not options.keys() <= CALL_KEYWORDS:
+    if options and not options.keys() <= CALL_KEYWORDS:
         raise TypeError(_unexpected(operation, options))
     policy = engine.config.policy
     route = engine.plans[operation].route
@@ -245,14 +248,10 @@ def end(job: Job, result: Result | None, error: CloudAIError | None, *, written:
         for watcher in engine.watchers:
             watcher.ended(job, result, error)
         job.watched.close()
-    if (engine.books is not None and written) or (engine.on_call is not None and job.told):
-        from cloudai.calls import booking, records
-
-        call = records.record(job, result, error)
-        if engine.books is not None and written:
-            booking.close(engine.books, job, call)
-        if engine.on_call is not None and job.told:
-            records.tell(engine.on_call, call)
+    if engine.books is not None and written:
+        booking.close(engine.books, job, record(job, result, error))
+    if engine.on_call is not None and job.told:
+        tell(engine.on_call, record(job, result, error))
     log(job, result, error)
 
 
@@ -282,11 +281,14 @@ def steps(job: Job, request: M, *, skip: str | None = None) -> Iterator[Step[M]]
     `skip` names a backend that has failed already. Where there are several, one whose breaker is open is passed over.
     """
     plan = job.engine.plan(job.operation, job.options.get("backend"))
-    candidates = [chosen for chosen in in_order(plan, job, request) if chosen.backend.name != skip]
+    candidates = in_order(plan, job, request)
+    if skip is not None:
+        candidates = [chosen for chosen in candidates if chosen.backend.name != skip]
+    lanes = [job.engine.lane(chosen, job.operation) for chosen in candidates]
     alone = len(candidates) == 1
     for index, chosen in enumerate(candidates):
-        lane = job.engine.lane(chosen, job.operation)
-        left = 1 if alone else sum(job.engine.lane(one, job.operation).open_now for one in candidates[index + 1 :]) + 1
+        lane = lanes[index]
+        left = 1 if alone else 1 + sum([other.open_now for other in lanes[index + 1 :]])
         try:
             made, notices = prepare(job, chosen, request)
             _affordable(job, plan, chosen, request)

@@ -78,14 +78,15 @@ class Lanes:
         self._policy = policy
         self._rates = rates or {}
         self._tokens: dict[str, RetryTokens] = {}
-        self._lanes: dict[tuple[str, str], Lane] = {}
+        self._lanes: dict[str, dict[str, Lane]] = {}
 
     def lane(self, backend: str, operation: str) -> Lane:
         """The one of this backend and operation. Two threads that come first at once may make it; one stays."""
-        found = self._lanes.get((backend, operation))
-        if found is None:
-            found = self._lanes.setdefault((backend, operation), self._made(backend, operation))
-        return found
+        try:
+            return self._lanes[operation][backend]
+        except KeyError:
+            lanes = self._lanes.setdefault(operation, {})
+            return lanes.setdefault(backend, self._made(backend, operation))
 
     def _made(self, backend: str, operation: str) -> Lane:
         policy = self._policy

@@ -27,6 +27,9 @@ class Observed:
     language: str | None = None
 
 
+NOT_ANSWERED: Final = Observed()
+
+
 def _first(items: Sequence[Any], label: str, confidence: str = "confidence") -> Observed:
     if not items:
         return Observed(label=NOTHING)
@@ -72,7 +75,7 @@ _OBSERVED: Final[Mapping[str, Callable[[Any], Observed]]] = {
 def observed(operation: str, result: Result) -> Observed:
     """Of one answer."""
     look = _OBSERVED.get(operation)
-    return Observed() if look is None else look(result)
+    return NOT_ANSWERED if look is None else look(result)
 
 
 def size_of(operation: str, request: Model) -> int | None:
@@ -84,5 +87,5 @@ def size_of(operation: str, request: Model) -> int | None:
     if types.text is not None:
         given = getattr(request, types.text)
         texts = (given,) if isinstance(given, str) else given
-        return sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
+        return sum([len(text.encode("utf-8", "surrogatepass")) for text in texts])
     return None

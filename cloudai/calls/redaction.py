@@ -93,6 +93,9 @@ DETECTORS: Final[Mapping[str, Detector]] = {
 
 def redact(texts: Iterable[str], names: Iterable[str], own: Redact | None) -> tuple[tuple[str, ...], Mapping[str, int]]:
     """The texts that may leave, and how much was taken out by detector (`own`: texts that the function changed)."""
+    texts = tuple(texts)
+    if own is None and not any(map(_SUSPECT.search, texts)):
+        return texts, {}
     counts = Counter[str]()
     wanted = [(name, detector) for name, detector in DETECTORS.items() if name in set(names)]
     cleaned = []

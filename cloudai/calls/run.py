@@ -9,17 +9,19 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from cloudai.calls import booking
 from cloudai.calls.engine import CallOptions, Engine
 from cloudai.calls.fitting import checked, load_media, may_fetch
 from cloudai.calls.hedging import hedged, hedged_async
 from cloudai.calls.job import Job, Step, attempted, before, begin, cancelled, end, steps
+from cloudai.calls.records import record
 from cloudai.delivery import marked
 from cloudai.errors import CloudAIError, ErrorCode
 from cloudai.types.media import Media, MediaLike
 from cloudai.types.results import Model, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from cloudai.ledger import Books
 
@@ -86,8 +88,6 @@ class Runner:
         books = self.engine.books
         if books is None:
             return self.unbooked(job, step, timeout, sent)
-        from cloudai.calls import booking
-
         reservation = booking.hold(books, job, step, sent)
         try:
             answer = self.unbooked(job, step, timeout, sent)
@@ -150,17 +150,17 @@ class AsyncRunner:
             end(job, result, error)
             return
         end(job, result, error, written=False)
-        from cloudai.calls import booking, records
-
-        await self._booked(booking.close, books, job, records.record(job, result, error))
+        await self._booked(booking.close, books, job, record(job, result, error))
 
     async def _asked(self, job: Job, request: Model, result: type[R], skip: str | None) -> R:
+        import asyncio
+
         request, kept = before(job, request, result)
         if kept is not None:
             return kept
         planned = steps(job, request, skip=skip)
         slow = job.options.get("resize", False) or may_fetch(job.operation, request)
-        while step := await self.following(planned, slow=slow):
+        while step := await asyncio.to_thread(next, planned, None) if slow else next(planned, None):
             try:
                 if job.hedges:
                     step, answers = await hedged_async(self, job, step, planned)
@@ -171,12 +171,6 @@ class AsyncRunner:
             else:
                 return job.finish(step, answers, result)
         raise job.exhausted()
-
-    async def following(self, planned: Iterator[Step[Any]], *, slow: bool) -> Step[Any] | None:
-        """The next backend's turn; fitting the request to it may take a thread."""
-        import asyncio
-
-        return await asyncio.to_thread(next, planned, None) if slow else next(planned, None)
 
     async def answers(self, job: Job, step: Step[Any]) -> list[Any]:
         """One answer for each part of the request: only the part that failed is sent again."""
@@ -194,8 +188,6 @@ class AsyncRunner:
         books = self.engine.books
         if books is None:
             return await self.unbooked(job, step, timeout, sent)
-        from cloudai.calls import booking
-
         reservation = await self._booked(booking.hold, books, job, step, sent)
         try:
             answer = await self.unbooked(job, step, timeout, sent)

@@ -57,6 +57,7 @@ class Books:
         self._zone = zone_of(settings.timezone)
         self._windows: dict[tuple[str, str, str], tuple[int, int, tuple[Window, ...]]] = {}
         self._ttl = int(settings.reservation_ttl * 1_000_000)
+        self._enforce = settings.on_exceed == "refuse"
         self._said: set[object] = set()
         self._saying = threading.Lock()
         self._out_until = 0.0
@@ -91,13 +92,11 @@ class Books:
         notices: tuple[BudgetNotice, ...] = ()
         if attempt.bound is None and windows:
             notices = self._unpriced(attempt, windows)
-        enforce = self.settings.on_exceed == "refuse"
+        expires, enforce = at + self._ttl, self._enforce
         try:
             booked = self._ask(
-                lambda store: store.reserve(
-                    attempt, at=at, expires=at + self._ttl, windows=windows, enforce=enforce
-                )
-            )  # fmt: skip
+                lambda store: store.reserve(attempt, at=at, expires=expires, windows=windows, enforce=enforce)
+            )
         except LedgerFailure as failure:
             return self._unbooked(attempt, at, notices, failure)
         if booked.id is None:
@@ -177,7 +176,8 @@ class Books:
         return windows
 
     def _window(self, limit: Limit, at: int) -> Window:
-        return Window(limit, *period_of(limit.every, at, self._zone))
+        period = period_of(limit.every, at, self._zone)
+        return Window(limit, *period, key=(limit.scope, *period))
 
     def _exceeded(self, attempt: Attempt, standing: Standing) -> BudgetExceeded:
         limit = standing.window.limit
@@ -200,7 +200,7 @@ class Books:
 
     def _passed(self, attempt: Attempt, booked: Booked) -> tuple[BudgetNotice, ...]:
         """What this attempt made true of a limit: over it (each time), past a threshold (once, whoever is first)."""
-        notices = []
+        notices = list[BudgetNotice]()
         for standing in booked.over:
             limit, used = standing.window.limit, standing.spent + standing.reserved + (attempt.bound or 0)
             text = f"the {limit} of {_usd(limit.amount)} is exceeded: {_usd(used)}"

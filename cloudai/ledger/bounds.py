@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from cloudai.ledger.entries import micro
@@ -70,11 +70,8 @@ def bound_of(
     capabilities: Capabilities, region: str | None, operation: str, request: Model, *, options: object = None
 ) -> Bound:
     """The bound of one call. `options`: the provider options that go with it; any can change the SKU."""
-    from cloudai_pricing.operations import operations
-
-    declared = capabilities.operation(operation)
-    known = operations().get(operation)
-    if (known is not None and known.free) or (_needs_nobody(capabilities) and (declared is None or not declared.meter)):
+    declared = capabilities.operations.get(operation)
+    if _free(operation) or (_needs_nobody(capabilities.auth) and (declared is None or not declared.meter)):
         return Bound(0, {})
     if operation == "custom.train":
         return _bound_of_training(capabilities.provider, region, request)
@@ -82,6 +79,15 @@ def bound_of(
     units = _units(operation, request, declared.limits if declared is not None else None)
     choices = tuple(_meters(capabilities.provider, operation, request))
     return _bound(capabilities.provider, region, operation, choices, asked, tuple(units.items()))
+
+
+@cache
+def _free(operation: str) -> bool:
+    """Whether nobody bills it."""
+    from cloudai_pricing.operations import operations
+
+    known = operations().get(operation)
+    return known is not None and known.free
 
 
 def _bound_of_training(provider: str, region: str | None, request: Model) -> Bound:
@@ -101,9 +107,10 @@ def _bound_of_training(provider: str, region: str | None, request: Model) -> Bou
     return Bound(micro(chosen.at_limit.amount), {"custom.train": hours})
 
 
-def _needs_nobody(capabilities: Capabilities) -> bool:
+@cache
+def _needs_nobody(auth: str) -> bool:
     """Declares `auth = "none"` (`none: why`): who does not know the caller can't bill him."""
-    return capabilities.auth.partition(":")[0].strip() == "none"
+    return auth.partition(":")[0].strip() == "none"
 
 
 @lru_cache(maxsize=10_000)
@@ -185,11 +192,12 @@ def _has_prices(provider: str, operation: str) -> bool:
 
 def _features(request: Model) -> frozenset[str]:
     """Those that the request names, in the words of the price book."""
-    found = {str(feature) for feature in getattr(request, "features", ())}
-    if getattr(request, "queries", ()):
+    said = vars(request)
+    found = {str(feature) for feature in said.get("features", ())}
+    if said.get("queries"):
         found.add("queries")
-    if getattr(request, "model", None) is not None:
-        found |= {"custom_model"}
+    if said.get("model") is not None:
+        found.add("custom_model")
     return frozenset(found)
 
 
@@ -277,7 +285,7 @@ def _units(operation: str, request: Model, limits: Limits | None) -> dict[str, S
     units: dict[str, Sizes] = {"request": _ONE}
     if types.text is not None:
         given: str | tuple[str, ...] = getattr(request, types.text)
-        times = 2 if getattr(request, "speech_marks", False) else 1  # Amazon Polly bills the marks like the sound
+        times = 2 if vars(request).get("speech_marks") else 1  # Amazon Polly bills the marks like the sound
         texts = (given,) if isinstance(given, str) else given
         units["character"] = tuple([Decimal(times * _characters(text)) for text in texts])
     media: Media | None = getattr(request, types.media) if types.media is not None else None

@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 if TYPE_CHECKING:
     from cloudai.ledger.store import Store
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 WITHIN = 0.02
 """Seconds."""
 Task = Callable[["Store"], object]
+_all: WeakSet[Later] = WeakSet()
 
 
 class Later:
@@ -27,10 +29,11 @@ class Later:
 
     def __init__(self, write: Callable[[], None]) -> None:
         self._write = write
-        self._begin()
+        self.begin()
+        _all.add(self)
 
-    def _begin(self) -> None:
-        self._process = os.getpid()
+    def begin(self) -> None:
+        """With nothing to do: what a fork copied is the parent's to write."""
         self._tasks = deque[Task]()
         self._due, self._closing, self._starting = threading.Event(), threading.Event(), threading.Lock()
         self._thread: threading.Thread | None = None
@@ -42,8 +45,6 @@ class Later:
 
     def add(self, task: Task) -> None:
         """Soon to be done."""
-        if self._process != os.getpid():
-            self._begin()  # what a fork copied is the parent's to write
         self._tasks.append(task)
         if not self._due.is_set():
             self._due.set()
@@ -52,15 +53,13 @@ class Later:
 
     def take(self) -> Iterator[Task]:
         """All that there are, in their order, for whoever is alone with the ledger."""
-        if self._process != os.getpid():
-            self._begin()
         while self._tasks:
             yield self._tasks.popleft()
 
     def close(self) -> None:
         """Writes what is left."""
         atexit.unregister(self.close)
-        if self._thread is not None and self._process == os.getpid():
+        if self._thread is not None:
             self._closing.set()
             self._due.set()
             self._thread.join()
@@ -77,7 +76,16 @@ class Later:
     def _run(self) -> None:
         while True:
             self._due.wait()
+            self._due.clear()  # before the look at `_closing`, whose setter sets this after it
             if self._closing.wait(WITHIN):
                 return
-            self._due.clear()
             self._write()
+
+
+def _forked() -> None:
+    for each in _all:
+        each.begin()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)

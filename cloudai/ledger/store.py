@@ -26,11 +26,8 @@ class Window(NamedTuple):
     limit: Limit
     starts: int
     ends: int
-
-    @property
-    def key(self) -> tuple[str, int, int]:
-        """Its row of totals."""
-        return (self.limit.scope, self.starts, self.ends)
+    key: tuple[str, int, int]
+    """Its row of totals."""
 
 
 class Standing(NamedTuple):

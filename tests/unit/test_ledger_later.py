@@ -175,3 +175,18 @@ def test_a_job_that_was_counted_at_its_bound_is_corrected_at_once(tmp_path: Path
     assert books.store is not None
     assert [row.cost for row in books.store.rows(State.SETTLED, 0, EVER)] == [7]
     books.close()
+
+
+def test_closing_meets_the_thread_at_any_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be about to wait, waiting, or writing: it hears of the end, and what was told before is written."""
+    monkeypatch.setattr(later, "WITHIN", 0.0001)
+    for number in range(300):
+        written = list[object]()
+        one = later.Later(lambda: written.extend(one.take()))  # noqa: B023  # called while it lasts
+        one.add(print)
+        time.sleep(number * 1e-6)
+        closing = threading.Thread(target=one.close, daemon=True)
+        closing.start()
+        closing.join(PATIENCE)
+        assert not closing.is_alive()
+        assert written == [print]
