@@ -4,36 +4,21 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Iterator
 
+from cloudai.cli.planning import flags
 from cloudai_pricing.draft import Draft
 
 PAGE_DRAWS = 200
 """Where a page has lines with a range and no other number was asked for."""
 MOST_DRAWN_LINES = 50
 """Beyond so many lines a page draws only when asked to: it would be waited for."""
-_MANY = ("provider", "only", "exclude")
-_ONE = ("region", "months", "as_of", "snapshot", "prices", "weigh_exit")
+_FLAGS = ("provider", "only", "exclude", "region", "months", "as_of", "snapshot", "prices", "weigh_exit", "free_tier")
 
 
 def command_of(args: argparse.Namespace) -> str:
     """The estimate as it can be typed again, without its form: `cloudai estimate portal.toml --provider aws`."""
-    return shlex.join(["cloudai", "estimate", *args.workload, *_flags(args)])
-
-
-def _flags(args: argparse.Namespace) -> Iterator[str]:
-    for name in _MANY:
-        for value in getattr(args, name):
-            yield from (f"--{name}", value)
-    for name in _ONE:
-        if (value := getattr(args, name)) is not None:
-            yield from (f"--{name.replace('_', '-')}", str(value))
-    if args.free_tier != "always":
-        yield from ("--free-tier", args.free_tier)
-    if args.max_providers:
-        yield from ("--max-providers", str(args.max_providers))
-    for change in args.changes:
-        yield from ("--set", change)
+    most = ["--max-providers", str(args.max_providers)] if args.max_providers else []
+    return shlex.join(["cloudai", "estimate", *args.workload, *flags(args, _FLAGS), *most, *flags(args, ["changes"])])
 
 
 def draws_of_page(draft: Draft) -> int:

@@ -154,12 +154,25 @@ def _print(args: argparse.Namespace, found: Scan, verdicts: Sequence[Verdict], b
 
             _write(to_sarif(found, verdicts), args.output)
         case "html":
-            from cloudai.report import page_of_exit
-
             assert bill is not None
-            _write(page_of_exit(found, bill.ways, bill.terms, verdicts=verdicts), args.output)
+            _write(_page(args, found, verdicts, bill), args.output)
         case _:
             _show(args, found, bill)
+
+
+_FLAGS = ("to", "horizon", "as_of", "workload", "changes")
+
+
+def _page(args: argparse.Namespace, found: Scan, verdicts: Sequence[Verdict], bill: Leaving) -> str:
+    import shlex
+
+    from cloudai.cli.planning import flags
+    from cloudai.report import page_of_exit
+    from cloudai_pricing.plans import planned
+
+    several = None if bill.workload is None else planned(bill.workload)
+    command = shlex.join(["cloudai", "lockin", args.path, *flags(args, _FLAGS)])
+    return page_of_exit(found, bill.ways, bill.terms, verdicts=verdicts, several=several, command=command)
 
 
 def _plot(path: str, bill: Leaving | None) -> None:

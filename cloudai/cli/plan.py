@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cloudai.cli.planning import Declared, day, months, write
+from cloudai.cli.planning import Declared, day, flags, months, write
 from cloudai_pricing.draft import read_file
 from cloudai_pricing.errors import PlanError
 from cloudai_pricing.exact import money
@@ -155,10 +155,20 @@ def _text(args: argparse.Namespace, found: BuildPlan) -> str:
     if args.format == "html":
         from cloudai.report import page_of
 
-        return page_of(found)
+        return page_of(found, command=_command(args))
     from cloudai.cli.layout import printed
 
     return printed(lambda _: _parts(found, explain=args.explain), to_file=args.output is not None)
+
+
+_FLAGS = ("provider", "exclude", "region", "months", "as_of", "prices", "free_tier", "max_exit", "changes")
+
+
+def _command(args: argparse.Namespace) -> str:
+    """The plan as it can be typed again, without its form."""
+    import shlex
+
+    return shlex.join(["cloudai", "plan", args.workload, *flags(args, _FLAGS)])
 
 
 def _tables(found: BuildPlan, *, explain: bool) -> Iterator[tuple[str, list[str], list[list[str]]]]:

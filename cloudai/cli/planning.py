@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cloudai_pricing.errors import PlanError
 from cloudai_pricing.places import KNOWN_PROVIDERS
+
+if TYPE_CHECKING:
+    import argparse
 
 
 def write(text: str, output: str | None) -> None:
@@ -19,6 +23,16 @@ def write(text: str, output: str | None) -> None:
         Path(output).write_text(text, encoding="utf-8", newline="")
     except OSError as error:
         raise PlanError(f"{output} can't be written: {error.strerror or error}") from error
+
+
+def flags(args: argparse.Namespace, names: Sequence[str]) -> Iterator[str]:
+    """Flags as they can be typed again: those that were given, lists one by one; `changes` is `--set`."""
+    for name in names:
+        value = getattr(args, name)
+        flag = "--set" if name == "changes" else f"--{name.replace('_', '-')}"
+        for one in value if isinstance(value, list) else [value]:
+            if one is not None and not (name == "free_tier" and one == "always"):
+                yield from (flag, str(one))
 
 
 def months(number: int | None) -> int | None:

@@ -50,12 +50,22 @@ def page_of(
     return html(plan_page(found, command=command or "cloudai plan"))
 
 
-def page_of_exit(scan: Scan, exits: Sequence[Comparison], terms: Terms, *, verdicts: Sequence[Verdict] = ()) -> str:
+def page_of_exit(
+    scan: Scan,
+    exits: Sequence[Comparison],
+    terms: Terms,
+    *,
+    verdicts: Sequence[Verdict] = (),
+    several: Planned | None = None,
+    command: str = "",
+) -> str:
     """The page of a scan and its exit bills (from `cloudai.lockin.bill.exits`), with the terms they rest on.
 
-    `verdicts`: what the rules of `--fail-on` say.
+    `verdicts`: what the rules of `--fail-on` say. `several`: the plans of the workload whose monthly costs were given
+    (from `cloudai_pricing.plans.planned`), for the slider. `command`: the command line that gave it.
     """
     from cloudai.report.exit_page import exit_page
     from cloudai.report.render import html
 
-    return html(exit_page(scan, exits, terms, verdicts=verdicts))
+    page = exit_page(scan, exits, terms, verdicts=verdicts, several=several, command=command or "cloudai lockin")
+    return html(page)

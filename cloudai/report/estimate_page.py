@@ -60,7 +60,7 @@ def _tables(several: Planned | None) -> Json | None:
         return None
     from cloudai.report.tables import exact, tables
 
-    return tables(several) if exact(several) and several.providers else None
+    return {"kind": "estimate", **tables(several)} if exact(several) and several.providers else None
 
 
 def _figures(estimate: Estimate) -> Iterator[Figure]:

@@ -9,24 +9,40 @@ from cloudai.lockin.rules import Verdict
 from cloudai.lockin.scanned import Scan
 from cloudai.report.charts import Chart, Front, Table, front
 from cloudai.report.exit_parts import bills, terms_table, waterfall
-from cloudai.report.parts import Figure, Listing, Page, Part, Section, Titled
+from cloudai.report.exit_tables import exit_tables
+from cloudai.report.parts import Figure, Listing, Page, Part, Section, Slider, Titled
 from cloudai_pricing import exit_words
 from cloudai_pricing.exact import money
 from cloudai_pricing.exit_bill import Comparison
 from cloudai_pricing.exit_terms import Terms
+from cloudai_pricing.plans import Planned
 
 MOST_FINDS = 2000
 """Finds in the page; JSON and SARIF have all."""
 
 
-def exit_page(scan: Scan, exits: Sequence[Comparison], terms: Terms, *, verdicts: Sequence[Verdict] = ()) -> Page:
-    """The page of a scan with its exit bills, the least of each vendor first."""
+def exit_page(
+    scan: Scan,
+    exits: Sequence[Comparison],
+    terms: Terms,
+    *,
+    verdicts: Sequence[Verdict] = (),
+    several: Planned | None = None,
+    command: str = "cloudai lockin",
+) -> Page:
+    """The page of a scan with its exit bills, the least of each vendor first.
+
+    `several`: the plans of the workload that gave the monthly costs, for the slider. `command`: as it can be typed.
+    """
+    tables = None if several is None or not several.providers else exit_tables(several, exits, terms)
+    sections = _sections(scan, exits, terms, verdicts, slides=tables is not None)
     return Page(
         title="Lock-in",
         subtitle=words.headline(scan),
         figures=tuple(_figures(scan, exits)),
-        sections=tuple(section for section in _sections(scan, exits, terms, verdicts) if section.parts),
-        command="cloudai lockin",
+        sections=tuple(section for section in sections if section.parts),
+        command=command,
+        tables=None if tables is None else {"kind": "exit", **tables},
         providers=tuple(dict.fromkeys((*scan.providers, *scan.targets))),
     )
 
@@ -57,11 +73,16 @@ def _figures(scan: Scan, exits: Sequence[Comparison]) -> Iterator[Figure]:
         yield Figure("Retirements", str(due), f"within {scan.horizon_months} months")
 
 
-def _sections(scan: Scan, exits: Sequence[Comparison], terms: Terms, verdicts: Sequence[Verdict]) -> Iterator[Section]:
+def _sections(
+    scan: Scan, exits: Sequence[Comparison], terms: Terms, verdicts: Sequence[Verdict], *, slides: bool
+) -> Iterator[Section]:
     rules = tuple((one.rule, _HOLDS[one.holds], one.text) for one in verdicts)
     ruled = (Titled("", Table(("rule", "", "because"), rows=rules, left=3)),) if rules else ()
     yield Section(name="rules", title="Rules", parts=ruled)
     yield Section(name="bill", title="What leaving would cost", parts=tuple(_bill(exits)))
+    if slides:
+        note = "Move the volume of a line: months of running both, the saving and what stays at risk follow it."
+        yield Section(name="volumes", title="At other volumes", parts=(Slider(note, "exit"),))
     yield _tables("used", "What is used", words.operation_head(scan), words.operation_rows(scan), left=2)
     yield _tables("shares", "Portable shares of the calls", words.SHARE_HEAD, words.share_rows(scan))
     yield _tables("gaps", "What stands in the way", words.GAP_HEAD, words.gap_rows(scan), left=5)

@@ -41,20 +41,25 @@ def exit_parts(exits: Sequence[OptionExit]) -> Iterator[Part]:
         yield terms_table(exits[0].terms)
 
 
-def waterfall(bill: ExitBill) -> Waterfall:
+def steps(bill: ExitBill) -> tuple[Step, ...]:
     """A bill by component: people's days in dollars first, then what is paid to others. Nothings are left out."""
     rate = bill.dollars.people / bill.days.total if bill.days.total else ZERO
     found = {name: days * rate for name, days in bill.days._asdict().items()}
     found |= {name: amount for name, amount in bill.dollars._asdict().items() if name != "people"}
-    steps = tuple(Step(_WORDS[name], amount) for name, amount in found.items() if amount)
-    most = max(steps, key=lambda step: step.amount, default=Step("nothing", ZERO))
+    return tuple(Step(_WORDS[name], amount) for name, amount in found.items() if amount)
+
+
+def waterfall(bill: ExitBill) -> Waterfall:
+    """A bill by component."""
+    parts = steps(bill)
+    most = max(parts, key=lambda step: step.amount, default=Step("nothing", ZERO))
     known = "" if bill.complete else "At least "
     behind = " behind the neutral interface" if bill.behind == "neutral" else ""
     return Waterfall(
         title=f"Leaving {bill.source} for {bill.target}{behind}",
         summary=f"{known}{money(bill.total)} and {exit_words.number(bill.weeks)} weeks; the most is {most.name}, "
         f"{money(most.amount)}. In 10% to 90% of draws {money(bill.p10)} to {money(bill.p90)}.",
-        steps=steps or (Step("nothing", ZERO),),
+        steps=parts or (Step("nothing", ZERO),),
         p10=bill.p10,
         p90=bill.p90,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from cloudai.report.charts import Chart, Json, Table
 
@@ -37,6 +37,7 @@ class Slider(NamedTuple):
     """The place of the volume slider; its tables are in `Page.tables`."""
 
     note: str
+    kind: Literal["estimate", "plan", "exit"] = "estimate"
 
 
 class Lines(NamedTuple):

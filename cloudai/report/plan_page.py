@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from decimal import Decimal
 from fractions import Fraction
 
-from cloudai.report.charts import Chart, Curve, Curves, Front, Mark, Months, Point, Rows, Series, Table, shortened
-from cloudai.report.parts import Figure, Listing, Page, Part, Section, Titled
+from cloudai.report.charts import Chart, Curve, Curves, Front, Json, Mark, Months, Point, Rows, Series, Table, shortened
+from cloudai.report.parts import Figure, Listing, Page, Part, Section, Slider, Titled
+from cloudai.report.plan_tables import plan_tables
 from cloudai_pricing import plan_words
 from cloudai_pricing.exact import ZERO, grouped, money
 from cloudai_pricing.plan import BuildPlan, LinePlan, edges, stated
@@ -24,13 +25,15 @@ MOST_PIECES = 200
 
 def plan_page(found: BuildPlan, *, command: str = "cloudai plan") -> Page:
     """The page of a plan. `command`: the command line that gave it, as it can be typed."""
+    tables = _tables(found)
     return Page(
         title=found.name,
         subtitle=f"Build, buy or both: {found.months} months, prices read up to {found.snapshot_date} "
         f"(snapshot {found.snapshot_id})",
         figures=tuple(_figures(found)),
-        sections=tuple(section for section in _sections(found) if section.parts),
+        sections=tuple(section for section in _sections(found, slides=tables is not None) if section.parts),
         command=command,
+        tables=tables,
         providers=tuple(dict.fromkeys(way.name for one in found.lines for way in one.ways)),
     )
 
@@ -54,11 +57,20 @@ def _figures(found: BuildPlan) -> Iterator[Figure]:
     yield Figure("Built, not bought", f"{built} of {len(found.lines)} lines")
 
 
-def _sections(found: BuildPlan) -> Iterator[Section]:
+def _tables(found: BuildPlan) -> Json | None:
+    tables = plan_tables(found)
+    movable = any(one.line.machine is None and not one.line.operation.startswith("custom.") for one in found.lines)
+    return {"kind": "plan", **tables} if tables is not None and movable else None
+
+
+def _sections(found: BuildPlan, *, slides: bool) -> Iterator[Section]:
     ways = _without_gaps(Table(tuple(name or "chosen" for name in plan_words.WAYS), _ways(found), left=3))
     note = "Cheapest first. ✓: chosen; *: no other way of the line beats it in cost, leaving, latency and quality."
     yield Section(name="ways", title="The ways", text=note, parts=(Titled("", ways),))
-    yield Section(name="volumes", title="Where the answer changes", parts=tuple(_changes(found)))
+    if slides:
+        note = "Move the volume of a line; the choice of every line and every total is worked out anew, to the cent."
+        yield Section(name="volumes", title="At other volumes", parts=(Slider(note, "plan"),))
+    yield Section(name="crossings", title="Where the answer changes", parts=tuple(_changes(found)))
     moves = tuple(plan_words.moves(found))
     more = (Listing(moves, "What becomes the cheapest to run"),) if moves else ()
     yield Section(name="months", title="Cost by month", parts=(_months(found), *more))

@@ -16,8 +16,9 @@ from importlib.resources import files
 
 from cloudai.report.charts import Curves, Front, Json, Months, Table, Tornado, Waterfall
 from cloudai.report.parts import Lines, Listing, Page, Part, Section, Slider, Titled
+from cloudai.report.slider import slider
 
-SCRIPTS = ("d3.min.js", "plot.umd.min.js", "engine.js", "report.js")
+SCRIPTS = ("d3.min.js", "plot.umd.min.js", "engine.js", "choice.js", "leaving.js", "report.js", "sliders.js")
 
 
 def html(page: Page) -> str:
@@ -105,33 +106,6 @@ _FOOTER = (
     " without taxes, unless an own price is marked. Charts by Observable Plot and D3 (ISC licence).</p></footer>"
 )
 
-_SLIDER = """<div class="needs-script">
-<div class="controls">
-<div><label for="line">Line</label><select id="line"></select></div>
-<div><label for="slider">Volume, from a hundredth to a hundredfold</label>
-<input type="range" id="slider" min="0" max="200" step="1" value="100"></div>
-<div><label for="volume">Volume in <span id="unit">units</span></label>
-<input type="text" id="volume" inputmode="decimal" autocomplete="off" spellcheck="false"></div>
-<div><button type="button" id="reset">As planned</button></div>
-</div>
-<p id="told" role="status" class="note"></p>
-<div class="scroll" tabindex="0" role="region" aria-label="What each provider's bill comes to">
-<table><thead><tr><th scope="col" class="w">provider</th><th scope="col">first month</th><th scope="col">all months</th>
-<th scope="col">change</th></tr></thead><tbody id="totals"></tbody></table></div>
-<p class="note">The same, on the command line:</p>
-<code class="command" id="shell" dir="ltr"></code>
-<h3>The chosen line alone, by volume</h3>
-<figure><figcaption><span class="say">One month of this line with nothing else on its tiers. Circles: the price of the
-next unit changes. Diamonds: two providers change places at the bottom.</span></figcaption>
-<div class="chart" id="curve"></div>
-<details open><summary>Where it changes</summary>
-<div class="scroll" tabindex="0" role="region" aria-label="Volumes at which something changes">
-<table><thead><tr><th scope="col">volume in a month</th><th scope="col">cost of the month</th>
-<th scope="col" class="w">what changes</th></tr></thead><tbody id="changes"></tbody></table></div></details></figure>
-</div>
-<noscript><p class="note">The slider needs scripts; <code>cloudai estimate --set</code> says the same.</p></noscript>
-"""
-
 
 class _Body:
     """Sections as HTML; the charts' data on the way."""
@@ -151,7 +125,7 @@ class _Body:
             case Listing():
                 return _listing(part)
             case Slider():
-                return f"<p>{escape(part.note)}</p>{_SLIDER}"
+                return f"<p>{escape(part.note)}</p>{slider(part.kind)}"
             case Lines():
                 return f'<h3>{escape(part.title)}</h3><code class="command">{escape(part.text)}</code>'
             case _:

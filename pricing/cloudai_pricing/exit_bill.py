@@ -225,14 +225,12 @@ def compare(leaving: Leaving, terms: Terms, *, seed: int = 0) -> Comparison:
 
 def shares(uses: Sequence[Use]) -> Shares:
     """F_1 to F_4, by weight; by count where no use has a weight."""
-    weights = _weights(uses)
-    return Shares(
-        *(sum((w for use, w in zip(uses, weights, strict=True) if use.kind == q), ZERO) for q in (1, 2, 3, 4))
-    )
+    found = weights(uses)
+    return Shares(*(sum((w for use, w in zip(uses, found, strict=True) if use.kind == q), ZERO) for q in (1, 2, 3, 4)))
 
 
-def _weights(uses: Sequence[Use]) -> list[Decimal]:
-    """Of one, exactly: the last takes what the cut of the others leaves."""
+def weights(uses: Sequence[Use]) -> list[Decimal]:
+    """The part of each use in what is shared: of one, exactly; the last takes what the cut of the others leaves."""
     whole = sum((use.weight for use in uses), ZERO)
     found = [cut(use.weight / whole if whole else ONE / len(uses)) for use in uses]
     if found:
@@ -321,7 +319,7 @@ def _items(leaving: Leaving, terms: Terms, behind: Behind, dollars: Dollars) -> 
             dollars=cut((code + checks) * rate) + shared * weight,
             probability=ONE if use.retires is not None and use.retires <= end else base,
         )
-        for use, (code, checks), weight in zip(leaving.uses, own, _weights(leaving.uses), strict=True)
+        for use, (code, checks), weight in zip(leaving.uses, own, weights(leaving.uses), strict=True)
     )
 
 

@@ -33,6 +33,8 @@ from cloudai_pricing.workload import Line, Workload
 
 MOST_PLANS = 4_000
 """So many plans are looked at one by one, for the front and for a limit on leaving."""
+_TIE = Decimal("1e-30")
+"""Of two plans that cost the same, the one that is left for less."""
 STEPS, FEW_STEPS = 24, 4
 """Steps of the weight on leaving, where there are more plans than that; few where there are more than 20 lines."""
 
@@ -55,6 +57,8 @@ class LinePlan:
     months: int
     refused: Mapping[str, str] = field(default_factory=dict)
     """Way -> why it is none."""
+    beyond: tuple[Way, ...] = ()
+    """Ways that are none because the volume passes their last known price; at a smaller volume they would be."""
 
     @cached_property
     def now(self) -> list[Stretch]:
@@ -121,6 +125,8 @@ class BuildPlan:
     lines: tuple[LinePlan, ...]
     cost: Decimal
     leaving: Decimal
+    platform: Decimal
+    """What leaving one more cloud takes, however many lines are there; a part of `leaving`."""
     exact: bool
     front: tuple[Point, ...]
     front_exact: bool
@@ -187,6 +193,7 @@ class _Planner:
         self._free_tier: FreeTier = free_tier
         self._finder = Ways(workload, catalog, settings, months, free_tier)
         self._sums: dict[tuple[str, frozenset[str]], Decimal | None] = {}
+        self._beyond: dict[str, list[Way]] = {}
 
     def plan(self, *, front: bool) -> BuildPlan:
         """All of it."""
@@ -216,6 +223,7 @@ class _Planner:
             lines=lines,
             cost=self._cost(chosen) or ZERO,
             leaving=self._leaving(chosen),
+            platform=self._finder.platform,
             exact=exact,
             front=tuple(points),
             front_exact=whole,
@@ -226,11 +234,22 @@ class _Planner:
         )
 
     def _line(self, line: Line, ways: Sequence[Way], chosen: str | None) -> LinePlan:
-        refused = {way: why for (name, way), why in self._finder.refused.items() if name == line.name}
         by_name = {way.name: way for way in ways}
         return LinePlan(
-            line=line, ways=tuple(ways), chosen=by_name.get(chosen or ""), months=self._months, refused=refused
+            line=line,
+            ways=tuple(ways),
+            chosen=by_name.get(chosen or ""),
+            months=self._months,
+            refused=self._refused.get(line.name, {}),
+            beyond=tuple(self._beyond.get(line.name, ())),
         )
+
+    @cached_property
+    def _refused(self) -> dict[str, dict[str, str]]:
+        found: dict[str, dict[str, str]] = {}
+        for (name, way), why in self._finder.refused.items():
+            found.setdefault(name, {})[way] = why
+        return found
 
     def _ways(self) -> list[tuple[Line, list[Way]]]:
         """Each line's ways with a known cost, cheapest first."""
@@ -262,14 +281,16 @@ class _Planner:
         totals = {name: way.total(self._months) for name, way in unique.items()}
         for name, cost in totals.items():
             if cost is None:
-                self._finder.refused[unique[name].line.name, name] = "its volume passes the last known price"
+                line = unique[name].line.name
+                self._finder.refused[line, name] = "its volume passes the last known price"
+                self._beyond.setdefault(line, []).append(unique[name])
         known = [(cost, name) for name, cost in totals.items() if cost is not None]
         return [unique[name] for _, name in sorted(known)]
 
     def _choose(self, weight: Decimal) -> tuple[dict[str, str], bool]:
         """The way of each line, cost plus weight x leaving least; whether that is proven."""
         extra = {
-            (way.name, name): more + weight * way.leaving
+            (way.name, name): more + (weight or _TIE) * way.leaving
             for name, ways in self._by_name.items()
             for way, more in zip(ways.values(), self._beside[name], strict=True)
         }

@@ -215,5 +215,5 @@ const Bill = (() => {
 
   const number = (tables, amount) => Number(plain(tables, amount));
 
-  return { UNIT, scaled, divided, read, baseOf, total, alone, edges, plain, money, grouped, stated, number };
+  return { UNIT, scaled, divided, read, baseOf, inMonth, total, alone, edges, plain, money, grouped, stated, number };
 })();
