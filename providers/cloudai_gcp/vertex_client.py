@@ -34,6 +34,7 @@ PAUSE: Final = 0.5
 
 STARTS_MACHINES: Final = frozenset({"create_custom_job", "create_batch_prediction_job", "deploy_model"})
 """Methods whose RESOURCE_EXHAUSTED is about machines, unless it says that it is about requests."""
+_LOST: Final = frozenset({ErrorCode.UNAVAILABLE, ErrorCode.DEADLINE_EXCEEDED, ErrorCode.INTERNAL})
 _SERVICES: Mapping[str, tuple[str, str, str]] = {
     "batchPredictionJobs": ("JobServiceClient", "batch_prediction_job", "BatchPredictionJob"),
     "customJobs": ("JobServiceClient", "custom_job", "CustomJob"),
@@ -299,18 +300,23 @@ def _late(delivery: Delivery) -> Fault:
 
 def unsure(error: Exception) -> bool:
     """Whether what was asked may have been done: an answer of 5xx is no proof that it was not."""
-    if marked(error) is Delivery.UNKNOWN:
-        return True
     fault = fault_of(error)
-    if fault is None:
-        return False
-    lost = (ErrorCode.UNAVAILABLE, ErrorCode.DEADLINE_EXCEEDED, ErrorCode.INTERNAL)
     status = error.status if isinstance(error, GoogleError) else 0
-    return (
-        fault.delivery is Delivery.UNKNOWN
-        or status in (500, 502, 503, 504)
-        or (fault.delivery is None and fault.code in lost)
+    return marked(error) is Delivery.UNKNOWN or (
+        fault is not None
+        and (
+            fault.delivery is Delivery.UNKNOWN
+            or status in (500, 502, 503, 504)
+            or (fault.delivery is None and fault.code in _LOST)
+        )
     )
+
+
+def unknown(error: Exception, text: str) -> GoogleError:
+    """`outcome_unknown` for an error that leaves one unsure. An answer stays one: `refused` is kept."""
+    fault = fault_of(error)
+    said = marked(error) or (fault.delivery if fault is not None else None) or Delivery.UNKNOWN
+    return GoogleError(Fault(code=ErrorCode.OUTCOME_UNKNOWN, message=text, retryable=False, delivery=said))
 
 
 def _json_format() -> Any:

@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from cloudai.delivery import mark
-from cloudai.errors import Delivery, ErrorCode, Fault, InvalidInput
+from cloudai.delivery import mark, marked
+from cloudai.errors import Delivery, ErrorCode, InvalidInput
 from cloudai.types.custom import DeployRequest
 from cloudai.wirejson import JsonNode
 from cloudai_gcp import vertex_bodies as bodies
 from cloudai_gcp.errors import GoogleError
-from cloudai_gcp.vertex_client import PAUSE, VertexClient, unsure
+from cloudai_gcp.vertex_client import PAUSE, VertexClient, unknown, unsure
 from cloudai_gcp.vertex_plan import Target
 from cloudai_gcp.vertex_storage import VertexStorage
 
@@ -59,7 +59,7 @@ class Deployment:
         except Exception as error:
             if not self._sent:
                 mark(error, Delivery.NOT_SENT)
-            elif unsure(error):
+            elif unsure(error) and not self._refused(error):
                 raise self._unknown(error) from error
             left = self._undone()
             if left:
@@ -156,14 +156,33 @@ class Deployment:
 
     # --- when it breaks off -----------------------------------------------------------------------------
 
+    def _refused(self, error: Exception) -> bool:
+        """Whether it is an answer of 503, and nothing of what was asked for shows: then it was not done."""
+        if marked(error) is Delivery.UNKNOWN or not isinstance(error, GoogleError) or error.status != 503:
+            return False
+        try:
+            return self._nothing_shows()
+        except Exception:  # noqa: BLE001  # it could not be looked for: nobody knows
+            return False
+
+    def _nothing_shows(self) -> bool:
+        """Whether there is no more than this deployment was told that it made, and nothing is under way."""
+        target = self._target
+        endpoint = found(self._vertex, "endpoints", target.endpoint, timeout=CLEANUP_SECONDS)
+        if endpoint is None:
+            return True
+        known = ("models", target.model) in self._made
+        if not known and found(self._vertex, "models", target.model, timeout=CLEANUP_SECONDS) is not None:
+            return False
+        asked = operations_of(self._vertex, endpoint, timeout=CLEANUP_SECONDS)
+        return target.version not in versions_of(endpoint) and all(each.flag("done") for each in asked)
+
     def _unknown(self, error: Exception) -> GoogleError:
         text = (
             f"{error}; parts of the endpoint {self._request.name} may have been made. Deploy the same again: it finds "
             f"them by their ids (endpoint {self._target.endpoint_id}); or remove them: cloudai endpoints delete"
         )
-        return GoogleError(
-            Fault(code=ErrorCode.OUTCOME_UNKNOWN, message=text, retryable=False, delivery=Delivery.UNKNOWN)
-        )
+        return unknown(error, text)
 
     def _undone(self) -> list[str]:
         """Removes what was made, the endpoint last. The names of what is left."""

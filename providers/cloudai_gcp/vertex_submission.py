@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from cloudai.errors import Delivery, ErrorCode, Fault, ServiceError
+from cloudai.errors import ErrorCode, ServiceError
 from cloudai.types.speech import JobState
 from cloudai.wirejson import JsonNode
 from cloudai_gcp import vertex_bodies as bodies
 from cloudai_gcp.errors import GoogleError
 from cloudai_gcp.staging import CLEANUP_SECONDS, log_left
 from cloudai_gcp.values import moment
-from cloudai_gcp.vertex_client import VertexClient, unsure
+from cloudai_gcp.vertex_client import VertexClient, unknown, unsure
 from cloudai_gcp.vertex_storage import VertexStorage
 
 LOOK_SECONDS: Final = 10.0
@@ -89,8 +89,7 @@ class Submission:
         kind = _COMMANDS[self.collection]
         where = f"gcloud ai {kind} list --region={self.vertex.location} --filter={self._filter}"
         text = f"{error}; the job {self.name} may have been created. Before you submit it again: {where}"
-        fault = Fault(code=ErrorCode.OUTCOME_UNKNOWN, message=text, retryable=False, delivery=Delivery.UNKNOWN)
-        raise GoogleError(fault) from error
+        raise unknown(error, text) from error
 
 
 def is_unknown(error: Exception) -> bool:
