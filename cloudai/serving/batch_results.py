@@ -11,15 +11,16 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from cloudai.errors import InvalidInput
 from cloudai.types.custom import BatchFailure
 
 if TYPE_CHECKING:
+    from cloudai.serving.processing import Processing
     from cloudai.types.custom import Prediction
     from cloudai.types.tensor import Tensor
 
@@ -116,10 +117,14 @@ def _id_of(request: bytes | str | None) -> str | None:
 # --- reading ---------------------------------------------------------------------------------------------
 
 
-def read_results(folder: str | Path, *, manifest: str | Path | None = None) -> Iterator[BatchRow]:
+def read_results(
+    folder: str | Path, *, manifest: str | Path | None = None, images: str | Path | None = None
+) -> Iterator[BatchRow]:
     """All lines of all result files, in order. `manifest`: a model folder whose `model.toml` says what they mean.
 
-    Raises `InvalidInput` for a folder that is not there and for a file that holds something else.
+    `images`: the folder of the images that were the input. With it boxes are fractions of each image, without it of
+    what the graph was given. Raises `InvalidInput` for a folder that is not there and for a file that holds something
+    else.
     """
     from cloudai.serving.processing import processing_of
 
@@ -127,11 +132,20 @@ def read_results(folder: str | Path, *, manifest: str | Path | None = None) -> I
     for name, number, line in _lines(Path(folder)):
         row = _row(name, number, line)
         if processing is not None and row.error is None:
-            row = BatchRow(
-                file=row.file, line=row.line, id=row.id, outputs=row.outputs, error=None,
-                predictions=processing.after(row.outputs, None),
-            )  # fmt: skip
+            place = _place(processing, Path(images), row.id) if images is not None else None
+            row = replace(row, predictions=processing.after(row.outputs, place))
         yield row
+
+
+def _place(processing: Processing, images: Path, name: str | None) -> Any:
+    """Where an image lies in the graph's input."""
+    from cloudai.calls.media import InputGuard, load
+    from cloudai.types.media import MediaKind
+
+    if name is None:
+        raise InvalidInput("a line of the results has no id: it is of no image")
+    _, place = processing.before((load(inside(images, name), MediaKind.IMAGE, guard=InputGuard()),))
+    return place
 
 
 def count_results(folder: str | Path) -> Counts:

@@ -199,6 +199,25 @@ def test_images_become_lines_with_their_names(root: Path) -> None:
             client.custom.batch_predict(request(root, inputs=str(pictures), content="images", output=str(root / "o")))
 
 
+def test_boxes_are_those_of_the_images_themselves(root: Path) -> None:
+    sys.path.insert(0, str(Path(__file__).parents[1] / "conformance"))
+    from test_local import DETECT, detector, save
+
+    from cloudai.testing.samples import picture
+
+    save(root / "models" / "things", DETECT.replace("[input]\n", '[input]\nresize = "letterbox"\n'), detector())
+    (root / "pictures").mkdir()
+    (root / "pictures" / "wide.png").write_bytes(picture())
+    with Client(config(root)) as client:
+        client.custom.batch_predict(request(root, "models/things", inputs=str(root / "pictures"), content="images"))
+        alone = client.custom.predict("things", images=[picture()])
+    (row,) = read_results(root / "out", manifest=root / "models" / "things", images=root / "pictures")
+    (raw,) = read_results(root / "out", manifest=root / "models" / "things")
+    assert row.predictions == alone.predictions
+    assert row.predictions[0].objects
+    assert raw.predictions != row.predictions
+
+
 def test_a_deployed_version_and_a_model_of_the_backend_are_run_by_name(root: Path) -> None:
     write(root / "in" / "a.jsonl", line(1))
     served.scale(root / "models" / "thrice", 3.0)
