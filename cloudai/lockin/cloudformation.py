@@ -1,6 +1,6 @@
 """AI resources in CloudFormation and SAM templates, YAML or JSON, with lines; intrinsic functions are left as they are.
 
-The document is read as nodes of PyYAML (`compose`), which keep lines and construct nothing: tags like `!Ref` do no harm.
+The document is read by PyYAML's `compose` into nodes, which have lines and construct nothing: `!Ref` does no harm.
 """
 
 from __future__ import annotations

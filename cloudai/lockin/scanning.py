@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import gc
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from fractions import Fraction
@@ -44,9 +46,10 @@ def scan(
             raise InvalidInput(f"unknown target {target!r}: use {', '.join(TARGETS)}")
     day = as_of if as_of is not None else datetime.now(UTC).date()
     walk, reader = Walk(path), Reader()
-    reader.read(walk.candidates(), progress)
-    modules = {name for source in reader.sources for name, _ in source.imports}
-    finds = _kept((*reader.finds, *find_in(reader.sources)), modules)
+    with _collection_paused():
+        reader.read(walk.candidates(), progress)
+        modules = {name for source in reader.sources for name, _ in source.imports}
+        finds = _kept((*reader.finds, *find_in(reader.sources)), modules)
     until = facts.months_after(day, horizon_months)
     used = _operations(finds, targets, until)
     coupling = _coupling(finds, reader)
@@ -56,6 +59,18 @@ def scan(
         retirements=facts.retirements(finds, modules=modules, as_of=day, until=until), models=facts.models(finds),
         skipped=tuple(sorted({*walk.skipped, *reader.skipped}, key=lambda s: (s.file, s.line or 0))),
     )  # fmt: skip
+
+
+@contextmanager
+def _collection_paused() -> Iterator[None]:
+    """Syntax trees are many objects without cycles: going through them again and again takes longer than parsing."""
+    paused = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if paused:
+            gc.enable()
 
 
 def _kept(finds: Iterable[Find], modules: set[str]) -> tuple[Find, ...]:
