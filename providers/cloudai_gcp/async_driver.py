@@ -68,6 +68,9 @@ class AsyncGcpDriver(AsyncVertexOperations):
     def limits(self, operation: str, declared: Limits) -> Limits:
         return limits_of(self.settings, operation, declared)
 
+    def billed_as(self, operation: str, request: Model) -> frozenset[str]:
+        return variants(request, self.settings, self._auth)
+
     def classify(self, error: Exception) -> Fault | None:
         return fault_of(error)
 

@@ -120,6 +120,9 @@ class GcpDriver(
         """Those of the service's version that is used with a key."""
         return limits_of(self.settings, operation, declared)
 
+    def billed_as(self, operation: str, request: Model) -> frozenset[str]:
+        return variants(request, self.settings, self._auth)
+
     def classify(self, error: Exception) -> Fault | None:
         """From Google's codes, google-auth's classes and the transport's."""
         return fault_of(error)

@@ -16,12 +16,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from cloudai.delivery import marked, submitted
-from cloudai.errors import Delivery, ErrorCode, Fault, InvalidInput, MissingDependency
+from cloudai.delivery import submitted
+from cloudai.errors import Delivery, InvalidInput, MissingDependency
 from cloudai.http import WireReply, WireRequest
 from cloudai.serving.client import error_of as container_error
 from cloudai.wirejson import JsonNode, dump
-from cloudai_gcp.errors import REMEDY_OF, GoogleError, error_of, error_of_status, fault_of, note_host
+from cloudai_gcp.errors import GoogleError, error_of, note_host
+from cloudai_gcp.vertex_errors import STARTS_MACHINES, ended, late, of_machines, translated
 
 if TYPE_CHECKING:
     from cloudai_gcp.auth import Auth
@@ -32,9 +33,6 @@ DEFAULT_LOCATION: Final = "us-central1"
 PAUSE: Final = 0.5
 """Seconds between two looks at an operation, at first."""
 
-STARTS_MACHINES: Final = frozenset({"create_custom_job", "create_batch_prediction_job", "deploy_model"})
-"""Methods whose RESOURCE_EXHAUSTED is about machines, unless it says that it is about requests."""
-_LOST: Final = frozenset({ErrorCode.UNAVAILABLE, ErrorCode.DEADLINE_EXCEEDED, ErrorCode.INTERNAL})
 _SERVICES: Mapping[str, tuple[str, str, str]] = {
     "batchPredictionJobs": ("JobServiceClient", "batch_prediction_job", "BatchPredictionJob"),
     "customJobs": ("JobServiceClient", "custom_job", "CustomJob"),
@@ -141,7 +139,7 @@ class VertexClient:
     def _call(self, collection: str, method: str, request: Mapping[str, object], timeout: float) -> JsonNode:
         client = self._client(_SERVICES[collection][0])
         if timeout <= 0:
-            raise GoogleError(_late(Delivery.NOT_SENT))
+            raise GoogleError(late(Delivery.NOT_SENT))
         try:
             answer = getattr(client, method)(request=dict(request), timeout=timeout, retry=None)
             if hasattr(answer, "pages"):
@@ -149,8 +147,8 @@ class VertexClient:
                 return JsonNode({collection: [_json(each) for page in pages for each in page]})
             return JsonNode(_json(getattr(answer, "operation", answer)))
         except Exception as error:
-            found = self.translated(error)
-            raise (_of_machines(found) if method in STARTS_MACHINES else found) from error
+            found = translated(error, self.auth.secrets, host=urlsplit(self.base).netloc)
+            raise (of_machines(found) if method in STARTS_MACHINES else found) from error
 
     def _client(self, kind: str) -> Any:
         with self._lock:
@@ -171,31 +169,6 @@ class VertexClient:
         if self.settings.proxy is not None:
             session.proxies = {"http": self.settings.proxy, "https": self.settings.proxy}
         return made
-
-    def translated(self, error: Exception) -> Exception:
-        """A `GoogleError` of what Google's clients and requests raise; any other exception as it is."""
-        names = {f"{kind.__module__}.{kind.__name__}" for kind in type(error).__mro__}
-        reply = getattr(error, "response", None)
-        if "google.api_core.exceptions.GoogleAPICallError" in names and reply is not None:
-            headers = {name.lower(): value for name, value in reply.headers.items()}
-            found = WireReply(status=reply.status_code, headers=headers, body=reply.content)
-            return error_of(found, self.auth.secrets, host=urlsplit(self.base).netloc)
-        if "requests.exceptions.RequestException" in names:
-            return GoogleError(self._lost(error, names))
-        if "google.protobuf.json_format.Error" in names:
-            text = f"the answer is not what Google describes: {str(error)[:200]}"
-            return GoogleError(Fault(code=ErrorCode.INTERNAL, message=text, delivery=Delivery.UNKNOWN))
-        return error
-
-    def _lost(self, error: Exception, names: set[str]) -> Fault:
-        host = urlsplit(self.base).netloc
-        if "requests.exceptions.ConnectTimeout" in names or "NewConnectionError" in repr(error):
-            text = f"{host}: no connection to the server"
-            return Fault(code=ErrorCode.UNAVAILABLE, message=text, delivery=Delivery.NOT_SENT)
-        if "requests.exceptions.Timeout" in names:
-            return _late(Delivery.UNKNOWN)
-        text = f"{host}: the connection was lost before the answer was complete"
-        return Fault(code=ErrorCode.UNAVAILABLE, message=text, delivery=Delivery.UNKNOWN)
 
     # --- over our own transport -----------------------------------------------------------------------
 
@@ -233,7 +206,7 @@ class VertexClient:
         while not operation.flag("done"):
             left = ends - time.monotonic()
             if left <= 0:
-                raise GoogleError(_late(Delivery.UNKNOWN))
+                raise GoogleError(late(Delivery.UNKNOWN))
             time.sleep(min(pause, left))
             pause = min(2 * pause, 10.0)
             name = operation.text("name")
@@ -246,7 +219,7 @@ class VertexClient:
         operation = self.awaited(operation, ends=ends)
         error = operation.at("error")
         if error:
-            raise _of_machines(error_of_status(error, self.auth.secrets, final=True))
+            raise ended(error, self.auth.secrets)
         return operation.at("response")
 
     def close(self) -> None:
@@ -282,41 +255,6 @@ def _credentials(auth: Auth) -> Any:
 
     made: Any = Ours
     return made()
-
-
-def _of_machines(error: Exception) -> Exception:
-    """No machines left is a quota that waiting does not cure: https://cloud.google.com/vertex-ai/docs/quotas. Google
-    says of requests that are too many, and not of machines, that they are (`ErrorInfo.reason`)."""
-    if not isinstance(error, GoogleError) or error.reason != "RESOURCE_EXHAUSTED":
-        return error
-    said = (error.fault.message or "").replace(REMEDY_OF[ErrorCode.RATE_LIMITED], REMEDY_OF[ErrorCode.QUOTA_EXHAUSTED])
-    fault = replace(error.fault, code=ErrorCode.QUOTA_EXHAUSTED, message=said)
-    return GoogleError(fault, status=error.status, reason=error.reason, final=error.final)
-
-
-def _late(delivery: Delivery) -> Fault:
-    return Fault(code=ErrorCode.DEADLINE_EXCEEDED, message="Vertex AI: no complete answer in time", delivery=delivery)
-
-
-def unsure(error: Exception) -> bool:
-    """Whether what was asked may have been done: an answer of 5xx is no proof that it was not."""
-    fault = fault_of(error)
-    status = error.status if isinstance(error, GoogleError) else 0
-    return marked(error) is Delivery.UNKNOWN or (
-        fault is not None
-        and (
-            fault.delivery is Delivery.UNKNOWN
-            or status in (500, 502, 503, 504)
-            or (fault.delivery is None and fault.code in _LOST)
-        )
-    )
-
-
-def unknown(error: Exception, text: str) -> GoogleError:
-    """`outcome_unknown` for an error that leaves one unsure. An answer stays one: `refused` is kept."""
-    fault = fault_of(error)
-    said = marked(error) or (fault.delivery if fault is not None else None) or Delivery.UNKNOWN
-    return GoogleError(Fault(code=ErrorCode.OUTCOME_UNKNOWN, message=text, retryable=False, delivery=said))
 
 
 def _json_format() -> Any:

@@ -18,7 +18,8 @@ from cloudai.types.custom import DeployRequest
 from cloudai.wirejson import JsonNode
 from cloudai_gcp import vertex_bodies as bodies
 from cloudai_gcp.errors import GoogleError
-from cloudai_gcp.vertex_client import PAUSE, VertexClient, unknown, unsure
+from cloudai_gcp.vertex_client import PAUSE, VertexClient
+from cloudai_gcp.vertex_errors import unknown, unsure
 from cloudai_gcp.vertex_plan import Target
 from cloudai_gcp.vertex_storage import VertexStorage
 

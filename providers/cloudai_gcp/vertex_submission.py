@@ -17,7 +17,8 @@ from cloudai_gcp import vertex_bodies as bodies
 from cloudai_gcp.errors import GoogleError
 from cloudai_gcp.staging import CLEANUP_SECONDS, log_left
 from cloudai_gcp.values import moment
-from cloudai_gcp.vertex_client import VertexClient, unknown, unsure
+from cloudai_gcp.vertex_client import VertexClient
+from cloudai_gcp.vertex_errors import unknown, unsure
 from cloudai_gcp.vertex_storage import VertexStorage
 
 LOOK_SECONDS: Final = 10.0

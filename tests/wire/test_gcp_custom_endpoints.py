@@ -189,14 +189,15 @@ def test_after_a_lost_answer_the_same_deployment_finishes_it(tmp_path: Path, ste
         assert len(endpoint["deployedModels"]) == 1
 
 
-def test_an_operation_that_fails_is_told_and_taken_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize("code", [3, 4, 13, 14])
+def test_an_operation_that_fails_is_told_and_taken_back(tmp_path: Path, code: int) -> None:
     with opened(tmp_path) as (driver, server):
         upload = server._models_upload
 
         def failing(*asked: Any) -> Any:
             operation = upload(*asked)
             server.models.clear()
-            return {**operation, "done": True, "error": {"code": 3, "message": "Image not found"}}
+            return {**operation, "done": True, "error": {"code": code, "message": "Image not found"}}
 
         server._models_upload = failing  # type: ignore[method-assign]
         with pytest.raises(GoogleError, match="Image not found"):
