@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from cloudai.calls.cost import cost_of
-from cloudai.calls.observed import Observed, observed
+from cloudai.calls.observed import NOT_ANSWERED, observed
 from cloudai.ledger import CallRecord, Used, micro
 
 if TYPE_CHECKING:
@@ -38,18 +38,19 @@ def record(job: Job, result: Result | None, error: CloudAIError | None) -> CallR
 
 def _record(job: Job, result: Result | None, error: CloudAIError | None) -> CallRecord:
     total = job.elapsed()
-    queue = sum(turn.waited for turn in job.turns)
-    upstream = sum(turn.upstream for turn in job.turns)
-    backend = job.turns[-1].lane.backend if job.turns else ""
-    entry = job.engine.backends.get(backend)
-    seen = observed(job.operation, result) if result is not None else Observed()
+    queue = upstream = 0.0
+    for turn in job.turns:
+        queue += turn.waited
+        upstream += turn.upstream
+    backend, provider, region = _who(job, result)
+    seen = observed(job.operation, result) if result is not None else NOT_ANSWERED
     return CallRecord(
         operation=job.operation,
         outcome="ok" if error is None else error.code.value,
         call_id=job.key,
-        backend=result.backend if result is not None else backend,
-        provider=result.provider if result is not None else (entry.provider if entry is not None else ""),
-        region=result.region if result is not None else (entry.region if entry is not None else None),
+        backend=backend,
+        provider=provider,
+        region=region,
         model=result.model if result is not None else None,
         attempts=job.attempts,
         latency=_micros(total),
@@ -66,6 +67,15 @@ def _record(job: Job, result: Result | None, error: CloudAIError | None) -> Call
         input_bytes=job.input_bytes,
         at=time.time_ns() // 1000,
     )
+
+
+def _who(job: Job, result: Result | None) -> tuple[str, str, str | None]:
+    """Backend, provider and region of who answered, or was asked last."""
+    if result is not None:
+        return result.backend, result.provider, result.region
+    backend = job.turns[-1].lane.backend if job.turns else ""
+    entry = job.engine.backends.get(backend)
+    return (backend, entry.provider, entry.region) if entry is not None else (backend, "", None)
 
 
 def _used(result: Result) -> list[Used]:

@@ -82,6 +82,10 @@ class Books:
         nothing of it was booked."""
         return nullcontext() if self.store is None else self.store.together()
 
+    def now(self) -> AbstractContextManager[object] | None:
+        """`together`, begun already; `None` where somebody or a disk would have to be waited for."""
+        return None if self.store is None else self.store.now()
+
     def reserve(self, attempt: Attempt) -> Reservation:
         """Holds the attempt's bound, or raises `BudgetExceeded` (also for an unknown price, or a ledger that can't be
         written, as the settings say). Never retryable: nothing was sent."""
@@ -177,7 +181,7 @@ class Books:
 
     def _window(self, limit: Limit, at: int) -> Window:
         period = period_of(limit.every, at, self._zone)
-        return Window(limit, *period, key=(limit.scope, *period))
+        return Window(limit, period.starts, period.ends, (limit.scope, period.starts, period.ends))
 
     def _exceeded(self, attempt: Attempt, standing: Standing) -> BudgetExceeded:
         limit = standing.window.limit

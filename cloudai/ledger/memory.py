@@ -50,6 +50,10 @@ class MemoryStore:
         """There is nothing to be gained."""
         return nullcontext()
 
+    def now(self) -> AbstractContextManager[object] | None:
+        """Never: it is asked without that."""
+        return None
+
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._ids = count(1)

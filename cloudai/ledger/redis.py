@@ -53,6 +53,10 @@ class RedisStore:
         """Each script is a transaction of its own."""
         return nullcontext()
 
+    def now(self) -> AbstractContextManager[object] | None:
+        """Never: there is a network to wait for."""
+        return None
+
     def _do(self, step: str, *values: object) -> Any:
         return self._asked(lambda: self._script(keys=[self._prefix], args=[step, *values]))
 

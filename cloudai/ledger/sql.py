@@ -18,6 +18,7 @@ Value: TypeAlias = "int | float | str | None"
 DAY = 86_400_000_000
 VERSION = 1
 """Of the tables."""
+_encoded = json.JSONEncoder(separators=(",", ":")).encode
 _SWEEP = 500
 """Rows that one transaction expires or deletes."""
 
@@ -89,6 +90,10 @@ class SqlStore(ABC):
     def together(self) -> AbstractContextManager[object]:
         """Each operation is a transaction of its own, unless a store says otherwise."""
         return nullcontext()
+
+    def now(self) -> AbstractContextManager[object] | None:
+        """Never: there may be a network to wait for."""
+        return None
 
     @abstractmethod
     def transaction(self, work: Callable[[Execute], T]) -> T:
@@ -273,7 +278,7 @@ def usage_text(usage: Sequence[Used]) -> str:
     """As it is stored: `[["vision.detect_labels","image","1","group 2"]]`; nothing for none."""
     if not usage:
         return ""
-    return json.dumps([(used.meter, used.unit, str(used.quantity), used.sku) for used in usage], separators=(",", ":"))
+    return _encoded([(used.meter, used.unit, str(used.quantity), used.sku) for used in usage])
 
 
 def usage_of(text: str) -> tuple[Used, ...]:

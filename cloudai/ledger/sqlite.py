@@ -73,6 +73,19 @@ class SqliteStore(SqlStore):
         """What this thread books inside is one transaction: all of it, or, when `LedgerFailure` is raised, nothing."""
         return self._transaction
 
+    def now(self) -> _Begun | None:
+        """`together`, begun already: when the file is open, no other thread or process writes, and the commit does not
+        wait for the disk."""
+        if self._synchronous != "normal" or self._process != os.getpid() or not self._lock.acquire(blocking=False):
+            return None
+        if self._connection is not None and not self._depth:
+            with suppress(sqlite3.Error):
+                self._connection.execute("BEGIN IMMEDIATE")
+                self._depth = 1
+                return _Begun(self)
+        self._lock.release()
+        return None
+
     def begin(self) -> sqlite3.Connection:
         """Alone with the ledger until `end`; again in the same thread, a part of what has begun."""
         if self._process != os.getpid():
@@ -200,6 +213,23 @@ class _Transaction:
 
     def __enter__(self) -> sqlite3.Connection:
         return self._store.begin()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._store.end(error)
+
+
+class _Begun:
+    """A transaction that is entered already."""
+
+    __slots__ = ("_store",)
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+
+    def __enter__(self) -> None:
+        """It is."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

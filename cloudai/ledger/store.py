@@ -123,6 +123,10 @@ class Store(Protocol):
         it was done."""
         ...
 
+    def now(self) -> AbstractContextManager[object] | None:
+        """`together`, begun already, where that takes no waiting: on an event loop."""
+        ...
+
     def reserve(
         self, attempt: Attempt, *, at: int, expires: int, windows: Sequence[Window], enforce: bool
     ) -> Booked: ...
