@@ -110,7 +110,7 @@ def _changes(found: BuildPlan) -> Iterator[Part]:
     for whole in (False, True):
         if rows := plan_words.crossings(found, whole=whole):
             title = f"Over {found.months} months, by the volume of month 1" if whole else "By the month's volume"
-            yield Titled(title, Table(tuple(plan_words.CROSSINGS), tuple(map(tuple, rows))))
+            yield Titled(title, Table(tuple(plan_words.CROSSINGS), tuple(map(tuple, rows)), left=4))
 
 
 def _dearest(found: BuildPlan) -> list[LinePlan]:

@@ -30,10 +30,10 @@ def slider(kind: Literal["estimate", "plan", "exit"]) -> str:
     return _CONTROLS + _OUTCOMES[kind]() + without
 
 
-def _table(name: str, label: str, head: tuple[str, ...], *, left: int = 1) -> str:
-    """An empty table in a frame of its own."""
+def _table(name: str, label: str, head: tuple[str, ...], *, words: tuple[int, ...] = (0,)) -> str:
+    """An empty table in a frame of its own; `words`: the columns that are no numbers."""
     cells = "".join(
-        f'<th scope="col"{_LEFT if at < left else ""}>{text}</th>' if text else "<td></td>"
+        f'<th scope="col"{_LEFT if at in words else ""}>{text}</th>' if text else "<td></td>"
         for at, text in enumerate(head)
     )
     return (
@@ -54,7 +54,7 @@ next unit changes. Diamonds: two providers change places at the bottom.</span></
 <div class="chart" id="curve"></div>
 <details open><summary>Where it changes</summary>
 """
-        + _table("changes", "Volumes at which something changes", changes, left=0)
+        + _table("changes", "Volumes at which something changes", changes, words=(2,))
         + "</details></figure>\n"
     )
 
@@ -62,20 +62,24 @@ next unit changes. Diamonds: two providers change places at the bottom.</span></
 def _plan() -> str:
     ways = ("way", "first month", "all months", "to leave")
     return (
-        '<div id="found">'
-        + _table("sums", "What the plan comes to", ("the plan", "all months", "change", "to leave", "lines that move"))
+        '<p id="marker" class="note"></p>\n<div id="found">'
+        + _table(
+            "plan-sums", "What the plan comes to", ("the plan", "all months", "change", "to leave", "lines that move")
+        )
         + _COMMAND
         + "<h3>The ways of the chosen line</h3>\n"
-        + _table("ways", "The ways of the chosen line", ways)
+        + _table("plan-ways", "The ways of the chosen line", ways)
         + """<figure><figcaption><span class="say">One month of this line alone, by volume, all in. Diamonds: another
 way becomes the cheapest to run. Dashed: the volume that is set.</span></figcaption>
 <div class="chart" id="curve"></div>
 <details open><summary>Where the answer changes, by the month's volume</summary>
 """
-        + _table("changes", "Volumes at which another way is the cheapest", ("above", "costs least", "until then"))
+        + _table(
+            "changes", "Volumes at which another way is the cheapest", ("above", "costs least", "until then"), left=3
+        )
         + "</details></figure>\n<details><summary>The choice of every line</summary>\n"
-        + _table("choices", "The choice of every line", ("line", "way", "first month", "all months"), left=2)
-        + '</details></div>\n<p id="marker" class="note"></p>\n'
+        + _table("plan-choices", "The choice of every line", ("line", "way", "first month", "all months"), words=(0, 1))
+        + "</details></div>\n"
     )
 
 

@@ -16,12 +16,8 @@ from playwright.sync_api import expect
 
 import cloudai_pricing
 from cloudai.cli import main
-from cloudai.lockin import scan
-from cloudai.lockin.bill import exits
-from cloudai.report import page_of_exit
 from cloudai.report.volumes import curves_of
 from cloudai_pricing.exact import plain
-from cloudai_pricing.exit_terms import Terms
 from cloudai_pricing.plans import planned
 
 pytestmark = pytest.mark.program("chromium")
@@ -461,8 +457,9 @@ def other(request, tmp_path) -> Path:
         return path
     (tmp_path / "app").mkdir()
     (tmp_path / "app" / "app.py").write_text(APP)
-    found = scan(tmp_path / "app")
-    path.write_text(page_of_exit(found, exits(found), Terms()), encoding="utf-8")
+    assert (
+        main(["lockin", str(tmp_path / "app"), "--workload", EXAMPLE, "--format", "html", "--output", str(path)]) == 0
+    )
     return path
 
 

@@ -121,12 +121,12 @@ def cents(text: str | None) -> Decimal | None:
 
 def shown_plan(page: Page):
     """What the page says: the sums, the choice of each line, the ways of the chosen line, its crossings."""
-    sums = page.eval_on_selector_all("#sums td[data-exact]", "all => all.map(one => one.dataset.exact)")
+    sums = page.eval_on_selector_all("#plan-sums td[data-exact]", "all => all.map(one => one.dataset.exact)")
     choices = page.eval_on_selector_all(
-        "#choices tr", "all => Object.fromEntries(all.map(one => [one.dataset.line, one.dataset.way]))"
+        "#plan-choices tr", "all => Object.fromEntries(all.map(one => [one.dataset.line, one.dataset.way]))"
     )
     ways = page.eval_on_selector_all(
-        "#ways tr",
+        "#plan-ways tr",
         "all => Object.fromEntries(all.map(one => [one.children[1].dataset.way, "
         "[one.children[1].dataset.exact, one.children[2].dataset.exact]]))",
     )
@@ -139,7 +139,7 @@ def shown_plan(page: Page):
 
 def assert_same(page: Page, plan, line: str) -> None:
     sums, choices, ways, crossings = shown_plan(page)
-    assert page.get_attribute("#sums td[data-proven]", "data-proven") == str(plan["exact"]).lower()
+    assert page.get_attribute("#plan-sums td[data-proven]", "data-proven") == str(plan["exact"]).lower()
     assert [cents(text) for text in sums] == [D(plan["total"]), D(plan["leaving"])]
     assert choices == {one["name"]: one["chosen"] for one in plan["lines"]}
     (here,) = [one for one in plan["lines"] if one["name"] == line]
@@ -199,11 +199,11 @@ def test_a_volume_that_no_plan_has_is_said(tmp_path, shop, open_page, capsys):
     page = open_page(written(tmp_path, "plan", str(shop))).page
     set_volume(page, "photos", "99999999999")
     assert "more than 2000 machines" in page.inner_text("#marker")
-    assert not page.is_visible("#sums")
+    assert not page.is_visible("#plan-sums")
     assert main(["plan", str(shop), "--set", "photos.volume=99999999999 images/month"]) == 2
     assert "machines" in capsys.readouterr().err
     page.click("#reset")
-    assert page.is_visible("#sums")
+    assert page.is_visible("#plan-sums")
 
 
 @pytest.fixture
@@ -243,7 +243,7 @@ def test_a_scan_without_a_workload_has_no_slider(tmp_path, scanned):
 @pytest.mark.parametrize("kind", ["plan", "lockin"])
 def test_the_slider_is_moved_by_keys_and_reset(tmp_path, shop, scanned, open_page, kind):
     opened = open_page(written(tmp_path, *(["plan", str(shop)] if kind == "plan" else scanned)))
-    page, place = opened.page, "#sums" if kind == "plan" else "#totals"
+    page, place = opened.page, "#plan-sums" if kind == "plan" else "#totals"
     before = page.inner_text(place)
     page.focus("#slider")
     page.keyboard.press("ArrowRight")

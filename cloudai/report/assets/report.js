@@ -102,13 +102,14 @@ const Report = (() => {
     front(chart, width) {
       const rows = chart.rows;
       const best = rows.filter((row) => row.best);
+      const spots = d3.groups(rows, (row) => `${row.x} ${row.y}`).map(([, several]) => ({ ...several[0], name: several.map((row) => short(row.name, 18)).join(", ") }));
       const stairs = best.flatMap((row, at) => (at ? [{ x: row.x, y: best[at - 1].y }, row] : [row]));
       return Plot.plot({ ...base(width, 320), inset: 24, marginRight: 40,
         x: { ...MONEY_AXIS, label: chart.x, ticks: width < 520 ? 3 : 6, grid: false, nice: true }, y: { ...MONEY_AXIS, label: chart.y, grid: false, nice: true },
         marks: [Plot.gridX({ ...GRID, ticks: width < 520 ? 3 : 6 }), gridY(),
           Plot.line(stairs, { x: "x", y: "y", stroke: "var(--soft)", strokeDasharray: "4,3" }),
           Plot.dot(rows, { x: "x", y: "y", r: 6, symbol: (row) => symbol(row.name), fill: (row) => (row.best ? colour(row.name) : "var(--paper)"), stroke: (row) => colour(row.name), strokeWidth: 2 }),
-          Plot.text(rows, { x: "x", y: "y", text: (row) => short(row.name, 18), dy: -14, fill: "var(--ink)", stroke: "var(--paper)", strokeWidth: 4 })], symbol: { type: "identity" } });
+          Plot.text(spots, { x: "x", y: "y", text: (row) => short(row.name, 36), dy: -14, fill: "var(--ink)", stroke: "var(--paper)", strokeWidth: 4 })], symbol: { type: "identity" } });
     },
     curves(chart, width) {
       const narrow = width < 520;

@@ -206,9 +206,9 @@
     function choices(found) {
       const change = before.why ? "" : signed(bills, found.total - before.total);
       const moved = found.lines.filter((one, line) => !before.why && one.chosen?.way.name !== before.lines[line].chosen?.way.name).length;
-      get("sums").replaceChildren(row(found.proven ? "least" : "best found here, not proven to be least", [money(found.total), change, money(found.leaving), `${moved} of ${found.lines.length}`],
+      get("plan-sums").replaceChildren(row(found.proven ? "least" : "best found here, not proven to be least", [money(found.total), change, money(found.leaving), `${moved} of ${found.lines.length}`],
         { exact: { 0: { exact: plain(found.total), proven: found.proven }, 2: { exact: plain(found.leaving) } } }));
-      get("choices").replaceChildren(...found.lines.map(({ chosen }, line) => {
+      get("plan-choices").replaceChildren(...found.lines.map(({ chosen }, line) => {
         const cells = chosen ? [chosen.way.name, money(chosen.month), money(chosen.total)] : ["no way has a known price", "", ""];
         const made = row(bills.lines[line].name, cells);
         made.children[1].className = "w";
@@ -219,7 +219,7 @@
     }
 
     function ways({ ways: several, chosen }) {
-      get("ways").replaceChildren(...several.map((one) => {
+      get("plan-ways").replaceChildren(...several.map((one) => {
         const picked = one === chosen;
         return row(`${one.way.name}${picked ? " \u2713" : ""}`, [money(one.month), money(one.total), money(one.way.leaving)],
           { best: picked, exact: { 0: { exact: plain(one.month), way: one.way.name }, 1: { exact: plain(one.total) } } });
@@ -230,16 +230,17 @@
       const info = bills.lines[line];
       const found = Choice.stretches(tables, line, several, volumes);
       const spot = found.findLastIndex((one) => volumes[0] > Choice.base(one.above));
+      const near = (base) => { const [whole] = Bill.stated(info, base, 0).split("."); return whole.length > 3 ? `${Bill.grouped(whole)} ${info.units}` : words(info, base); };
       const edges = found.slice(1).map((one, number) => ({ ...one, base: Choice.base(one.above), before: found[number].best }));
       get("changes").replaceChildren(...edges.map((one) => {
-        const made = make("tr", {}, make("th", { scope: "row" }, words(info, one.base)), make("td", { class: "w" }, one.best ?? "nothing known"), make("td", { class: "w" }, one.before ?? "nothing known"));
+        const made = make("tr", {}, make("th", { scope: "row", class: "w" }, near(one.base)), make("td", { class: "w" }, one.best ?? "nothing known"), make("td", { class: "w" }, one.before ?? "nothing known"));
         made.dataset.exact = Bill.stated(info, one.base);
         return made;
       }));
       if (!edges.length) get("changes").append(make("tr", {}, make("td", { class: "w", colspan: "3" }, `Nothing changes up to ten times the volume: ${found[0]?.best ?? "nothing known"}.`)));
       const here = found[Math.max(spot, 0)];
       const [last, next] = [edges.filter((one) => one.base < volumes[0]).at(-1), edges.find((one) => one.base >= volumes[0])];
-      text(get("marker"), `At ${words(info, volumes[0])} ${here?.best ?? "nothing known"} costs least to run in a month${last ? `, since ${words(info, last.base)}` : ""}${next ? `; from ${words(info, next.base)} on it is ${next.best ?? "not known"}` : "; up to ten times the volume that stays so"}.`);
+      text(get("marker"), `At ${words(info, volumes[0])} ${here?.best ?? "nothing known"} costs least to run in a month${last ? `, since ${near(last.base)}` : ""}${next ? `; from ${near(next.base)} on it is ${next.best ?? "not known"}` : "; up to ten times the volume that stays so"}.`);
       draw(info, several, volumes, edges);
     }
 
@@ -302,7 +303,7 @@
       if (!before.size) for (const one of found) before.set(`${one.source} ${one.target}`, one.direct.total);
       get("totals").replaceChildren(...found.map((one) => {
         const cells = [sum(one.direct), signed(tables, one.direct.total - before.get(`${one.source} ${one.target}`)), `${money(one.direct.p10)} to ${money(one.direct.p90)}`, one.direct.saving === null ? "unknown" : money(one.direct.saving < 0n ? -one.direct.saving : one.direct.saving),
-          one.direct.breakEven === null ? (one.direct.saving === null ? "unknown" : "never") : `${one.direct.breakEven} months`, money(one.direct.residual), sum(one.neutral), `${one.worth < 0n ? "-" : ""}${money(one.worth < 0n ? -one.worth : one.worth)}`];
+          one.direct.breakEven === null ? (one.direct.saving === null ? "unknown" : "never") : `${one.direct.complete ? "" : ">= "}${Number(Number(one.direct.breakEven).toFixed(1))} months`, money(one.direct.residual), sum(one.neutral), `${one.worth < 0n ? "-" : ""}${money(one.worth < 0n ? -one.worth : one.worth)}`];
         if (one.direct.saving !== null && one.direct.saving < 0n) cells[3] = `-${cells[3]}`;
         const made = row(`${one.source} to ${one.target}`, cells);
         Object.assign(made.dataset, { way: `${one.source} ${one.target}`, total: plain(one.direct.total), p10: plain(one.direct.p10), p50: plain(one.direct.p50), p90: plain(one.direct.p90),
