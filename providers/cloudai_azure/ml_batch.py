@@ -1,8 +1,7 @@
 """`custom.batch_predict` on Azure ML: jobs of batch endpoints, submitted once, watched, stopped, fetched.
 
 Azure ML names a batch job itself. So a submission is noted in the datastore before it is made, and with the job's name
-after; where only the first note is there, the workspace's jobs are searched for the one that writes to this
-submission's own folder. The request carries the same repeatability id each time.
+after (`ml_batch_notes`). The request carries the same repeatability id each time.
 """
 
 from __future__ import annotations
@@ -10,12 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
-
-from pydantic import ValidationError
 
 from cloudai.delivery import unsent
 from cloudai.errors import ErrorCode, InvalidInput, ServiceError
@@ -29,6 +25,7 @@ from cloudai.types.speech import JobState
 from cloudai.wirejson import JsonNode, Malformed
 from cloudai_azure import ml_batch_bodies as bodies
 from cloudai_azure.errors import AzureError
+from cloudai_azure.ml_batch_notes import OUTPUT, BatchNotes, now
 from cloudai_azure.ml_batch_parts import BatchParts, Made, Model, Step
 from cloudai_azure.ml_client import MlClient, unknown, unsure
 from cloudai_azure.ml_deployment import with_left
@@ -51,7 +48,6 @@ class _Job:
     plan: c.BatchPlan
     steps: Sequence[Step]
     body: Mapping[str, object]
-    model: Model
 
     @property
     def endpoint(self) -> str:
@@ -70,51 +66,56 @@ class MlBatches:
         self._storage = storage
         self._training = training
         self._backend = backend
+        self._notes = BatchNotes(client, storage, backend=backend)
         self.parts = BatchParts(client, storage, backend=backend)
 
     # --- before, and the submission -------------------------------------------------------------------
 
     def plan_batch(self, request: c.BatchPredictRequest, call: Call) -> c.BatchPlan:
-        """Nothing is sent: the workspace's place, and what a name stands for, are not known yet."""
-        prepared = prepare_batch(request)
-        chosen, model = self._machine(request), self.parts.model_of(request, ends=None)
-        location = self._client.settings.region or "the workspace's"
-        return self._worked_out(prepared, call, chosen, model, f"{PLACE}/{self.parts.code_folder()}", location).plan
+        """Nothing is sent: the workspace's place is not known yet, nor what stands behind a model's name."""
+        model = self.parts.model_of(request, ends=None)
+        return self._planned(prepare_batch(request), call, model)
 
     def batch_predict(self, request: c.BatchPredictRequest, call: Call) -> c.BatchPredictResult:
         """Makes what is missing, and submits. Raises `AzureError` (`outcome_unknown`) where it can't be told whether
         the job was made."""
-        prepared = prepare_batch(request)
-        planned = self.plan_batch(request, call)
+        plan = self.plan_batch(request, call)
         ends, made = time.monotonic() + call.timeout, Made()
         if not self._client.settings.ml_compute:
-            refuse_above(request, planned.at_limit)
+            refuse_above(request, plan.at_limit)
         with unsent():
-            there = self._before(prepared, ends)
+            model = self.parts.model_of(request, ends=ends)
+            prepared = prepare_batch(request, model=model.named)
+            noted = self._notes.read(prepared.name, ends)
+            there = self._notes.job(noted, ends) if noted is not None else None
         if there is not None:
-            return self._result(planned, there, found=True)
+            return self._result(self._planned(prepared, call, model), there, found=True)
         try:
             with unsent():
-                job = self._ready(prepared, call, made, ends)
+                job = self._ready(prepared, call, model, made, ends)
                 url = self._scoring(job, ends)
-                self._note(self._ref(prepared, job), ends)
+                self._notes.write(self._ref(prepared, job), ends)
             ref = self._submitted(prepared, job, url, ends)
         except Exception as error:
             if unsure(error) or (isinstance(error, AzureError) and error.fault.code is ErrorCode.OUTCOME_UNKNOWN):
                 raise
-            made.blobs.append(self._record(prepared.name))
+            made.blobs += [self._notes.path(prepared.name)] if noted is None else []
             left = self.parts.undo(made)
             if left:
                 raise with_left(error, left) from error
             raise
         return self._result(job.plan, ref, found=False)
 
-    def _ready(self, prepared: PreparedBatch, call: Call, made: Made, ends: float) -> _Job:
+    def _planned(self, prepared: PreparedBatch, call: Call, model: Model) -> c.BatchPlan:
+        location = self._client.settings.region or "the workspace's"
+        code = f"{PLACE}/{self.parts.code_folder()}"
+        return self._worked_out(prepared, call, self._machine(prepared.request), model, code, location).plan
+
+    def _ready(self, prepared: PreparedBatch, call: Call, model: Model, made: Made, ends: float) -> _Job:
         """Uploads, and makes the parts that are not there."""
         request = prepared.request
         location = self._client.workspace(timeout=ends - time.monotonic()).text("location")
         chosen = self._cluster(request, ends) or self._machine(request)
-        model = self.parts.model_of(request, ends=ends)
         code = self._storage.url(self.parts.code_folder(), timeout=ends - time.monotonic())
         job = self._worked_out(prepared, call, chosen, model, code, location)
         refuse_above(request, job.plan.at_limit)
@@ -146,15 +147,15 @@ class MlBatches:
             if not unsure(error):
                 raise
             return self._after_doubt(prepared, job, error)
-        ref = self._ref(prepared, job, job_id=job_id, submitted=node.at("systemData").text("createdAt") or _now())
-        self._noted(ref, ends)
+        ref = self._ref(prepared, job, job_id=job_id, submitted=node.at("systemData").text("createdAt") or now())
+        self._notes.made(ref, ends)
         return ref
 
     def _after_doubt(self, prepared: PreparedBatch, job: _Job, error: Exception) -> c.BatchRef:
         ref = self._ref(prepared, job)
         ends = time.monotonic() + LOOK_SECONDS
         try:
-            found = self._searched(ref, ends)
+            found = self._notes.searched(ref, ends)
         except Exception:  # noqa: BLE001  # it could not be looked for: nobody knows
             found = None
         if found is None:
@@ -162,56 +163,9 @@ class MlBatches:
             raise unknown(text, error) from error
         return found
 
-    # --- notes of submissions ---------------------------------------------------------------------------
-
-    def _record(self, name: str = "") -> str:
-        return f"{self._client.settings.ml_prefix}/batch-jobs/{name}" + (".json" if name else "")
-
-    def _note(self, ref: c.BatchRef, ends: float) -> None:
-        content = ref.model_dump_json().encode()
-        self._storage.put(self._record(ref.name), content, timeout=ends - time.monotonic())
-
-    def _noted(self, ref: c.BatchRef, ends: float) -> None:
-        """The job is there whether it is noted or not: without, the next submission searches for it."""
-        try:
-            self._note(ref, max(ends, time.monotonic() + LOOK_SECONDS))
-        except Exception:  # noqa: BLE001  # the caller has the job's name
-            return
-
-    def _read(self, path: str, ends: float) -> c.BatchRef | None:
-        content = self._storage.read(path, timeout=ends - time.monotonic())
-        if content is None:
-            return None
-        try:
-            return c.BatchRef.model_validate_json(content).model_copy(update={"backend": self._backend})
-        except ValidationError:
-            raise Malformed(f"{path} is no note of a batch job") from None
-
-    def _before(self, prepared: PreparedBatch, ends: float) -> c.BatchRef | None:
-        """The job of an earlier submission of the same."""
-        noted = self._read(self._record(prepared.name), ends)
-        if noted is None:
-            return None
-        if not noted.id:
-            return self._searched(noted, ends)
-        there = self._client.there(f"jobs/{noted.id}", timeout=ends - time.monotonic())
-        return noted if there is not None else None
-
-    def _searched(self, ref: c.BatchRef, ends: float) -> c.BatchRef | None:
-        """Among the workspace's jobs, the one that writes to this submission's folder."""
-        mark = f"/paths/{dict(ref.details)['output']}/"
-        for node in self._client.listed("jobs", {"jobType": "Pipeline"}, timeout=ends - time.monotonic()):
-            outputs = node.at("properties").at("outputs")
-            if any(mark in f"{each.text('uri')}/" for _, each in (outputs.members() if outputs else ())):
-                submitted = node.at("systemData").text("createdAt") or _now()
-                found = ref.model_copy(update={"id": node.text("name"), "submitted": submitted})
-                self._noted(found, ends)
-                return found
-        return None
-
     def _ref(self, prepared: PreparedBatch, job: _Job, *, job_id: str = "", submitted: str | None = None) -> c.BatchRef:
         details = {
-            "output": self._output(prepared),
+            OUTPUT: self._output(prepared),
             "input": "" if prepared.remote else self._staged(prepared.name),
             "endpoint": job.endpoint.rpartition("/")[2],
         }
@@ -224,7 +178,7 @@ class MlBatches:
             node = self._client.there(f"jobs/{ref.id}", timeout=LOOK_SECONDS)
             status = node.at("properties").text("status") if node is not None else ""
             state = STATES.get(status, JobState.QUEUED)
-        output = self._storage.address(dict(ref.details)["output"])
+        output = self._storage.address(dict(ref.details)[OUTPUT])
         return c.BatchPredictResult(
             batch=ref, state=state, plan=plan, found=found, output=output, warnings=plan.warnings
         )
@@ -252,9 +206,9 @@ class MlBatches:
             at_limit=chosen.at_limit,
             requests=(*({"call": f"PUT {workspace}/{path}", "body": shown(each)} for path, each in steps), invocation),
             uploads=tuple(self._uploads(prepared, model)),
-            warnings=(*chosen.notices, *self._notices(request, prepared)),
+            warnings=(*chosen.notices, *self._notices(prepared, model)),
         )
-        return _Job(plan=plan, steps=steps, body=body, model=model)
+        return _Job(plan=plan, steps=steps, body=body)
 
     def _machine(self, request: c.BatchPredictRequest, instance: str | None = None) -> ChosenMachine:
         accelerator = request.accelerator if instance is None else c.Accelerator(instance=instance)
@@ -310,7 +264,13 @@ class MlBatches:
                     made.blobs.append(path)
                     self._storage.put(path, file.path, timeout=ends - time.monotonic())
 
-    def _notices(self, request: c.BatchPredictRequest, prepared: PreparedBatch) -> Iterator[Notice]:
+    def _notices(self, prepared: PreparedBatch, model: Model) -> Iterator[Notice]:
+        request = prepared.request
+        if model.named == request.model:
+            message = (
+                "which model stands behind the name is asked at the submission: it is in the names of job and parts"
+            )
+            yield Notice(code="model_by_name", message=message)
         if prepared.remote:
             message = "inputs are known by their address: with other contents it is the same job"
             yield Notice(code="inputs_by_address", message=message)
@@ -339,7 +299,7 @@ class MlBatches:
             started=known.started,
             ended=known.ended,
             billed_seconds=known.billed_seconds,
-            output=self._storage.address(dict(batch.details)["output"]) if state is JobState.SUCCEEDED else None,
+            output=self._storage.address(dict(batch.details)[OUTPUT]) if state is JobState.SUCCEEDED else None,
         )
 
     def cancel_batch(self, batch: c.BatchRef, call: Call) -> None:
@@ -375,7 +335,7 @@ class MlBatches:
 
     def _results(self, batch: c.BatchRef, ends: float) -> Iterator[tuple[str, str]]:
         """Name of the input file -> path of its results, without what Azure ML and the script note beside them."""
-        output = f"{dict(batch.details)['output']}/"
+        output = f"{dict(batch.details)[OUTPUT]}/"
         for path, _ in self._storage.listed(output, timeout=ends - time.monotonic()):
             name = path.removeprefix(output).removeprefix(f"{bodies.SUMMARY}/")
             if name and name != bodies.SUMMARY and "/" not in name:
@@ -383,17 +343,10 @@ class MlBatches:
 
     def list_batches(self, call: Call) -> Sequence[c.BatchRef]:
         """By their notes in the datastore, newest first. One that was noted before it was made is searched for."""
-        ends = time.monotonic() + call.timeout
-        paths = [path for path, _ in self._storage.listed(self._record(), timeout=call.timeout)]
-        noted = [ref for path in paths if (ref := self._read(path, ends)) is not None]
-        found = [ref if ref.id else self._searched(ref, ends) for ref in noted]
-        return sorted((ref for ref in found if ref is not None), key=lambda ref: ref.submitted or "", reverse=True)
+        found = self._notes.all(time.monotonic() + call.timeout)
+        return sorted(found, key=lambda ref: ref.submitted or "", reverse=True)
 
 
 def _run(batch: c.BatchRef) -> c.RunRef:
     """A batch job is a job like others."""
     return c.RunRef(backend=batch.backend, id=batch.id, name=batch.name)
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
@@ -51,6 +51,9 @@ class Model:
     package: Package | None = None
     folder: str = ""
     """Where the package's files go in the datastore."""
+    named: str | None = None
+    """Of an endpoint or a registered model: the path of the version that stands behind the name, or the name itself
+    where the workspace was not asked."""
 
 
 @dataclass(kw_only=True)
@@ -89,7 +92,7 @@ class BatchParts:
         if "/" in request.model:
             raise InvalidInput(f"model {request.model[:80]} is no model folder, no azureml:// address and no name")
         if ends is None:
-            return Model(path=f"models/{request.model}/versions/{request.version or 'LATEST'}")
+            return Model(path=f"models/{request.model}/versions/{request.version or 'LATEST'}", named=request.model)
         return self._served(request, name, ends) or self._registered(request, name, ends)
 
     def _served(self, request: c.BatchPredictRequest, name: str, ends: float) -> Model | None:
@@ -127,7 +130,8 @@ class BatchParts:
         """A model that Azure ML knows as Triton's or MLflow's is registered once more, as files: it has a scoring
         script of its own for those, or none."""
         known = there.at("properties")
-        return Model(path=path) if known.text("modelType") == "custom_model" else _at(name, known.text("modelUri"))
+        files = known.text("modelType") == "custom_model"
+        return replace(Model(path=path) if files else _at(name, known.text("modelUri")), named=path)
 
     def steps(
         self,

@@ -216,6 +216,23 @@ def test_the_model_behind_an_endpoint_is_the_one_with_most_of_the_traffic(tmp_pa
             driver.batch_predict(wanted(tmp_path, model="twice", version="c"), CALL)
 
 
+def test_a_name_with_another_model_behind_it_is_another_job(tmp_path: Path) -> None:
+    with opened(tmp_path) as (driver, server):
+        known = {"modelType": "custom_model", "modelUri": "azureml://datastores/workspaceblobstore/paths/theirs"}
+        server.resources["models/theirs"] = {"name": "theirs", "properties": {"latestVersion": "7"}}
+        for version in ("7", "8"):
+            server.resources[f"models/theirs/versions/{version}"] = {"name": version, "properties": known}
+        plan = driver.plan_batch(wanted(tmp_path, model="theirs"), CALL)
+        assert "model_by_name" in {notice.code for notice in plan.warnings}
+        result, first = submitted(driver, wanted(tmp_path, model="theirs"))
+        assert result.warnings == ()
+        assert submitted(driver, wanted(tmp_path, model="theirs"))[1] == first
+        server.resources["models/theirs"]["properties"]["latestVersion"] = "8"
+        result, second = submitted(driver, wanted(tmp_path, model="theirs"))
+        assert (result.found, len(server.jobs)) == (False, 2)
+        assert second.name != first.name
+
+
 def test_a_registered_model_is_used_as_it_is(tmp_path: Path) -> None:
     with opened(tmp_path) as (driver, server):
         graph = (scale(tmp_path / "theirs", 5.0) / "model.onnx").read_bytes()
