@@ -75,7 +75,10 @@ way becomes the cheapest to run. Dashed: the volume that is set.</span></figcapt
 <details open><summary>Where the answer changes, by the month's volume</summary>
 """
         + _table(
-            "changes", "Volumes at which another way is the cheapest", ("above", "costs least", "until then"), left=3
+            "changes",
+            "Volumes at which another way is the cheapest",
+            ("above", "costs least", "until then"),
+            words=(0, 1, 2),
         )
         + "</details></figure>\n<details><summary>The choice of every line</summary>\n"
         + _table("plan-choices", "The choice of every line", ("line", "way", "first month", "all months"), words=(0, 1))
