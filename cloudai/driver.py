@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cloudai.capabilities import Limits
     from cloudai.errors import Fault
     from cloudai.settings import BackendSettings, OptionsModel
-    from cloudai.types import custom, speech, translation, vision
+    from cloudai.types import custom, results, speech, translation, vision
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -154,6 +154,15 @@ class Analyze(Protocol):
 
     def analyze(self, request: vision.AnalyzeRequest, call: Call) -> Sequence[vision.Analysis]:
         """One answer per image, in order; a failure of one image is in its `errors`."""
+        ...
+
+
+@runtime_checkable
+class BilledAs(Protocol):
+    """Optional: which SKUs a request can be billed by, so that a budget holds no more for it than it can cost."""
+
+    def billed_as(self, operation: str, request: results.Model) -> frozenset[str]:
+        """Variants of the price book, for a request without provider options; empty: any. Nothing is sent."""
         ...
 
 

@@ -129,7 +129,9 @@ class Engine:
 
             assert isinstance(request, AnalyzeRequest)
             return bound_of_analysis(backend.capabilities, backend.region, request)
-        return bound_of(backend.capabilities, backend.region, operation, request, options=options)
+        told = getattr(backend.driver, "billed_as", None) if options is None else None
+        variants = frozenset[str]() if told is None else told(operation, request)
+        return bound_of(backend.capabilities, backend.region, operation, request, options=options, variants=variants)
 
     @cached_property
     def teller(self) -> Teller:

@@ -19,6 +19,7 @@ from cloudai.operations import TYPES
 
 if TYPE_CHECKING:
     from cloudai.capabilities import Capabilities, Limits
+    from cloudai.types.custom import BatchPredictRequest, TrainingJob
     from cloudai.types.media import Media
     from cloudai.types.results import Model
     from cloudai.types.vision import AnalyzeRequest
@@ -67,18 +68,25 @@ class _Rate(NamedTuple):
 
 
 def bound_of(
-    capabilities: Capabilities, region: str | None, operation: str, request: Model, *, options: object = None
+    capabilities: Capabilities,
+    region: str | None,
+    operation: str,
+    request: Model,
+    *,
+    options: object = None,
+    variants: frozenset[str] = frozenset(),
 ) -> Bound:
-    """The bound of one call. `options`: the provider options that go with it; any can change the SKU."""
+    """The bound of one call. `options`: the provider options that go with it; any can change the SKU. `variants`: the
+    SKUs that the driver would have it billed by; empty: any of them."""
     declared = capabilities.operations.get(operation)
     if _free(operation) or (_needs_nobody(capabilities.auth) and (declared is None or not declared.meter)):
         return Bound(0, {})
-    if operation == "custom.train":
-        return _bound_of_training(capabilities.provider, region, request)
+    if operation.startswith("custom."):
+        return _bound_of_custom(capabilities.provider, region, operation, request)
     asked = None if options is not None else _features(request)
     units = _units(operation, request, declared.limits if declared is not None else None)
     choices = tuple(_meters(capabilities.provider, operation, request))
-    return _bound(capabilities.provider, region, operation, choices, asked, tuple(units.items()))
+    return _bound(capabilities.provider, region, operation, choices, asked, tuple(units.items()), variants)
 
 
 @cache
@@ -90,21 +98,43 @@ def _free(operation: str) -> bool:
     return known is not None and known.free
 
 
-def _bound_of_training(provider: str, region: str | None, request: Model) -> Bound:
-    """The machines it asks for, until its time limit."""
+def _bound_of_custom(provider: str, region: str | None, operation: str, request: Model) -> Bound:
+    """A job: the machines it asks for, until its time limit. An endpoint has none; what it costs, it costs by the hour,
+    so that asking it costs nothing more where no price is of a prediction."""
+    from cloudai.types.custom import BatchPredictRequest, TrainingJob
+
+    if isinstance(request, TrainingJob | BatchPredictRequest):
+        return _bound_of_job(provider, region, operation, request)
+    if operation == "custom.deploy":
+        return Bound(None, {}, "an endpoint costs by the hour until it is deleted")
+    if _has_prices(provider, operation):
+        return Bound(None, {}, f"some endpoints of {provider} bill each prediction by its seconds")
+    if _has_prices(provider, "custom.deploy"):
+        return Bound(0, {operation: Decimal(1)})
+    return Bound(None, {}, f"no price of {provider} for {operation} is known")
+
+
+def _bound_of_job(
+    provider: str, region: str | None, operation: str, request: TrainingJob | BatchPredictRequest
+) -> Bound:
     from cloudai.errors import InvalidInput
-    from cloudai.training.machines import choose_machine
+    from cloudai.training.machines import choose_machine, machine_for
     from cloudai.types.custom import TrainingJob
 
-    assert isinstance(request, TrainingJob)
     try:
-        chosen = choose_machine(provider, region, request)
+        if isinstance(request, TrainingJob):
+            chosen = choose_machine(provider, region, request)
+        else:
+            chosen = machine_for(
+                provider, region or "global", request.accelerator, copies=request.instances,
+                seconds=request.max_seconds, operation=operation,
+            )  # fmt: skip
     except InvalidInput as error:
         return Bound(None, {}, error.message)
     if chosen.at_limit is None:
         return Bound(None, {}, f"no price of {provider} for {chosen.instance} in {region} is known")
     hours = Decimal(request.max_seconds) * chosen.instances / 3600
-    return Bound(micro(chosen.at_limit.amount), {"custom.train": hours})
+    return Bound(micro(chosen.at_limit.amount), {operation: hours})
 
 
 @cache
@@ -121,6 +151,7 @@ def _bound(
     choices: tuple[tuple[str, ...], ...],
     asked: frozenset[str] | None,
     sizes: tuple[tuple[str, Sizes], ...],
+    variants: frozenset[str],
 ) -> Bound:
     """Of all that a bound depends on, and so remembered: most calls of a program are alike."""
     from cloudai_pricing.operations import operations
@@ -130,7 +161,8 @@ def _bound(
         dearest: Decimal | None = None
         for meter in choice:
             try:
-                cost = _dearest(provider, region, meter, asked, units, plain=meter != operation)
+                own = variants if meter == operation else frozenset[str]()
+                cost = _dearest(provider, region, meter, asked, units, variants=own, plain=meter != operation)
             except _Untold as error:
                 if meter == operation:
                     return Bound(None, {}, str(error))
@@ -244,6 +276,7 @@ def _dearest(
     asked: frozenset[str] | None,
     units: Mapping[str, Sizes],
     *,
+    variants: frozenset[str],
     plain: bool,
 ) -> Decimal | None:
     """The most that a meter can come to; None: it has no price there. Raises `_Untold`.
@@ -253,13 +286,14 @@ def _dearest(
     rate = _rate(provider, region, meter, asked, plain)
     if not rate.bases:
         return None
+    bases = [price for price in rate.bases if price.variant in variants] or rate.bases
     costs = []
-    for price in (*rate.bases, *rate.addons):
+    for price in (*bases, *rate.addons):
         sizes = units.get("second" if price.unit in ("minute", "hour") else price.unit)
         if sizes is None:
             raise _Untold(f"how many {price.unit}s of {meter} it is can't be told before it is sent")
         costs.append(_cost(price, sizes))
-    most = len(rate.bases)
+    most = len(bases)
     return max(costs[:most]) + sum(costs[most:], Decimal(0))
 
 

@@ -14,7 +14,9 @@ from cloudai.http import MAX_REPLY_BYTES, AsyncTransport, OutOfTime
 from cloudai.types import speech as s
 from cloudai.types import translation as t
 from cloudai.types import vision as v
+from cloudai.types.results import Model
 from cloudai_azure.auth import Auths
+from cloudai_azure.billed import variants
 from cloudai_azure.driver import AzureDriver
 from cloudai_azure.errors import fault_of
 from cloudai_azure.flows import Flows
@@ -50,6 +52,9 @@ class AsyncAzureDriver(AsyncMlOperations):
     def unavailable(self) -> Mapping[str, str]:
         """What has no address with these settings."""
         return unavailable(self._settings)
+
+    def billed_as(self, operation: str, request: Model) -> frozenset[str]:
+        return variants(request)
 
     def classify(self, error: Exception) -> Fault | None:
         """From Azure's codes, azure-identity's classes and the transport's."""

@@ -107,9 +107,14 @@ def document_of(node: JsonNode, request: v.ReadDocumentRequest) -> v.ReadDocumen
     )
 
 
+def variant_of_model(model: str) -> str:
+    """The SKU that a model's pages are billed by."""
+    return {"prebuilt-read": "read", "prebuilt-layout": "layout"}.get(model, model)
+
+
 def _usage(request: v.ReadDocumentRequest, model: str, pages: int) -> tuple[Usage, ...]:
     """A page each. The feature that names the SKU is the dearest one that was asked for."""
-    variant = {"prebuilt-read": "read", "prebuilt-layout": "layout"}.get(model, model)
+    variant = variant_of_model(model)
     asked = sorted(feature.value for feature in set(request.features) & _LAYOUT)
     if request.queries:
         variant, asked = "query-fields", ["queries"]

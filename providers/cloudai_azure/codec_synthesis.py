@@ -165,10 +165,15 @@ def _checked_ssml(text: str, voice: str | None, language: str) -> str:
     return _spoken(whole[2], voice, language, kept and f" {kept.strip()}")
 
 
+def variant_of_voice(voice: str | None) -> str:
+    """The SKU that a voice is billed by."""
+    return "hd" if voice and ":dragonhd" in voice.lower() else "neural"
+
+
 def _usage(ssml: str, voice: str | None, request: s.SynthesizeRequest) -> Usage:
     """Code points, Chinese ones twice; markup counts too, but for `speak` and `voice`."""
     billed = billed_characters(_FREE_TAGS.sub("", ssml) if request.ssml else request.text)
-    variant = "hd" if voice and ":dragonhd" in voice.lower() else "neural"
+    variant = variant_of_voice(voice)
     features = ("ssml",) if request.ssml else ()
     return Usage(
         meter="speech.synthesize", unit="character", quantity=Decimal(billed), variant=variant, features=features

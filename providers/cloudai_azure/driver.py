@@ -42,7 +42,9 @@ from cloudai.http import MAX_REPLY_BYTES, OutOfTime, Transport
 from cloudai.types import speech as s
 from cloudai.types import translation as t
 from cloudai.types import vision as v
+from cloudai.types.results import Model
 from cloudai_azure.auth import Auths
+from cloudai_azure.billed import variants
 from cloudai_azure.errors import fault_of, raised
 from cloudai_azure.flows import Flows
 from cloudai_azure.ml_driver import Ml, MlOperations
@@ -103,6 +105,9 @@ class AzureDriver(
     def unavailable(self) -> Mapping[str, str]:
         """What has no address with these settings."""
         return unavailable(self._settings)
+
+    def billed_as(self, operation: str, request: Model) -> frozenset[str]:
+        return variants(request)
 
     def classify(self, error: Exception) -> Fault | None:
         """From Azure's codes, azure-identity's classes and the transport's."""

@@ -18,6 +18,7 @@ from cloudai.types import speech as s
 from cloudai.types import translation as t
 from cloudai.types import vision as v
 from cloudai.types.media import Media
+from cloudai.types.results import Model
 from cloudai_gcp import (
     codec_document,
     codec_jobs,
@@ -29,6 +30,7 @@ from cloudai_gcp import (
     staging,
 )
 from cloudai_gcp.auth import Auth
+from cloudai_gcp.billed import variants
 from cloudai_gcp.driver import speech_options, vision_model
 from cloudai_gcp.errors import GoogleError, error_of, fault_of, note_host
 from cloudai_gcp.long_documents import LongDocument, is_long

@@ -44,6 +44,7 @@ from cloudai.types import speech as s
 from cloudai.types import translation as t
 from cloudai.types import vision as v
 from cloudai.types.media import Media
+from cloudai.types.results import Model
 from cloudai_gcp import (
     codec_document,
     codec_jobs,
@@ -55,6 +56,7 @@ from cloudai_gcp import (
     staging,
 )
 from cloudai_gcp.auth import Auth
+from cloudai_gcp.billed import variants
 from cloudai_gcp.errors import GoogleError, error_of, fault_of, note_host
 from cloudai_gcp.long_documents import LongDocument, is_long
 from cloudai_gcp.sending import answer_of, limits_of, request_of, target_of, unavailable

@@ -24,10 +24,12 @@ from aws_answers import aws
 from cloudai import Client
 from cloudai.calls.cost import cost_of
 from cloudai.capabilities import Capabilities
+from cloudai.driver import BilledAs
 from cloudai.ledger import micro
 from cloudai.ledger.bounds import Bound, bound_of, bound_of_analysis
 from cloudai.registry import Registry
 from cloudai.testing.samples import SAMPLES, picture, tone
+from cloudai.types.custom import Accelerator, BatchPredictRequest, DeployRequest, PredictRequest, TrainingJob
 from cloudai.types.media import AudioInfo, ImageInfo, Media, MediaKind
 from cloudai.types.results import Model, Result, Usage
 from cloudai.types.speech import SynthesizeRequest, TranscribeRequest
@@ -36,6 +38,7 @@ from cloudai.types.vision import AnalyzeRequest, DetectLabelsRequest, ReadDocume
 from cloudai_pricing.operations import operations
 
 Ask = Callable[[Client], Result]
+ANY: frozenset[str] = frozenset()
 HAN = "你好, world: 世界 🌍"
 
 ASKED: dict[str, Ask] = {
@@ -113,7 +116,11 @@ def test_a_bound_is_never_below_the_cost(client: Client, monkeypatch: pytest.Mon
             priced += 1
             cost, held = micro(answer.cost.amount), 0
             for operation, request, options in recorder.asked:  # a list may be sent in several requests
-                bound = bound_of(capabilities(answer.provider), answer.region, operation, request, options=options)
+                driver = watched.driver(answer.backend)
+                told = driver.billed_as(operation, request) if isinstance(driver, BilledAs) and not options else ANY
+                bound = bound_of(
+                    capabilities(answer.provider), answer.region, operation, request, options=options, variants=told
+                )
                 assert bound.amount is not None, f"{what}: {bound.reason}"
                 held += bound.amount
             assert held >= cost, what
@@ -245,3 +252,103 @@ def test_a_changed_request_does_not_meet_the_bound_of_another() -> None:
     pages = replace(PNG, kind=MediaKind.DOCUMENT, pages=3)
     three = bound_of(capabilities("gcp"), None, "vision.read_document", ReadDocumentRequest(document=pages))
     assert three.usage == {"vision.read_document": Decimal(3)}
+
+
+# --- as tight as can be known ------------------------------------------------------------------------
+
+
+def held(client: Client, operation: str, request: Model) -> Decimal:
+    """What a budget would hold at the client's first backend."""
+    (backend,) = client.config.used_backends
+    (chosen,) = [one for one in client._engine.candidates(operation, None) if one.backend.name == backend]
+    return usd(client._engine.bound(chosen, operation, request))
+
+
+THREE = replace(PNG, kind=MediaKind.DOCUMENT, pages=3)
+TIGHT: dict[str, tuple[str, Model, dict[str, tuple[str, tuple[str, ...]]]]] = {
+    "text of a document": (
+        "vision.read_document",
+        ReadDocumentRequest(document=THREE),
+        {"aws": ("text", ()), "gcp": ("ocr", ()), "azure": ("read", ())},
+    ),
+    "tables of a document": (
+        "vision.read_document",
+        ReadDocumentRequest.model_validate({"document": THREE, "features": ("tables",)}),
+        {"aws": ("tables", ("tables",)), "gcp": ("form-parser", ()), "azure": ("layout", ())},
+    ),
+    "a voice that is named": (
+        "speech.synthesize",
+        SynthesizeRequest(text="x" * 1000, voice="en-US-Neural2-A"),
+        {"gcp": ("neural2", ()), "azure": ("neural", ())},
+    ),
+    "speech": (
+        "speech.transcribe",
+        TranscribeRequest(audio=audio(60.0), language="en"),
+        {"gcp": ("standard", ())},
+    ),
+}
+UNITS = {
+    "vision.read_document": ("page", 3),
+    "speech.synthesize": ("character", 1000),
+    "speech.transcribe": ("second", 60),
+}
+
+
+@pytest.mark.parametrize("what", TIGHT)
+def test_where_the_request_tells_the_sku_no_more_than_its_price_is_held(client: Client, what: str) -> None:
+    operation, request, by_provider = TIGHT[what]
+    (backend,) = client.config.used_backends
+    provider, region = client.config.backends[backend].provider, client._engine.backend(backend).region
+    if provider not in by_provider:
+        return
+    variant, features = by_provider[provider]
+    unit, quantity = UNITS[operation]
+    usage = Usage(meter=operation, unit=unit, quantity=Decimal(quantity), variant=variant, features=features)
+    cost = cost_of(provider, region, (usage,))[0]
+    assert cost is not None
+    assert held(client, operation, request) == cost.amount
+
+
+JOBS = {
+    "aws": ("us-east-1", "ml.m5.xlarge"),
+    "gcp": ("us-central1", "n1-standard-4"),
+    "azure": ("eastus", "Standard_DS3_v2"),
+}
+
+
+@pytest.mark.parametrize("operation", ["custom.train", "custom.batch_predict"])
+@pytest.mark.parametrize("provider", JOBS)
+def test_a_job_is_held_at_its_machines_until_its_time_limit(provider: str, operation: str) -> None:
+    region, instance = JOBS[provider]
+    machine = Accelerator(instance=instance)
+
+    def bound(seconds: int, machines: int) -> Bound:
+        if operation == "custom.train":
+            job = TrainingJob(
+                name="a", script="a.py", source=".", framework="pytorch", accelerator=machine, nodes=machines,
+                max_seconds=seconds,
+            )  # fmt: skip
+            return bound_of(capabilities(provider), region, operation, job)
+        batch = BatchPredictRequest(
+            model="m", inputs="s3://b/i/", output="s3://b/o/", accelerator=machine, instances=machines,
+            max_seconds=seconds,
+        )  # fmt: skip
+        return bound_of(capabilities(provider), region, operation, batch)
+
+    one = bound(3600, 1)
+    if one.amount is None:
+        assert "no price of" in one.reason
+        return
+    assert bound(7200, 3).amount == pytest.approx(6 * one.amount, abs=6)
+    assert bound(7200, 3).usage == {operation: Decimal(6)}
+
+
+def test_an_endpoint_has_no_bound_and_asking_it_costs_nothing_more() -> None:
+    """But at Amazon, where a serverless one bills each prediction."""
+    deploy = DeployRequest(model="m", name="m")
+    ask = PredictRequest(model="m")
+    for provider, region in (("aws", "us-east-1"), ("gcp", "us-central1"), ("azure", "eastus")):
+        standing = bound_of(capabilities(provider), region, "custom.deploy", deploy)
+        assert (standing.amount, standing.reason) == (None, "an endpoint costs by the hour until it is deleted")
+        asked = bound_of(capabilities(provider), region, "custom.predict", ask)
+        assert asked.amount == (None if provider == "aws" else 0)
