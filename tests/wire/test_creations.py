@@ -120,7 +120,7 @@ def counting(server: Server) -> Callable[[], dict[str, int]]:
             "models": len(hosting.models),
             "deployed": len(hosting.endpoints),
         }
-    from test_custom_killed import made
+    from test_gcp_custom_killed import made
 
     return lambda: made(server)
 
