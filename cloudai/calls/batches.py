@@ -9,10 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from cloudai.calls import booking
 from cloudai.calls.asking import Asking, well_ended
 from cloudai.calls.engine import CallOptions, Engine
 from cloudai.calls.looking import Looks
-from cloudai.calls.runs import HOURLY, priced
+from cloudai.calls.runs import priced, remembered
 from cloudai.driver import BatchPrediction
 from cloudai.errors import InvalidInput
 from cloudai.types.custom import BatchPlan, BatchPredictRequest, BatchPredictResult, BatchRef, BatchStatus
@@ -41,8 +42,9 @@ class BatchRun:
     """What its submission answered, where this process made it."""
 
     def status(self) -> BatchStatus:
-        """Where it stands now: its counts, and what it has cost so far."""
-        return with_cost(self.ref, self._ask(lambda driver, call: driver.batch_status(self.ref, call)))
+        """Where it stands now: its counts, and what it has cost so far. Of one that has ended the ledger is told."""
+        found = self._ask(lambda driver, call: driver.batch_status(self.ref, call))
+        return _priced(self.run.engine, self.ref, found)
 
     def wait(
         self, *, timeout: float = 86_400.0, interval: float = 5.0, progress: Progress | None = None
@@ -92,7 +94,8 @@ class AsyncBatchRun:
 
     async def status(self) -> BatchStatus:
         """As `BatchRun.status`."""
-        return with_cost(self.ref, await self._ask(lambda driver, call: driver.batch_status(self.ref, call)))
+        found = await self._ask(lambda driver, call: driver.batch_status(self.ref, call))
+        return _priced(self.run.engine, self.ref, found)
 
     async def wait(
         self,
@@ -143,14 +146,16 @@ class AsyncBatchRun:
 
 def submit_batch(run: Runner, request: BatchPredictRequest, options: CallOptions) -> BatchRun:
     """Submits once; the same request again finds the job that it made."""
-    answer = run(OPERATION, request, options, BatchPredictResult)
-    return BatchRun(run=run, ref=_remembered(answer, request), submission=answer)
+    entries: list[int] = []
+    answer = run(OPERATION, request, options, BatchPredictResult, entries=entries)
+    return BatchRun(run=run, ref=_remembered(answer, request, entries), submission=answer)
 
 
 async def submit_batch_async(run: AsyncRunner, request: BatchPredictRequest, options: CallOptions) -> AsyncBatchRun:
     """The same with `await`."""
-    answer = await run(OPERATION, request, options, BatchPredictResult)
-    return AsyncBatchRun(run=run, ref=_remembered(answer, request), submission=answer)
+    entries: list[int] = []
+    answer = await run(OPERATION, request, options, BatchPredictResult, entries=entries)
+    return AsyncBatchRun(run=run, ref=_remembered(answer, request, entries), submission=answer)
 
 
 def batch_predict(run: Runner, request: BatchPredictRequest, options: CallOptions) -> BatchPredictResult:
@@ -214,28 +219,28 @@ def _interval(ends: float) -> float:
     return min(5.0, max(0.1, (ends - time.monotonic()) / 100))
 
 
-def _remembered(answer: BatchPredictResult, request: BatchPredictRequest) -> BatchRef:
-    """The handle knows what an hour costs, and where the results are to be put, wherever it is."""
+def _remembered(answer: BatchPredictResult, request: BatchPredictRequest, entries: Sequence[int]) -> BatchRef:
+    """The handle knows what an hour costs, its entry in the ledger, and where the results are to be put."""
     from cloudai.training.package import is_remote
 
     ref = answer.batch
     assert ref is not None  # drivers answer with one
-    details = dict(ref.details)
-    hourly = answer.plan.hourly if answer.plan is not None else None
-    if hourly is not None:
-        details.setdefault(HOURLY, f"{hourly.amount:f}")
+    details = remembered(ref.details, answer.plan, () if answer.found else entries)
     if not is_remote(request.output):
-        details[OUTPUT] = str(Path(request.output).absolute())
-    return ref.model_copy(update={"details": tuple(details.items())})
+        details = (*details, (OUTPUT, str(Path(request.output).absolute())))
+    return ref.model_copy(update={"details": details})
 
 
 # --- the end ---------------------------------------------------------------------------------------------
 
 
-def with_cost(ref: BatchRef, status: BatchStatus) -> BatchStatus:
+def _priced(engine: Engine, ref: BatchRef, status: BatchStatus) -> BatchStatus:
     """With the price of an hour that the handle remembers, and what that makes of the billed seconds."""
     hourly = priced(ref.details) or status.hourly
-    return status.model_copy(update={"hourly": hourly, "cost": _cost(hourly, status.billed_seconds)})
+    cost = _cost(hourly, status.billed_seconds)
+    if status.state.final:
+        booking.settled(engine.books, ref.details, cost)
+    return status.model_copy(update={"hourly": hourly, "cost": cost})
 
 
 def _cost(hourly: Money | None, seconds: float | None) -> Money | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from cloudai.calls.cost import UNKNOWN, add_costs, cost_of
 from cloudai.errors import CloudAIError, Delivery
@@ -18,6 +18,11 @@ from cloudai.types.results import Notice, Result
 if TYPE_CHECKING:
     from cloudai.calls.job import Job, Step
     from cloudai.types.results import Model, Money
+
+
+Details = tuple[tuple[str, str], ...]
+LEDGER: Final = "ledger"
+"""The detail of a handle that names its entry in the books."""
 
 
 def hold(books: Books, job: Job, step: Step[Any], request: Model) -> Reservation:
@@ -73,6 +78,16 @@ def unanswered(books: Books, reservation: Reservation, error: BaseException) -> 
     books.settle(reservation, outcome=Outcome.UNBILLED if sure else Outcome.UNKNOWN)
 
 
+def entries(job: Job) -> list[int]:
+    """The numbers of what was answered, before the call is closed: for handles, whose cost is known in the end."""
+    return [held.id for held, _, _ in job.unsettled if held.id is not None]
+
+
+def noted(details: Details, numbers: Sequence[int]) -> Details:
+    """A handle's details with the entry of its submission."""
+    return (*details, *((LEDGER, str(number)) for number in numbers[:1]))
+
+
 def submitted(job: Job) -> int | None:
     """A job was accepted: until its result says better it counts at its bound. Its entry's number, for `earned`."""
     books = job.engine.books
@@ -89,6 +104,13 @@ def earned(books: Books, number: int, cost: Money | None) -> None:
     if cost is not None and books.store is not None:
         with suppress(LedgerFailure):
             books.adjust(number, micro(cost.amount))
+
+
+def settled(books: Books | None, details: Details, cost: Money | None) -> None:
+    """What a handle's work has cost in the end; the second time changes nothing."""
+    number = dict(details).get(LEDGER)
+    if books is not None and number is not None:
+        earned(books, int(number), cost)
 
 
 def close(books: Books, job: Job, call: CallRecord) -> None:

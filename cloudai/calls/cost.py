@@ -11,6 +11,8 @@ from cloudai_pricing import callcost
 
 Cost = tuple[Money | None, tuple[PriceRef, ...]]
 UNKNOWN: Cost = (None, ())
+NOTHING: Cost = (Money(amount=Decimal(0)), ())
+"""Of what was found and not made."""
 
 
 def cost_of(provider: str, region: str | None, usage: tuple[Usage, ...]) -> Cost:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from cloudai.backends import Backend, Candidate, Plan
 from cloudai.calls import booking
-from cloudai.calls.cost import Cost, add_costs, cost_of
+from cloudai.calls.cost import NOTHING, Cost, add_costs, cost_of
 from cloudai.calls.engine import CALL_KEYWORDS, CallOptions, Engine
 from cloudai.calls.fitting import prepare
 from cloudai.calls.lane import Lane
@@ -150,6 +150,8 @@ class Job:
         several = [self._expected(backend, answer, expected) for answer in answers]
         whole = several[0] if step.parts is None else step.parts.joined(several)
         own = [cost_of(provider, region, answer.usage) for answer in several]
+        if self.operation in CREATES and getattr(whole, "found", False):
+            own = [NOTHING]
         cost, refs = add_costs([*self.paid, *own])
         return whole.filled(
             operation=self.operation,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from cloudai.calls import booking
 from cloudai.calls.engine import CallOptions, Engine
 from cloudai.calls.fitting import prepare
 from cloudai.calls.job import Job, Step, begin, cancelled, end
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from cloudai.backends import Candidate
 
 OPERATION: Final = "speech.transcribe"
-LEDGER: Final = "ledger"
-"""The detail of a handle that names its entry in the books."""
 Method = Callable[[TranscribeJobs], Callable[..., Any]]
 
 
@@ -152,13 +151,9 @@ async def submit_async(run: AsyncRunner, request: TranscribeRequest, options: Ca
 
 def _booked(job: Job, ref: JobRef) -> JobRef:
     """With the number of its entry in the ledger, so that its result can correct what was held for it."""
-    number = None
-    if job.engine.books is not None:
-        from cloudai.calls.booking import submitted
-
-        number = submitted(job)
+    number = booking.submitted(job)
     end(job, None, None, written=False)
-    return ref if number is None else ref.model_copy(update={"details": (*ref.details, (LEDGER, str(number)))})
+    return ref if number is None else ref.model_copy(update={"details": booking.noted(ref.details, [number])})
 
 
 def _not_sent(job: Job, step: Step[Any], error: CloudAIError) -> None:
@@ -301,10 +296,6 @@ def _finished(job: Job, ref: JobRef, answer: TranscribeResult) -> TranscribeResu
     (chosen,) = job.engine.candidates(OPERATION, ref.backend)
     step = Step(chosen=chosen, request=ref, notices=(), turn=_turn(job, chosen, job.timeout))
     result = job.finish(step, [answer], TranscribeResult)
-    number = dict(ref.details).get(LEDGER)
-    if job.engine.books is not None and number is not None:
-        from cloudai.calls.booking import earned
-
-        earned(job.engine.books, int(number), result.cost)
+    booking.settled(job.engine.books, ref.details, result.cost)
     end(job, result, None)
     return result

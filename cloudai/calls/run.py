@@ -43,15 +43,24 @@ class Runner:
         return load_media(self.engine, operation, source, timeout)
 
     def __call__(
-        self, operation: str, request: Model, options: CallOptions, result: type[R], *, skip: str | None = None
+        self,
+        operation: str,
+        request: Model,
+        options: CallOptions,
+        result: type[R],
+        *,
+        skip: str | None = None,
+        entries: list[int] | None = None,
     ) -> R:
-        """One call of `operation`; `result` is its result type."""
+        """One call of `operation`; `result` is its result type. `entries`: is given its numbers in the ledger."""
         job = begin(self.engine, operation, options)
         try:
             answer = self._asked(job, request, result, skip)
         except BaseException as error:
             end(job, None, error if isinstance(error, CloudAIError) else cancelled(operation))
             raise
+        if entries is not None:
+            entries += booking.entries(job)
         end(job, answer, None)
         return answer
 
@@ -131,15 +140,24 @@ class AsyncRunner:
         return await asyncio.to_thread(load_media, self.engine, operation, source, timeout)
 
     async def __call__(
-        self, operation: str, request: Model, options: CallOptions, result: type[R], *, skip: str | None = None
+        self,
+        operation: str,
+        request: Model,
+        options: CallOptions,
+        result: type[R],
+        *,
+        skip: str | None = None,
+        entries: list[int] | None = None,
     ) -> R:
-        """One call of `operation`; `result` is its result type."""
+        """One call of `operation`; `result` is its result type. `entries`: is given its numbers in the ledger."""
         job = begin(self.engine, operation, options)
         try:
             answer = await self._asked(job, request, result, skip)
         except BaseException as error:
             await self.end(job, None, error if isinstance(error, CloudAIError) else cancelled(operation))
             raise
+        if entries is not None:
+            entries += booking.entries(job)
         await self.end(job, answer, None)
         return answer
 

@@ -10,12 +10,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from cloudai.calls import booking
 from cloudai.calls.asking import Asking, well_ended
-from cloudai.calls.engine import CallOptions
+from cloudai.calls.engine import CallOptions, Engine
 from cloudai.calls.looking import Looks
 from cloudai.driver import TrainingRuns
 from cloudai.training import metrics_of
-from cloudai.types.custom import LogPage, Metric, RunRef, RunStatus, TrainingJob, TrainingPlan, TrainResult
+from cloudai.types.custom import BatchPlan, LogPage, Metric, RunRef, RunStatus, TrainingJob, TrainingPlan, TrainResult
 from cloudai.types.results import Money
 
 if TYPE_CHECKING:
@@ -38,8 +39,10 @@ class TrainingRun:
     ref: RunRef
 
     def status(self) -> RunStatus:
-        """Where it stands now."""
-        return self._ask(lambda driver, call: driver.run_status(self.ref, call))
+        """Where it stands now. Of one that has ended the ledger is told what it has cost."""
+        found = self._ask(lambda driver, call: driver.run_status(self.ref, call))
+        _settle(self.run.engine, self.ref, found)
+        return found
 
     def wait(self, *, timeout: float = 86_400.0, interval: float = 5.0, progress: Progress | None = None) -> RunStatus:
         """Looks every `interval` seconds until it has ended, well or not. Raises `deadline_exceeded` after `timeout`
@@ -94,8 +97,10 @@ class AsyncTrainingRun:
     ref: RunRef
 
     async def status(self) -> RunStatus:
-        """Where it stands now."""
-        return await self._ask(lambda driver, call: driver.run_status(self.ref, call))
+        """As `TrainingRun.status`."""
+        found = await self._ask(lambda driver, call: driver.run_status(self.ref, call))
+        _settle(self.run.engine, self.ref, found)
+        return found
 
     async def wait(
         self,
@@ -177,13 +182,33 @@ def _newest_first(found: Sequence[RunRef]) -> tuple[RunRef, ...]:
     return tuple(sorted(found, key=lambda ref: ref.submitted or "", reverse=True))
 
 
-def with_price(result: TrainResult) -> TrainResult:
-    """The handle remembers what an hour costs, so that the run's cost is known wherever the handle is."""
-    ref, hourly = result.run, result.plan.hourly if result.plan is not None else None
-    if ref is None or hourly is None or any(name == HOURLY for name, _ in ref.details):
+def train(run: Runner, request: TrainingJob, options: CallOptions) -> TrainResult:
+    """Submits once; the same job again finds the run that it made."""
+    entries: list[int] = []
+    return _remembering(run(OPERATION, request, options, TrainResult, entries=entries), entries)
+
+
+async def train_async(run: AsyncRunner, request: TrainingJob, options: CallOptions) -> TrainResult:
+    """The same with `await`."""
+    entries: list[int] = []
+    return _remembering(await run(OPERATION, request, options, TrainResult, entries=entries), entries)
+
+
+def _remembering(result: TrainResult, entries: Sequence[int]) -> TrainResult:
+    """The handle remembers what an hour costs, and its entry in the ledger, so that both are known wherever it is."""
+    if result.run is None:
         return result
-    priced = ref.model_copy(update={"details": (*ref.details, (HOURLY, f"{hourly.amount:f}"))})
-    return result.filled(run=priced)
+    details = remembered(result.run.details, result.plan, () if result.found else entries)
+    return result.filled(run=result.run.model_copy(update={"details": details}))
+
+
+def remembered(
+    details: booking.Details, plan: TrainingPlan | BatchPlan | None, entries: Sequence[int]
+) -> booking.Details:
+    """A handle's details with the price of an hour and its entry in the ledger."""
+    if plan is not None and plan.hourly is not None and HOURLY not in dict(details):
+        details = (*details, (HOURLY, f"{plan.hourly.amount:f}"))
+    return booking.noted(details, entries)
 
 
 def cost_so_far(ref: RunRef, status: RunStatus) -> Money | None:
@@ -198,6 +223,11 @@ def priced(details: Iterable[tuple[str, str]]) -> Money | None:
     """What an hour costs, as a handle remembers it; `None`: not known."""
     hourly = dict(details).get(HOURLY)
     return None if hourly is None else Money(amount=Decimal(hourly))
+
+
+def _settle(engine: Engine, ref: RunRef, status: RunStatus) -> None:
+    if status.state.final:
+        booking.settled(engine.books, ref.details, cost_so_far(ref, status))
 
 
 def must_have_succeeded(ref: RunRef, status: RunStatus) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from cloudai.calls.batches import BatchRun, all_batches, batch_predict, batch_ref, plan_batch, submit_batch
 from cloudai.calls.endpoints import Endpoint, named, plan_deployment, request_of, standing
 from cloudai.calls.run import CallOptions, Runner
-from cloudai.calls.runs import TrainingRun, listing, plan, with_price
+from cloudai.calls.runs import TrainingRun, listing, plan, train
 from cloudai.serving.processing import processing_of
 from cloudai.types import custom as c
 from cloudai.types.media import MediaLike
@@ -36,7 +36,7 @@ class Custom:
         The same job again finds the first run (`result.found`). Raises `BudgetExceeded` where it may cost more than
         its `max_cost`.
         """
-        return with_price(self._run("custom.train", job, call, c.TrainResult))
+        return train(self._run, job, call)
 
     def plan_training(self, job: c.TrainingJob, **call: Unpack[CallOptions]) -> c.TrainingPlan:
         """What `train` would send, on which machine, at which cost. Nothing is sent."""

@@ -15,7 +15,7 @@ from cloudai.calls.batches import (
 )
 from cloudai.calls.endpoints import AsyncEndpoint, named_async, plan_deployment_async, request_of, standing_async
 from cloudai.calls.run import AsyncRunner, CallOptions
-from cloudai.calls.runs import AsyncTrainingRun, listing_async, plan_async, with_price
+from cloudai.calls.runs import AsyncTrainingRun, listing_async, plan_async, train_async
 from cloudai.serving.processing import processing_of
 from cloudai.types import custom as c
 from cloudai.types.media import MediaLike
@@ -43,7 +43,7 @@ class AsyncCustom:
         The same job again finds the first run (`result.found`). Raises `BudgetExceeded` where it may cost more than
         its `max_cost`.
         """
-        return with_price(await self._run("custom.train", job, call, c.TrainResult))
+        return await train_async(self._run, job, call)
 
     async def plan_training(self, job: c.TrainingJob, **call: Unpack[CallOptions]) -> c.TrainingPlan:
         """What `train` would send, on which machine, at which cost. Nothing is sent."""

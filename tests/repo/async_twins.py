@@ -25,10 +25,10 @@ REWRITES = (
     (r"\b(submit|transcribe)\(self\._run", r"await \1_async(self._run"),
     (r"import TranscriptionJob, submit, transcribe$", "import AsyncTranscriptionJob, submit_async, transcribe_async"),
     (r"\bTranscriptionJob\b", "AsyncTranscriptionJob"),
-    (r"\b(plan|listing)\(self\._run", r"await \1_async(self._run"),
+    (r"\b(plan|listing|train)\(self\._run", r"await \1_async(self._run"),
     (
-        r"import TrainingRun, listing, plan, with_price$",
-        "import AsyncTrainingRun, listing_async, plan_async, with_price",
+        r"import TrainingRun, listing, plan, train$",
+        "import AsyncTrainingRun, listing_async, plan_async, train_async",
     ),
     (r"\bTrainingRun\b", "AsyncTrainingRun"),
     (r"\b(plan_deployment|standing|named)\(self\._run", r"await \1_async(self._run"),
