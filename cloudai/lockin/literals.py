@@ -60,6 +60,8 @@ _AZURE_PATH = re.compile(
     r"|speechtotext/|texttospeech/|translator/text/|customvision/v\d)"
 )
 """How paths of Azure's REST interfaces begin, whatever the host."""
+_UNKNOWN_HOST = re.compile(r"(?:https?://)?(?!localhost)(?:\{\}|[\w<>{}-]+(?=/))")
+"""From the environment, or a placeholder: no name with a dot."""
 _HINTS = (
     "arn:aws",
     "projects/",
@@ -143,8 +145,9 @@ def endpoint(url: str) -> tuple[Service, Meaning] | None:
 
 def endpoint_of_path(url: str, *, keyed: bool) -> tuple[Service, Meaning] | None:
     """The same where the host comes from the environment. `keyed`: the call sends a key of Azure's AI services."""
-    path = url.partition("{}")[2].lstrip("/")
-    if not url.startswith("{}") or not (keyed or _AZURE_PATH.match(path)):
+    match = _UNKNOWN_HOST.match(url)
+    path = url[match.end() :].lstrip("/") if match is not None else ""
+    if not path or not (keyed or _AZURE_PATH.match(path)):
         return None
     found = [
         (len(part), service, meaning(operation) if operation else NOTHING)

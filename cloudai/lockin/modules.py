@@ -40,8 +40,11 @@ class Source:
         return number if self.lines is None else self.lines.get(number, 1)
 
 
-def decoded(data: bytes, *, python: bool = False) -> str:
-    """The text of a file. Raises `Unreadable` for what is not text, or not in the encoding it says."""
+def decoded(data: bytes, *, python: bool = False, notebook: bool = False) -> str:
+    """The text of a file. Raises `Unreadable` for what is not text, or not in the encoding it says.
+
+    So is a line that is data; not in notebooks, whose outputs hold pictures: there `check_lines` is for each cell.
+    """
     if data[:4] in (b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff") or data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise Unreadable("is UTF-16 or UTF-32, not UTF-8")
     if b"\x00" in data:
@@ -57,11 +60,13 @@ def decoded(data: bytes, *, python: bool = False) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise Unreadable(f"is not {encoding.removesuffix('-sig').upper()}", line) from error
-    _check_lines(text)
+    if not notebook:
+        check_lines(text)
     return text
 
 
-def _check_lines(text: str) -> None:
+def check_lines(text: str) -> None:
+    """Raises `Unreadable` for a line that is data, not code."""
     if len(text) <= MAX_LINE:
         return
     for number, line in enumerate(text.split("\n"), 1):

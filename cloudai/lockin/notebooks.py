@@ -7,12 +7,15 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from cloudai.lockin.modules import Source, Unreadable, source
+from cloudai.lockin.modules import Source, Unreadable, check_lines, source
 from cloudai.lockin.requirements import installed
 from cloudai.lockin.scanned import Find
 
-_MAGIC = re.compile(r"^\s*(?:%|!|\?)|\?\s*$")
-_ASSIGNED = re.compile(r"^(\s*[\w, ]+=\s*)(?:%|!).*$")
+_MAGIC = re.compile(r"^\s*(?:%{1,2}[A-Za-z_]|!(?!=)|\?)|^\s*[\w.*]+\?{1,2}\s*$")
+_ASSIGNED = re.compile(r"^(\s*[\w, ]+=\s*)(?:%[A-Za-z_]|!).*$")
+_TIMED = re.compile(r"^(\s*)%(?:time|timeit|prun|memit)\s+([^-\s].*)$", re.DOTALL)
+_PYTHON_CELLS = ("%%time", "%%capture", "%%timeit", "%%prun", "%%memit", "%%python")
+"""Cell magics that run the cell, as `%%writefile x.py` keeps it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ def read_notebook(file: str, text: str) -> Notebook:
         packages += [(name, places[at - 1], index) for name, at in installed("".join(cell))]
         code = _without_magics(cell)
         try:
+            check_lines("".join(code))
             source(file, "".join(code))
         except Unreadable as problem:
             skipped.append((places[0] if places else 1, f"cell {index} {problem.reason}"))
@@ -70,12 +74,16 @@ def _cells(text: str) -> Iterator[tuple[int, list[str]]]:
 
 def _without_magics(lines: Sequence[str]) -> list[str]:
     first = next((line for line in lines if line.strip()), "")
-    if first.startswith("%%") and not first.startswith(("%%time", "%%capture", "%%timeit", "%%prun")):
+    written = first.startswith("%%writefile") and first.rstrip().endswith(".py")
+    if first.startswith("%%") and not first.startswith(_PYTHON_CELLS) and not written:
         return ["\n"] * len(lines)
     return [_plain(line) for line in lines]
 
 
 def _plain(line: str) -> str:
+    timed = _TIMED.match(line)
+    if timed is not None:
+        return f"{timed[1]}{timed[2]}"
     assigned = _ASSIGNED.match(line)
     if assigned is not None:
         return f"{assigned[1]}None\n"

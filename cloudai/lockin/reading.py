@@ -49,7 +49,7 @@ class Reader:
             data = candidate.path.read_bytes()
             if candidate.form == "template" and b"AWS" not in data:
                 return
-            text = decoded(data, python=candidate.form == "python")
+            text = decoded(data, python=candidate.form == "python", notebook=candidate.form == "notebook")
             self._by_form(candidate, text)
             self.files += 1
         except Unreadable as problem:

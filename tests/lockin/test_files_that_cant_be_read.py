@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,60 @@ def test_a_cell_that_cant_be_parsed_leaves_the_others(tree: Path) -> None:
     found = scan(tree)
     assert "cell 1 can't be parsed" in reasons(found)["n.ipynb"]
     assert {find.cell for find in found.finds if find.file == "n.ipynb"} == {2}
+
+
+def test_a_picture_in_a_notebooks_output_is_no_huge_line(tree: Path) -> None:
+    output = {"output_type": "display_data", "data": {"image/png": "A" * 200_000}}
+    cell = {"cell_type": "code", "source": GOOD.splitlines(keepends=True), "outputs": [output]}
+    huge = {"cell_type": "code", "source": [f"x = '{'a' * 60_000}'"], "outputs": []}
+    (tree / "n.ipynb").write_text(json.dumps({"cells": [cell, huge], "nbformat": 4}, indent=1), encoding="utf-8")
+    found = scan(tree)
+    assert reasons(found) == {"n.ipynb": "cell 2 has a line of 60,006 characters"}
+    assert {find.cell for find in found.finds if find.file == "n.ipynb"} == {1}
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ['rek = boto3.client("polly")  # which region?\n', "rek.describe_voices()\n"],
+        ['text = ("%s %s"\n', "        % (1, 2))\n", 'boto3.client("polly").describe_voices()\n'],
+        ['rek = boto3.client("polly")\n', "%time voices = rek.describe_voices()\n"],
+        ["same = (1\n", "!= 2)\n", 'boto3.client("polly").describe_voices()\n'],
+        ["boto3?\n", "!aws polly describe-voices\n", 'boto3.client("polly").describe_voices()\n'],
+    ],
+)
+def test_magics_are_left_out_and_code_that_looks_like_them_is_kept(tree: Path, lines: list[str]) -> None:
+    cells = [{"cell_type": "code", "source": ["%matplotlib inline\n", "import boto3\n", *lines]}]
+    (tree / "n.ipynb").write_text(json.dumps({"cells": cells, "nbformat": 4}, indent=1), encoding="utf-8")
+    found = scan(tree / "n.ipynb")
+    assert found.skipped == ()
+    assert {find.name for find in found.finds} == {"polly", "describe_voices"}
+
+
+def test_a_file_that_a_cell_writes_is_read(tree: Path) -> None:
+    cells = [{"cell_type": "code", "source": ["%%writefile train.py\n", *GOOD.splitlines(keepends=True)]}]
+    (tree / "n.ipynb").write_text(json.dumps({"cells": cells, "nbformat": 4}, indent=1), encoding="utf-8")
+    assert {find.name for find in scan(tree / "n.ipynb").finds} == {"polly", "describe_voices"}
+
+
+def test_a_folder_within_that_cant_be_read_is_reported_and_the_rest_is_scanned() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        root, closed = Path(name), Path(name, "closed")
+        root.chmod(0o755)
+        (root / "good.py").write_text(GOOD, encoding="utf-8")
+        scan(root)  # everything is imported while everything may be read
+        closed.mkdir(mode=0)
+        as_root = os.geteuid() == 0
+        if as_root:  # who reads everything
+            os.seteuid(65534)
+        try:
+            found = scan(root)
+        finally:
+            if as_root:
+                os.seteuid(0)
+            closed.chmod(0o700)
+    assert "can't be read" in reasons(found)["closed"]
+    assert len(found.finds) == 2
 
 
 @pytest.mark.parametrize("name", ["n.ipynb", "pyproject.toml", "Pipfile", "setup.cfg"])
