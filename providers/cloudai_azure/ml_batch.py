@@ -81,7 +81,7 @@ class MlBatches:
         the job was made."""
         plan = self.plan_batch(request, call)
         ends, made = time.monotonic() + call.timeout, Made()
-        if not self._client.settings.ml_compute:
+        if self._client.settings.ml_compute is None:
             refuse_above(request, plan.at_limit)
         with unsent():
             model = self.parts.model_of(request, ends=ends)
@@ -108,8 +108,12 @@ class MlBatches:
 
     def _planned(self, prepared: PreparedBatch, call: Call, model: Model) -> c.BatchPlan:
         location = self._client.settings.region or "the workspace's"
-        code = f"{PLACE}/{self.parts.code_folder()}"
-        return self._worked_out(prepared, call, self._machine(prepared.request), model, code, location).plan
+        code, chosen = f"{PLACE}/{self.parts.code_folder()}", self._machine(prepared.request)
+        if (cluster := self._client.settings.ml_compute) is not None:  # which machines it has is not known
+            chosen = ChosenMachine(
+                instance=f"those of {cluster}", instances=prepared.request.instances, hourly=None, at_limit=None
+            )
+        return self._worked_out(prepared, call, chosen, model, code, location).plan
 
     def _ready(self, prepared: PreparedBatch, call: Call, model: Model, made: Made, ends: float) -> _Job:
         """Uploads, and makes the parts that are not there."""

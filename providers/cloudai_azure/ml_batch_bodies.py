@@ -21,6 +21,7 @@ from cloudai.errors import InvalidInput
 from cloudai.serving.batches import SUFFIXES
 
 if TYPE_CHECKING:
+    from cloudai.training.machines import ChosenMachine
     from cloudai.types.custom import BatchPredictRequest
     from cloudai_azure.settings import BatchOptions
 
@@ -39,6 +40,8 @@ ONNX: Final[Mapping[bool, str]] = {False: "onnxruntime", True: "onnxruntime-gpu[
 PYTHON: Final = "3.11"
 IDLE: Final = "PT120S"
 """After that a cluster gives its machines back."""
+_GPU: Final = re.compile(r"standard_n[cdv]", re.IGNORECASE)
+_AMD: Final = re.compile(r"_nv\d+as_v4|mi300x", re.IGNORECASE)
 _ESCAPED: Final = re.compile(r"[^A-Za-z0-9._-]")
 
 
@@ -146,7 +149,12 @@ def endpoint_body(model: str, location: str, tags: Mapping[str, str]) -> dict[st
 
 
 def deployment(
-    request: BatchPredictRequest, options: BatchOptions, parts: Parts, instances: int, workspace: str, location: str
+    request: BatchPredictRequest,
+    options: BatchOptions,
+    parts: Parts,
+    machine: ChosenMachine,
+    workspace: str,
+    location: str,
 ) -> tuple[str, dict[str, object]]:
     """Name and body: the name is the content's, so another content is another deployment."""
     properties: dict[str, object] = {
@@ -154,11 +162,11 @@ def deployment(
         "codeConfiguration": {"codeId": f"{workspace}/{parts.code}", "scoringScript": SCRIPT},
         "environmentId": f"{workspace}/{parts.environment}",
         "compute": f"{workspace}/{parts.compute}",
-        "resources": {"instanceCount": instances},
+        "resources": {"instanceCount": machine.instances},
         "environmentVariables": {
             "CLOUDAI_MODEL_NAME": model_name(request),
             "CLOUDAI_MAX_SECONDS": str(request.max_seconds),
-            "CLOUDAI_GPU": "1" if wants_gpu(request) else "0",
+            "CLOUDAI_GPU": "1" if has_cuda(machine.instance) else "0",
         },
         "miniBatchSize": options.mini_batch_files,
         "maxConcurrencyPerInstance": options.workers,
@@ -171,10 +179,10 @@ def deployment(
     return name, {"location": location, "tags": {TAG: model_name(request)}, "properties": properties}
 
 
-def wants_gpu(request: BatchPredictRequest) -> bool:
-    """By the accelerator's name, or that of a machine with GPUs: Azure's `N` families."""
-    instance = request.accelerator.instance or ""
-    return request.accelerator.name.lower() != "none" or instance.lower().startswith("standard_n")
+def has_cuda(machine: str) -> bool:
+    """Azure's `N` families of machines, but for those with AMD's GPUs and with FPGAs:
+    https://learn.microsoft.com/azure/virtual-machines/sizes/overview (read 2026-11-21)"""
+    return _GPU.match(machine) is not None and _AMD.search(machine) is None
 
 
 def job_body(uri: str, output: str) -> dict[str, object]:

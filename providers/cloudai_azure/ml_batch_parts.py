@@ -146,7 +146,7 @@ class BatchParts:
         that are the user's."""
         name = bodies.model_name(request)
         environment, described = (
-            bodies.environment(gpu=bodies.wants_gpu(request))
+            bodies.environment(gpu=bodies.has_cuda(machine.instance))
             if request.image is None
             else image_environment(request.image)
         )
@@ -154,9 +154,7 @@ class BatchParts:
         compute = f"computes/{own or bodies.cluster_name(machine.instance, machine.instances)}"
         endpoint = f"batchEndpoints/{bodies.endpoint_name(name, self._client.workspace_id)}"
         parts = bodies.Parts(model=model.path, code=bodies.code_path(), environment=environment, compute=compute)
-        deployed, body = bodies.deployment(
-            request, options, parts, machine.instances, self._client.workspace_id, location
-        )
+        deployed, body = bodies.deployment(request, options, parts, machine, self._client.workspace_id, location)
         return [
             (endpoint, bodies.endpoint_body(name, location, request.tags)),
             *([(model.path, bodies.model_body(name, model.uri, request.tags))] if model.uri else []),

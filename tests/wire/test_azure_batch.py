@@ -286,9 +286,14 @@ def test_a_cluster_of_the_users_is_used_and_priced_by_its_own_machines(tmp_path:
     with opened(tmp_path, ml_compute="theirs") as (driver, server):
         size = {"vmSize": "Standard_NC4as_T4_v3", "scaleSettings": {"minNodeCount": 0, "maxNodeCount": 2}}
         server.resources["computes/theirs"] = {"properties": {"computeType": "AmlCompute", "properties": size}}
+        plan = driver.plan_batch(wanted(tmp_path), CALL)
+        assert (plan.instance, plan.hourly, plan.at_limit) == ("those of theirs", None, None)
         result, _ = submitted(driver, wanted(tmp_path))
         assert result.plan is not None
         assert result.plan.instance == "Standard_NC4as_T4_v3"
+        assert result.plan.hourly is not None
+        (deployment,) = server.sent("PUT", "batchEndpoints/deployments")
+        assert deployment["properties"]["environmentVariables"]["CLOUDAI_GPU"] == "1"
         assert server.sent("PUT", "computes") == []
         with pytest.raises(InvalidInput, match="2 machines at most"):
             driver.batch_predict(wanted(tmp_path, instances=3), CALL)
@@ -318,6 +323,23 @@ def test_a_gpu_job_says_so_to_the_script_and_brings_another_environment(tmp_path
         assert "onnxruntime-gpu[cuda,cudnn]" in environment["properties"]["condaFile"]
         (deployment,) = server.sent("PUT", "batchEndpoints/deployments")
         assert deployment["properties"]["environmentVariables"]["CLOUDAI_GPU"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("machine", "cuda"),
+    [
+        ("Standard_NC4as_T4_v3", True),
+        ("standard_nd96asr_v4", True),
+        ("Standard_NV36ads_A10_v5", True),
+        ("Standard_NC24ads_A100_v4", True),
+        ("Standard_NV16as_v4", False),
+        ("Standard_ND96isr_MI300X_v5", False),
+        ("Standard_NP10s", False),
+        ("Standard_F8s_v2", False),
+    ],
+)
+def test_machines_with_cuda_are_known_by_their_family(machine: str, cuda: bool) -> None:
+    assert bodies.has_cuda(machine) is cuda
 
 
 def test_a_container_of_the_users_is_the_environment(tmp_path: Path) -> None:
