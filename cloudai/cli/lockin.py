@@ -1,12 +1,11 @@
 """`cloudai lockin`: what code uses of vendors' AI services, how it is had elsewhere, and what leaving would cost.
 
-Exit codes: 0 fine; 2 bad input; 3 a rule of --fail-on does not hold; 4 a rule can't be told.
+Exit codes: 0 fine; 2 bad input; 3 failed by --fail-on; 4 a rule of --fail-on can't be told.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
@@ -40,10 +39,10 @@ examples:
   cloudai lockin . --to gcp --workload portal.toml --explain
   cloudai lockin . --format sarif --output lockin.sarif --fail-on 'portable<80%' --fail-on 'retirement<180d'
 
-rules of --fail-on:
+rules of --fail-on, each what the scan fails by:
   portable<80%   portable:gcp<80%   neutral<50%   retirement<180d   exit>50000 USD   exit:gcp>50000 USD
 
-exit codes: 0 fine, 2 bad input, 3 a rule does not hold, 4 a rule can't be told (a bill is not known)"""
+exit codes: 0 fine, 2 bad input, 3 failed by --fail-on, 4 a rule can't be told (a bill is not whole)"""
     completes_files(
         parser.add_argument("path", nargs="?", default=".", metavar="PATH", help="a folder or a file (default: here)")
     )
@@ -55,7 +54,13 @@ exit codes: 0 fine, 2 bad input, 3 a rule does not hold, 4 a rule can't be told 
     parser.add_argument("--workload", metavar="WORKLOAD.toml", help="monthly costs and [exit] settings for the bill")
     parser.add_argument("--set", action="append", default=[], metavar="exit.KEY=VALUE", dest="changes",
                         help="change one term of the bill, as exit.day_rate=700 (repeatable)")  # fmt: skip
-    parser.add_argument("--fail-on", action="append", default=[], metavar="RULE", help="exit code 3 when it is so")
+    parser.add_argument(
+        "--fail-on",
+        action="append",
+        default=[],
+        metavar="RULE",
+        help="fail, with exit code 3, when this is so (repeatable)",
+    )
     parser.add_argument("--format", choices=FORMATS, default="table", help="how to print it (default: table)")
     parser.add_argument("--output", metavar="FILE", help="write to a file instead of standard output")
     parser.add_argument("--plot", metavar="FILE.svg|FILE.png", help="also draw the bills into a file (cloudai[plot])")
@@ -88,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _scan(args: argparse.Namespace) -> Scan:
-    """With a progress bar; trees make no cycles, so garbage is not looked for meanwhile."""
+    """With a progress bar."""
     from cloudai.cli.progress import Bar
     from cloudai.lockin import scan
 
@@ -100,16 +105,12 @@ def _scan(args: argparse.Namespace) -> Scan:
             bars[0].__enter__()
         bars[0].advance()
 
-    looking = gc.isenabled()
-    gc.disable()
     try:
         return scan(args.path, as_of=_day(args.as_of), horizon_months=args.horizon,
                     targets=tuple(dict.fromkeys(args.to)) or TARGETS, progress=progress)  # fmt: skip
     finally:
         for bar in bars:
             bar.__exit__(None, None, None)
-        if looking:
-            gc.enable()
 
 
 def _day(text: str | None) -> date | None:
@@ -245,9 +246,10 @@ def _told(args: argparse.Namespace, found: Scan, verdicts: Sequence[Verdict]) ->
             warn(f"skipped {place}: {skipped.reason}")
     for verdict in verdicts:
         if verdict.holds:
-            note(f"{verdict.rule} is not so: {verdict.text}")
+            note(f"passed --fail-on {verdict.rule!r}: {verdict.text}")
         else:
-            complain(f"{verdict.rule} {'is so' if verdict.holds is False else 'can not be told'}: {verdict.text}")
+            said = "failed" if verdict.holds is False else "can't tell"
+            complain(f"{said} --fail-on {verdict.rule!r}: {verdict.text}")
     if any(verdict.holds is False for verdict in verdicts):
         return FAILED
     return UNTOLD if any(verdict.holds is None for verdict in verdicts) else 0

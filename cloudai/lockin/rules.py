@@ -94,14 +94,14 @@ def _judge(rule: Rule, scan: Scan, bills: Mapping[str, Bill] | None) -> Verdict:
 def _portable(rule: Rule, scan: Scan) -> Verdict:
     shares = {t: s.portable for t, s in scan.shares.items() if s.portable is not None and rule.target in ("", t)}
     if not shares:
-        return Verdict(rule=rule.text, holds=True, text="no call leaves anything behind")
+        return Verdict(rule=rule.text, holds=True, text="no call would have to move")
     best = max(shares, key=lambda target: shares[target] or Fraction(0))
     return _below(rule, shares[best], f"of the calls are had at {best} as they are or through an adapter")
 
 
 def _below(rule: Rule, share: Fraction | None, what: str) -> Verdict:
     if share is None:
-        return Verdict(rule=rule.text, holds=True, text="there is no call")
+        return Verdict(rule=rule.text, holds=True, text="there is no call of an AI service")
     limit = Fraction(rule.limit) / 100
     failed = share <= limit if rule.inclusive else share < limit
     return Verdict(rule=rule.text, holds=not failed, text=f"{float(share):.1%} {what}")
@@ -127,5 +127,6 @@ def _exit(rule: Rule, bills: Mapping[str, Bill] | None) -> Verdict:
     amount, complete = chosen[cheapest]
     assert amount is not None
     failed = amount >= rule.limit if rule.inclusive else amount > rule.limit
-    text = f"leaving for {cheapest} costs {'' if complete else 'at least '}{amount:,.0f} USD"
+    short = "" if complete else ", with what is not offered or not known there left out: see the bill"
+    text = f"leaving for {cheapest} costs {'' if complete else 'at least '}{amount:,.0f} USD{short}"
     return Verdict(rule=rule.text, holds=False if failed else (True if complete else None), text=text)

@@ -34,7 +34,7 @@ _RULES: tuple[tuple[str, str, str, str], ...] = (
     ("lockin/resource-id", "HardCodedId", "A vendor's resource, endpoint, voice or model named in the code", "note"),
     ("lockin/retirement", "Retirement", "Something in use has an announced end", "warning"),
     ("lockin/model", "ModelStays", "A custom model that can't be exported", "warning"),
-    ("lockin/rule", "FailedRule", "A rule of --fail-on does not hold", "error"),
+    ("lockin/rule", "FailedRule", "What --fail-on names is so", "error"),
 )
 _INDEX = {rule[0]: index for index, rule in enumerate(_RULES)}
 

@@ -23,12 +23,22 @@ def headline(scan: Scan) -> str:
     calls = sum(len(used.calls) for used in scan.operations)
     neutral = sum(len(used.calls) for used in scan.operations if used.neutral)
     lines = len({(line.file, line.line) for line in scan.coupling})
-    who = ", ".join(scan.providers) or "no provider"
+    who = ", ".join(scan.providers)
     through = f", {neutral} of them through cloudai" if neutral else ""
+    if not scan.files and scan.skipped:
+        return f"Nothing could be read: {_files(len(scan.skipped))} skipped."
+    if not scan.files:
+        return "Nothing to read here: no Python, notebook, requirement file, Terraform or CloudFormation."
+    if not scan.finds:
+        return f"{_files(scan.files)} read: nothing of a vendor's AI services is used."
     return (
-        f"{scan.files:,} files read, {len(scan.finds):,} finds of {who}: {calls:,} calls{through}, "
+        f"{_files(scan.files)} read, {len(scan.finds):,} finds of {who}: {calls:,} calls{through}, "
         f"{lines:,} coupled lines. Horizon {scan.horizon_months} months from {scan.as_of.isoformat()}."
     )
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count:,} files"
 
 
 def operation_head(scan: Scan) -> tuple[str, ...]:

@@ -122,7 +122,7 @@ def test_sarif_fingerprints_do_not_change_when_lines_move(scanned: Callable[...,
 def test_a_rule_that_does_not_hold_is_exit_code_3_and_a_sarif_result(cli: Run, corpus: Path) -> None:
     code, out, err = cli(corpus / "apps", *DAY, "--format", "sarif", "--fail-on", "portable<80%")
     assert code == 3
-    assert "portable<80% is so" in err
+    assert "failed --fail-on 'portable<80%': " in err
     results = json.loads(out)["runs"][0]["results"]
     assert [r["level"] for r in results if r["ruleId"] == "lockin/rule"] == ["error"]
 
@@ -171,9 +171,26 @@ def test_limits_are_inclusive_where_the_sign_says_so(applications: Scan) -> None
 
 def test_nothing_to_find_is_fine(cli: Run, tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("print(1)\n", encoding="utf-8")
-    code, out, _ = cli(tmp_path, "--fail-on", "portable<80%", "--fail-on", "neutral<80%")
+    code, out, err = cli(tmp_path, "--fail-on", "portable<80%", "--fail-on", "neutral<80%")
     assert code == 0
-    assert "0 finds of no provider" in out
+    assert out == "1 file read: nothing of a vendor's AI services is used.\n"
+    assert "passed --fail-on 'portable<80%': no call would have to move" in err
+
+
+def test_a_folder_with_nothing_to_read_says_so(cli: Run, tmp_path: Path) -> None:
+    assert cli(tmp_path)[:2] == (
+        0,
+        "Nothing to read here: no Python, notebook, requirement file, Terraform or CloudFormation.\n",
+    )
+    (tmp_path / "a.py").write_text("def (:\n", encoding="utf-8")
+    assert cli(tmp_path)[1] == "Nothing could be read: 1 file skipped.\n"
+
+
+def test_a_rule_that_cant_be_told_says_what_is_missing(cli: Run, corpus: Path) -> None:
+    code, _, err = cli(corpus / "apps" / "moderation", *DAY, "--to", "gcp", "--fail-on", "exit>9000000 USD")
+    assert code == 4
+    assert "can't tell --fail-on 'exit>9000000 USD': leaving for gcp costs at least" in err
+    assert "left out: see the bill" in err
 
 
 def test_bad_input_is_exit_code_2(cli: Run, tmp_path: Path) -> None:
