@@ -35,28 +35,26 @@ class Served:
         return {path: f"{self.artifacts}/{path}" for path in self.package.files} if self.package else {}
 
 
-def shown_of(vertex: VertexClient, request: BatchPredictRequest, base: str) -> Served:
-    """For a plan: nothing is asked. A deployed model's repository is known when the job is submitted."""
-    if is_folder(request.model) or request.model.startswith("gs://"):
-        return _given(vertex, request, base)
-    return Served(artifacts=f"the repository of {request.model}", image=image_of(vertex, request.image))
+def behind(vertex: VertexClient, request: BatchPredictRequest, *, timeout: float) -> JsonNode | None:
+    """The model that stands behind the request's name now; `None`: the request has the model itself.
 
-
-def served_of(vertex: VertexClient, request: BatchPredictRequest, base: str, *, timeout: float) -> Served:
-    """Raises `InvalidInput` for a model that is not there, or that is not cloudai's."""
+    Raises `InvalidInput` for a model that is not there, or that is not cloudai's."""
     if is_folder(request.model) or request.model.startswith("gs://"):
-        return _given(vertex, request, base)
+        return None
     model = _deployed(vertex, request, timeout) or _registered(vertex, request, timeout)
-    artifacts = model.text("artifactUri").rstrip("/")
-    if not artifacts or not model.at("labels").text(bodies.ENDPOINT):
+    if not model.text("artifactUri") or not model.at("labels").text(bodies.ENDPOINT):
         raise InvalidInput(f"{request.model}: a batch prediction needs a model that cloudai deployed, or its folder")
-    return Served(artifacts=artifacts, image=request.image or model.at("containerSpec").text("imageUri"))
+    return model
 
 
-def _given(vertex: VertexClient, request: BatchPredictRequest, base: str) -> Served:
+def served_of(vertex: VertexClient, request: BatchPredictRequest, model: JsonNode | None, base: str) -> Served:
+    """`base`: where a folder's package goes, below it. Nothing is sent."""
     from cloudai.serving.packaging import package_model
 
     image = image_of(vertex, request.image)
+    if model is not None:
+        own = model.at("containerSpec").text("imageUri")
+        return Served(artifacts=model.text("artifactUri").rstrip("/"), image=request.image or own)
     if request.model.startswith("gs://"):
         return Served(artifacts=request.model.rstrip("/"), image=image)
     return Served(artifacts=f"{base}/model", image=image, package=package_model(request.model))

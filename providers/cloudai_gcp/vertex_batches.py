@@ -8,7 +8,7 @@ batchPredictionJobs (read 2026-11-21 as the discovery document aiplatform.v1).
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +18,7 @@ from cloudai.delivery import unsent
 from cloudai.errors import ErrorCode, InvalidInput, ServiceError
 from cloudai.serving.batches import IMAGES, PreparedBatch, prepare_batch
 from cloudai.training.machines import ChosenMachine, refuse_above
-from cloudai.training.package import is_remote
+from cloudai.training.package import Listed, is_remote
 from cloudai.types import custom as c
 from cloudai.types.results import Notice
 from cloudai.types.speech import JobState
@@ -26,10 +26,10 @@ from cloudai.wirejson import JsonNode
 from cloudai_gcp import vertex_batch_files as files
 from cloudai_gcp import vertex_bodies as bodies
 from cloudai_gcp import vertex_machines
-from cloudai_gcp.vertex_batch_model import Served, served_of, shown_of
+from cloudai_gcp.vertex_batch_model import Served, behind, served_of
 from cloudai_gcp.vertex_client import VertexClient
 from cloudai_gcp.vertex_plan import base_of_bucket, container_notices, shown
-from cloudai_gcp.vertex_storage import VertexStorage, split
+from cloudai_gcp.vertex_storage import Stored, VertexStorage, split
 from cloudai_gcp.vertex_submission import STATES, Submission, billed_seconds, cancel, is_unknown, unstage
 
 if TYPE_CHECKING:
@@ -57,6 +57,16 @@ class _Staging:
         self.storage.put(uri, content, timeout=self.left)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Made:
+    """All that a job would be."""
+
+    prepared: PreparedBatch
+    served: Served
+    body: Mapping[str, object]
+    plan: c.BatchPlan
+
+
 class VertexBatches:
     """The batch predictions of one backend."""
 
@@ -68,32 +78,30 @@ class VertexBatches:
     # --- before, and the submission -------------------------------------------------------------------
 
     def plan_batch(self, request: c.BatchPredictRequest, call: Call) -> c.BatchPlan:
-        """Nothing is sent. Inputs in Cloud Storage are known by their addresses."""
-        prepared = prepare_batch(request)
-        return self._plan(prepared, shown_of(self._vertex, request, self._base(prepared)))
+        """Looks up the model behind a name, and what is below a prefix; nothing else is sent."""
+        with unsent():
+            return self._made(request, time.monotonic() + call.timeout).plan
 
     def batch_predict(self, request: c.BatchPredictRequest, call: Call) -> c.BatchPredictResult:
         """Raises `GoogleError` (`outcome_unknown`) where it can't be told whether the job was created."""
-        prepared = prepare_batch(request)
-        base = self._base(prepared)
-        plan = self._plan(prepared, shown_of(self._vertex, request, base))
-        refuse_above(request, plan.at_limit)
-        submission = self._submission(prepared)
-        staging = _Staging(storage=self._storage, base=base, ends=time.monotonic() + call.timeout)
+        ends = time.monotonic() + call.timeout
         with unsent():
-            there = submission.find(timeout=staging.left)
+            made = self._made(request, ends)
+            refuse_above(request, made.plan.at_limit)
+            submission = self._submission(made.prepared)
+            there = submission.find(timeout=ends - time.monotonic())
         if there is not None:
-            return self._result(request, plan, there, found=True)
+            return self._result(request, made.plan, there, found=True)
+        staging = _Staging(storage=self._storage, base=self._base(made.prepared), ends=ends)
         try:
             with unsent():
-                served = served_of(self._vertex, request, base, timeout=staging.left)
-                self._stage(prepared, served, staging)
-            made = submission.create(self._body(prepared, served), timeout=staging.ends - time.monotonic())
+                self._stage(made.prepared, made.served, staging)
+            job = submission.create(made.body, timeout=ends - time.monotonic())
         except Exception as error:
             if not is_unknown(error):
                 unstage(self._storage, staging.objects)
             raise
-        return self._result(request, plan, made, found=False)
+        return self._result(request, made.plan, job, found=False)
 
     def _submission(self, prepared: PreparedBatch) -> Submission:
         mark = prepared.digest[:32]
@@ -122,17 +130,23 @@ class VertexBatches:
 
     # --- what it is made of ---------------------------------------------------------------------------
 
-    def _base(self, prepared: PreparedBatch) -> str:
-        remote = [place for place in (*prepared.request.places, prepared.request.output) if is_remote(place)]
-        for address in remote:
-            if not address.startswith("gs://"):
+    def _made(self, request: c.BatchPredictRequest, ends: float) -> _Made:
+        for address in (*request.places, request.output):
+            if is_remote(address) and not address.startswith("gs://"):
                 raise InvalidInput(f"Vertex AI reads and writes gs:// and local folders, not {address[:60]}")
+        model = behind(self._vertex, request, timeout=ends - time.monotonic())
+        named = model and f"{model.text('name')}@{model.text('versionId', '1')}"
+        prepared = prepare_batch(request, lister=lambda place: self._listed(place, ends), model=named or None)
+        served = served_of(self._vertex, request, model, self._base(prepared))
+        body = self._body(prepared, served)
+        return _Made(prepared=prepared, served=served, body=body, plan=self._plan(prepared, served, body))
+
+    def _base(self, prepared: PreparedBatch) -> str:
         return f"{base_of_bucket(self._vertex.settings)}/batches/{prepared.name}"
 
-    def _plan(self, prepared: PreparedBatch, served: Served) -> c.BatchPlan:
+    def _plan(self, prepared: PreparedBatch, served: Served, body: Mapping[str, object]) -> c.BatchPlan:
         request = prepared.request
         chosen = self._machine(request)
-        body = self._body(prepared, served)
         return c.BatchPlan(
             backend=self._backend,
             provider="gcp",
@@ -193,7 +207,7 @@ class VertexBatches:
             return
         seen = set[str]()
         for place in prepared.remote:
-            for name, uri in self._below(place, staging):
+            for name, uri, _ in self._below(place, staging.ends):
                 if name in seen:
                     raise InvalidInput(f"two input files are called {name}: the results would be one")
                 seen.add(name)
@@ -203,15 +217,18 @@ class VertexBatches:
         if not seen:
             raise InvalidInput(f"{', '.join(prepared.remote)} holds no files")
 
-    def _below(self, place: str, staging: _Staging) -> Iterator[tuple[str, str]]:
+    def _below(self, place: str, ends: float) -> Iterator[tuple[str, str, Stored]]:
         """Name and address of the objects of one place: a file, or a prefix that ends in a slash or should."""
         bucket, start = split(place)
         alone = start.endswith(files.SUFFIXES)
         prefix = start if alone or not start else start.rstrip("/") + "/"
-        for found in list(self._storage.listed(f"gs://{bucket}/{prefix}", timeout=staging.left)):
+        for found in list(self._storage.listed(f"gs://{bucket}/{prefix}", timeout=ends - time.monotonic())):
             name = found.name.rpartition("/")[2] if alone else found.name.removeprefix(prefix)
             if (found.name == start) if alone else name.endswith(files.SUFFIXES):
-                yield name, f"gs://{bucket}/{found.name}"
+                yield name, f"gs://{bucket}/{found.name}", found
+
+    def _listed(self, place: str, ends: float) -> list[Listed]:
+        return [Listed(name=name, size=at.size, hash=at.hash) for name, _, at in self._below(place, ends)]
 
     # --- afterwards -----------------------------------------------------------------------------------
 
@@ -283,9 +300,6 @@ def _uploads(prepared: PreparedBatch, base: str) -> list[tuple[str, str]]:
 
 
 def _notices(request: c.BatchPredictRequest) -> Iterator[Notice]:
-    if any(is_remote(place) for place in request.places):
-        message = "inputs in Cloud Storage are known by their addresses: with other contents it is the same job"
-        yield Notice(code="inputs_by_address", message=message)
     if request.max_seconds != _DAY or request.max_cost is not None:
         message = "max_seconds: Vertex AI ends no batch prediction by its time; cancel it"
         yield Notice(code="option_ignored", message=message)

@@ -206,8 +206,10 @@ def test_inputs_and_outputs_may_be_in_cloud_storage(tmp_path: Path) -> None:
         )
         request = wanting(tmp_path, inputs="gs://theirs/in", output="gs://theirs/out")
         plan = driver.plan_batch(request, CALL)
-        assert "inputs_by_address" in [notice.code for notice in plan.warnings]
         batch = submitted(driver, request)
+        assert batch.name == plan.name
+        put(server, {"in/a.jsonl": line(1, 2, 3, 4) + "\n"})
+        assert driver.plan_batch(request, CALL).name != plan.name
         work(server, batch.id, tmp_path)
         where = driver.batch_status(batch, CALL).output
         assert where is not None
@@ -250,8 +252,9 @@ def test_a_deployed_model_is_asked_by_its_endpoints_name(tmp_path: Path) -> None
         driver.deploy(wanted(tmp_path, 3.0, version="three", traffic={first.version: 90, "three": 10}), CALL)
         for version, factor in ((None, 2), ("three", 3)):
             request = wanting(tmp_path, model="twice", version=version, name=f"f{factor}")
-            assert "the repository of twice" in json.dumps(driver.plan_batch(request, CALL).model_dump(mode="json"))
+            plan = driver.plan_batch(request, CALL)
             batch = submitted(driver, request)
+            assert (batch.name, plan.requests[0]["body"]) == (plan.name, server.asked(CREATE)[-1])
             work(server, batch.id, tmp_path)
             driver.fetch_batch(batch, tmp_path / f"out{factor}", CALL)
             row = next(iter(read_results(tmp_path / f"out{factor}")))
