@@ -21,6 +21,7 @@ from pathlib import Path
 from cloudai_local.run_folder import FAILED, QUEUED, RUNNING, RunFolder, replace_file
 
 INTERRUPTED = "its process was killed: submit the same request again, and it goes on where it was"
+UNSTARTED = "its process has not started yet: where that lasts, submit the same request again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,9 +120,11 @@ class BatchFolder:
         """Where it really stands: one that says `running` and whose process is gone has failed."""
         alive = self.held.supervised()
         state = self.state()
-        if alive or state.state != RUNNING:
-            return state
-        return replace(state, state=FAILED, message=INTERRUPTED)
+        if not alive and state.state == RUNNING:
+            return replace(state, state=FAILED, message=INTERRUPTED)
+        if not alive and state.state == QUEUED:
+            return replace(state, message=UNSTARTED)
+        return state
 
     def write(self, state: BatchState) -> None:
         """Replaces the state as a whole."""

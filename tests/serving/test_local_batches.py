@@ -407,6 +407,52 @@ def test_killed_again_and_again_it_goes_on_where_it_was(root: Path, seed: int) -
     assert count_results(root / "out").total == LINES
 
 
+CHILD = """
+import sys
+from cloudai import Client
+from cloudai.types.custom import BatchPredictRequest
+request = BatchPredictRequest.model_validate_json(sys.argv[2])
+with Client(sys.argv[1]) as client:
+    print("ready", flush=True)
+    client.custom.submit_batch(request)
+"""
+
+
+def killed_while_submitting(root: Path, chance: random.Random) -> None:
+    asked = slow_job(root, 20)
+    (root / "cloudai.toml").write_text(
+        f'[backends.here]\nprovider = "local"\nbatches = "{root}/batches"\n[routes]\n"*" = "here"\n'
+    )
+    command = [sys.executable, "-W", "ignore", "-c", CHILD, str(root / "cloudai.toml"), asked.model_dump_json()]
+    for _ in range(3):
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
+            assert child.stdout is not None
+            child.stdout.readline()
+            time.sleep(chance.random() * 1.5)
+            child.kill()
+    with Client(config(root)) as client:
+        assert client.custom.batch_predict(asked).succeeded == 20
+        assert len(client.custom.batches()) == 1
+    assert [path.name for path in (root / "batches").iterdir()] == [only_job(root)]
+    assert [row.outputs["y"].array[0, 0] for row in read_results(root / "out")] == list(range(20))
+
+
+def only_job(root: Path) -> str:
+    (made,) = (root / "batches").glob("*/batch.json")
+    return made.parent.name
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_submission_killed_at_any_moment_makes_one_job(root: Path, seed: int) -> None:
+    killed_while_submitting(root, random.Random(seed))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(2, 18))
+def test_fifty_submissions_killed_make_one_job_each(root: Path, seed: int) -> None:
+    killed_while_submitting(root, random.Random(seed))
+
+
 def test_a_half_written_line_is_written_anew(root: Path) -> None:
     asked = slow_job(root)
     with Client(config(root)) as client:
