@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 from xml.sax.saxutils import escape
 
@@ -517,13 +517,22 @@ class _Talk(BaseHTTPRequestHandler):
         self.connection.close()
 
 
+S = TypeVar("S", bound=MlServer)
+
+
 @contextmanager
-def ml_server(folder: Path) -> Iterator[MlServer]:
+def closing(server: S) -> Iterator[S]:
     """Violations are a failure at the end."""
-    server = MlServer(folder)
     try:
         yield server
     finally:
         server.close()
     assert server.violations == [], server.violations
     assert server.blobs.violations == []
+
+
+@contextmanager
+def ml_server(folder: Path) -> Iterator[MlServer]:
+    """The workspace for a block."""
+    with closing(MlServer(folder)) as server:
+        yield server

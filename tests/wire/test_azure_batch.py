@@ -22,7 +22,7 @@ from azureml_batch_server import BatchServer, batch_server
 from azureml_custom_server import WORKSPACE, Answered
 from served import scale
 from test_azure_auth import entra
-from test_azure_custom_training import values
+from test_azure_custom_training import driving, values
 
 from cloudai.delivery import marked
 from cloudai.driver import BatchPredict, BatchPrediction, Call
@@ -34,8 +34,7 @@ from cloudai.types.speech import JobState
 from cloudai_azure import ml_batch_bodies as bodies
 from cloudai_azure.driver import AzureDriver
 from cloudai_azure.errors import AzureError
-from cloudai_azure.provider import PROVIDER
-from cloudai_azure.settings import AzureSettings, BatchOptions
+from cloudai_azure.settings import BatchOptions
 
 CALL = Call(timeout=30.0)
 CPU = Accelerator(instance="Standard_F8s_v2")
@@ -44,13 +43,12 @@ NAMES = ("a.jsonl", "deep/b b.jsonl", "deep/a.jsonl")
 
 @contextmanager
 def opened(folder: Path, **more: Any) -> Iterator[tuple[AzureDriver, BatchServer]]:
-    with entra(folder) as login, batch_server(folder) as server:
-        settings = AzureSettings.model_validate(values(login, server, folder, **more))
-        driver = PROVIDER.open(settings, backend="z")
-        try:
-            yield driver, server
-        finally:
-            driver.close()
+    with (
+        entra(folder) as login,
+        batch_server(folder) as server,
+        driving(values(login, server, folder, **more)) as driver,
+    ):
+        yield driver, server
 
 
 def line(name: str, *rows: list[float]) -> str:

@@ -44,14 +44,23 @@ def values(login: Entra, server: MlServer, folder: Path, **more: Any) -> dict[st
 
 
 @contextmanager
+def driving(known: dict[str, Any]) -> Iterator[AzureDriver]:
+    """A driver with these settings."""
+    driver = PROVIDER.open(AzureSettings.model_validate(known), backend="z")
+    try:
+        yield driver
+    finally:
+        driver.close()
+
+
+@contextmanager
 def opened(folder: Path, **more: Any) -> Iterator[tuple[AzureDriver, MlServer]]:
-    with entra(folder) as login, ml_server(folder) as server:
-        settings = AzureSettings.model_validate(values(login, server, folder, **more))
-        driver = PROVIDER.open(settings, backend="z")
-        try:
-            yield driver, server
-        finally:
-            driver.close()
+    with (
+        entra(folder) as login,
+        ml_server(folder) as server,
+        driving(values(login, server, folder, **more)) as driver,
+    ):
+        yield driver, server
 
 
 def job(folder: Path, **more: Any) -> TrainingJob:

@@ -27,13 +27,11 @@ from azureml_batch_server import BatchServer, batch_server
 from served import scale
 from test_azure_auth import entra
 from test_azure_batch import inputs
-from test_azure_custom_training import job, values
+from test_azure_custom_training import driving, job, values
 
 from cloudai.driver import Call
 from cloudai.types.custom import Accelerator, BatchPredictRequest, DeployRequest, TrainingJob
 from cloudai_azure.driver import AzureDriver
-from cloudai_azure.provider import PROVIDER
-from cloudai_azure.settings import AzureSettings
 
 CALL = Call(timeout=30.0)
 KINDS = {"train": TrainingJob, "deploy": DeployRequest, "batch_predict": BatchPredictRequest}
@@ -68,14 +66,6 @@ class Desk:
         self.server.killing = None
         return code
 
-    @contextmanager
-    def driver(self) -> Iterator[AzureDriver]:
-        driver = PROVIDER.open(AzureSettings.model_validate(self.values), backend="b")
-        try:
-            yield driver
-        finally:
-            driver.close()
-
     def left(self) -> tuple[set[str], set[str]]:
         """Paths of the resources and of the blobs; a batch job's own name is Azure's."""
         resources = {re.sub(r"batchjob-\d+", "batchjob", path) for path in self.server.resources}
@@ -100,7 +90,7 @@ def asked(verb: str, folder: Path) -> Any:
 
 def undisturbed(verb: str, folder: Path) -> tuple[int, tuple[set[str], set[str]]]:
     """How many requests a submission makes, and what it leaves."""
-    with desk(folder) as here, here.driver() as driver:
+    with desk(folder) as here, driving(here.values) as driver:
         getattr(driver, verb)(asked(verb, folder), CALL)
         return here.server.arrived, here.left()
 
@@ -129,7 +119,7 @@ def check(verb: str, folder: Path, count: int) -> None:
     for kill in chosen[:count]:
         with desk(folder) as here:
             assert here.killed(verb, asked(verb, folder), kill) == -9, kill
-            with here.driver() as driver:
+            with driving(here.values) as driver:
                 accounted(here, driver)
                 getattr(driver, verb)(asked(verb, folder), CALL)
                 assert here.left() == expected, kill
@@ -143,7 +133,7 @@ def check_removal(verb: str, folder: Path, count: int) -> None:
     for kill in chosen[:count]:
         with desk(folder) as here:
             assert here.killed(verb, asked(verb, folder), kill) == -9, kill
-            with here.driver() as driver:
+            with driving(here.values) as driver:
                 for status in driver.list_endpoints(CALL):
                     driver.delete_endpoint(status.ref, CALL)
             resources, blobs = here.left()
