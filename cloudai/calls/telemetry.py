@@ -6,7 +6,8 @@ program (`opentelemetry.trace.set_tracer_provider`) or by the `OTEL_*` variables
     span `vision.detect_labels` (CLIENT), one event `attempt` for each request
         cloudai.operation, cloudai.backend, cloud.provider, cloud.region, cloudai.model, cloudai.attempts,
         cloudai.cost (USD, absent when unknown), cloudai.cached, cloudai.fallbacks, cloudai.retry_tokens.left,
-        cloudai.duration.queue, cloudai.duration.overhead, cloudai.duration.upstream (seconds), error.type
+        cloudai.duration.operation, cloudai.duration.queue, cloudai.duration.overhead, cloudai.duration.upstream
+        (seconds), error.type
     metrics
         cloudai.client.operation.duration, .queue.duration, .overhead.duration, .upstream.duration    histograms, s
         cloudai.client.attempts                                                      counter of requests

@@ -109,6 +109,21 @@ def test_the_oldest_answers_go_when_there_are_too_many(tmp_path: Path) -> None:
     assert kept == list(range(202 - len(kept), 202))
 
 
+def test_the_oldest_answers_go_when_they_take_too_many_bytes(tmp_path: Path) -> None:
+    with Client(routed(), providers=(FakeBackend(),)) as client:
+        result = client.vision.moderate(png())
+    each = len(result.model_dump_json())
+    cache, settings = result_cache.ResultCache(tmp_path / "small.sqlite"), CacheSettings(max_bytes=10 * each + 1)
+    for number in range(2 * result_cache.SWEEP + 1):
+        cache.put(number.to_bytes(4), settings, result)
+    kept = [n for n in range(2 * result_cache.SWEEP + 1) if cache.get(n.to_bytes(4), settings, type(result))]
+    cache.put(b"large", CacheSettings(max_bytes=each - 1), result)
+    assert cache.get(b"large", settings, type(result)) is None
+    cache.close()
+    assert len(kept) == 10
+    assert kept[-1] == 2 * result_cache.SWEEP
+
+
 def test_errors_are_not_kept() -> None:
     fake = FakeBackend().answer("vision.moderate", ServiceError("no", code=ErrorCode.INVALID_INPUT))
     with Client(routed(), providers=(fake,)) as client:

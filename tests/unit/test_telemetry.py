@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -18,9 +20,12 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from cloudai import AsyncClient, Client, CloudAIError, ErrorCode, ServiceError
+from cloudai.calls import telemetry
 from cloudai.config import BackendConfig, Config, Origin, Policy, Route
 from cloudai.ledger import CallRecord
 from cloudai.testing import FakeBackend
+from cloudai.types.results import Usage
+from cloudai.types.translation import TranslateResult, Translation
 
 HERE = Origin(place="test")
 SECRET = "the text of nobody else"
@@ -154,3 +159,22 @@ def test_the_log_says_how_calls_went_and_nothing_of_what_was_in_them(caplog: pyt
     assert "translation.translate at a: ok after" in lines[0][1]
     assert "translation.translate at a: permission_denied after" in lines[1][1]
     assert SECRET not in caplog.text
+
+
+def test_the_attributes_are_those_that_are_documented(spans: InMemorySpanExporter) -> None:
+    """Of a call that has everything: a fallback, a price, a model."""
+    documented = (telemetry.__doc__ or "").partition("one event")[2].partition("metrics")[0]
+    names = set(re.findall(r"(?:cloudai|cloud|error)\.[a-z_.]+[a-z]", documented))
+    answer = TranslateResult(
+        translations=(Translation(text="hallo", source="en"),), target="de", model="m-1",
+        usage=(Usage(meter="translation.translate", unit="character", quantity=Decimal(5), variant="standard"),),
+    )  # fmt: skip
+    dead = FakeBackend(name="dead").answer("translation.translate", ConnectionError("reset"), always=True)
+    alive = FakeBackend(name="gcp").answer("translation.translate", answer)
+    config = routed("dead", "gcp")
+    places = {name: replace(one, values={"region": "us-central1"}) for name, one in config.backends.items()}
+    with Client(replace(config, backends=places), providers=(dead, alive)) as client:
+        client.translation.translate("hello", source="en", target="de")
+    _, seen = only(spans)
+    assert set(seen) == names - {"error.type"}
+    assert (seen["cloudai.cost"], seen["cloudai.fallbacks"], seen["cloudai.cached"]) == (0.0001, 1, False)

@@ -62,6 +62,11 @@ CASES = [
         False,
     ),
     (
+        Failure(status=403, code="PERMISSION_DENIED", details=(detail("ErrorInfo", reason="BILLING_DISABLED"),)),
+        ErrorCode.QUOTA_EXHAUSTED,
+        False,
+    ),
+    (
         Failure(status=429, code="RESOURCE_EXHAUSTED", details=(
             detail("ErrorInfo", reason="RATE_LIMIT_EXCEEDED", metadata={"quota_limit": "RequestsPerMinutePerProject"}),
         )),
