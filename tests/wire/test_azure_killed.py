@@ -35,16 +35,67 @@ from cloudai_azure.driver import AzureDriver
 
 CALL = Call(timeout=30.0)
 KINDS = {"train": TrainingJob, "deploy": DeployRequest, "batch_predict": BatchPredictRequest}
-CHILD = """
-import json, sys
+FORKING = """
+import json, os, sys
+import cloudai_azure.ml_sdk, cloudai.serving.packaging, cloudai_local.onnx.serving, onnxruntime
 from cloudai.driver import Call
 from cloudai.types import custom
 from cloudai_azure.provider import PROVIDER
-values, verb, kind, request = json.load(sys.stdin)
-driver = PROVIDER.open(PROVIDER.settings.model_validate(values), backend="b")
-getattr(driver, verb)(getattr(custom, kind).model_validate(request), Call(timeout=30.0))
-driver.close()
+for line in sys.stdin:
+    values, verb, kind, request = json.loads(line)
+    ready, go = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.read(ready, 1)
+        driver = PROVIDER.open(PROVIDER.settings.model_validate(values), backend="b")
+        getattr(driver, verb)(getattr(custom, kind).model_validate(request), Call(timeout=30.0))
+        os._exit(0)
+    print(child, flush=True)
+    sys.stdin.readline()
+    os.write(go, b"g")
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+    os.close(ready)
+    os.close(go)
 """
+"""Has imported everything; each submission is a process of its own."""
+
+
+class Children:
+    """Starts processes that submit."""
+
+    def __init__(self) -> None:
+        self._parent = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", FORKING], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def _told(self, line: str) -> int:
+        assert self._parent.stdin is not None
+        assert self._parent.stdout is not None
+        self._parent.stdin.write(f"{line}\n")
+        self._parent.stdin.flush()
+        return int(self._parent.stdout.readline())
+
+    def killed(self, here: Desk, verb: str, request: Any, kill: tuple[int, str]) -> int:
+        """Submits in a process that the server ends at that request. Its exit code."""
+        asked = [here.values, verb, type(request).__name__, json.loads(request.model_dump_json())]
+        here.server.killing = (self._told(json.dumps(asked)), *kill)
+        code = self._told("go")
+        here.server.killing = None
+        return code
+
+    def close(self) -> None:
+        assert self._parent.stdin is not None
+        assert self._parent.stdout is not None
+        self._parent.stdin.close()
+        self._parent.wait(60)
+        self._parent.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def children() -> Iterator[Children]:
+    started = Children()
+    yield started
+    started.close()
 
 
 @dataclass(frozen=True)
@@ -53,18 +104,6 @@ class Desk:
 
     server: BatchServer
     values: dict[str, Any]
-
-    def killed(self, verb: str, request: Any, kill: tuple[int, str]) -> int:
-        """Submits in a process of its own, which ends at that request."""
-        child = subprocess.Popen([sys.executable, "-W", "ignore", "-c", CHILD], stdin=subprocess.PIPE)
-        assert child.stdin is not None
-        self.server.killing = (child.pid, *kill)
-        asked = [self.values, verb, type(request).__name__, json.loads(request.model_dump_json())]
-        child.stdin.write(json.dumps(asked).encode())
-        child.stdin.close()
-        code = child.wait(60)
-        self.server.killing = None
-        return code
 
     def left(self) -> tuple[set[str], set[str]]:
         """Paths of the resources and of the blobs; a batch job's own name is Azure's."""
@@ -112,13 +151,13 @@ def points(requests: int) -> list[tuple[int, str]]:
     return [(number, when) for number in range(1, requests + 1) for when in ("before", "after")]
 
 
-def check(verb: str, folder: Path, count: int) -> None:
+def check(children: Children, verb: str, folder: Path, count: int) -> None:
     requests, expected = undisturbed(verb, folder)
     chosen = points(requests)
     random.Random(verb).shuffle(chosen)
     for kill in chosen[:count]:
         with desk(folder) as here:
-            assert here.killed(verb, asked(verb, folder), kill) == -9, kill
+            assert children.killed(here, verb, asked(verb, folder), kill) == -9, kill
             with driving(here.values) as driver:
                 accounted(here, driver)
                 getattr(driver, verb)(asked(verb, folder), CALL)
@@ -126,13 +165,13 @@ def check(verb: str, folder: Path, count: int) -> None:
                 accounted(here, driver)
 
 
-def check_removal(verb: str, folder: Path, count: int) -> None:
+def check_removal(children: Children, verb: str, folder: Path, count: int) -> None:
     requests, _ = undisturbed(verb, folder)
     chosen = points(requests)
     random.Random(f"remove {verb}").shuffle(chosen)
     for kill in chosen[:count]:
         with desk(folder) as here:
-            assert here.killed(verb, asked(verb, folder), kill) == -9, kill
+            assert children.killed(here, verb, asked(verb, folder), kill) == -9, kill
             with driving(here.values) as driver:
                 for status in driver.list_endpoints(CALL):
                     driver.delete_endpoint(status.ref, CALL)
@@ -144,22 +183,24 @@ def check_removal(verb: str, folder: Path, count: int) -> None:
 
 
 @pytest.mark.parametrize("verb", KINDS)
-def test_a_killed_submission_is_one_when_it_is_done_again(verb: str, tmp_path: Path) -> None:
-    check(verb, tmp_path, 2)
+def test_a_killed_submission_is_one_when_it_is_done_again(children: Children, verb: str, tmp_path: Path) -> None:
+    check(children, verb, tmp_path, 2)
 
 
 @pytest.mark.parametrize("verb", ["deploy", "batch_predict"])
-def test_what_a_killed_submission_left_is_listed_and_can_be_removed(verb: str, tmp_path: Path) -> None:
-    check_removal(verb, tmp_path, 1)
+def test_what_a_killed_submission_left_is_listed_and_can_be_removed(
+    children: Children, verb: str, tmp_path: Path
+) -> None:
+    check_removal(children, verb, tmp_path, 1)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("verb", KINDS)
-def test_a_killed_submission_is_one_wherever_it_was_killed(verb: str, tmp_path: Path) -> None:
-    check(verb, tmp_path, 50)
+def test_a_killed_submission_is_one_wherever_it_was_killed(children: Children, verb: str, tmp_path: Path) -> None:
+    check(children, verb, tmp_path, 50)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("verb", ["deploy", "batch_predict"])
-def test_what_was_left_can_be_removed_wherever_it_was_killed(verb: str, tmp_path: Path) -> None:
-    check_removal(verb, tmp_path, 25)
+def test_what_was_left_can_be_removed_wherever_it_was_killed(children: Children, verb: str, tmp_path: Path) -> None:
+    check_removal(children, verb, tmp_path, 25)
