@@ -31,12 +31,11 @@ from cloudai.types.results import Money
 from cloudai.types.speech import JobState
 from cloudai_aws import sagemaker_hosting as hosting
 from cloudai_aws import sagemaker_transform as codec
-from cloudai_aws.faults import code_of, lost
 from cloudai_aws.reply import Params, Reply, ignored, told
 from cloudai_aws.sagemaker_images import serving_image
 from cloudai_aws.sagemaker_machines import batch_machine
 from cloudai_aws.sagemaker_objects import Objects
-from cloudai_aws.sagemaker_resources import ABSENT, LOOK_SECONDS, Resources
+from cloudai_aws.sagemaker_resources import Resources
 from cloudai_aws.sagemaker_training import JOB_TAG, tags, when
 from cloudai_aws.settings import AwsSettings, BatchOptions, sagemaker_role
 from cloudai_aws.wire import within
@@ -46,7 +45,7 @@ if TYPE_CHECKING:
     from cloudai.serving.packaging import Package
     from cloudai_aws.clients import Clients
 
-OPERATION = "custom.batch_predict"
+OPERATION, KIND = "custom.batch_predict", "transform_job"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,61 +87,13 @@ class Batches:
         with within(call.timeout), unsent():
             made = self._made(request, call)
             refuse_above(request, made.plan.at_limit)
-            there = self._find(made.prepared)
+            there = self._resources.job(KIND, made.prepared.name, made.prepared.digest)
             if there is None:
                 self._stage(made)
         if there is not None:
             return self._submitted(made, there, call, found=True)
-        return self._created(made, call)
-
-    def _created(self, made: Made, call: Call) -> BatchPredictResult:
-        from botocore.exceptions import ClientError
-
-        try:
-            with within(call.timeout):
-                reply = self._clients("sagemaker").create_transform_job(**made.body)
-        except ClientError as error:
-            there = self._found(made.prepared) if code_of(error) == "ResourceInUse" else None
-            if there is None:
-                raise
-            return self._submitted(made, there, call, found=True)
-        except Exception as error:
-            there = self._found(made.prepared) if lost(error) else None
-            if there is None:
-                raise
-            return self._submitted(made, there, call, found=False)
-        return self._submitted(made, reply, call, found=False)
-
-    def _found(self, prepared: PreparedBatch) -> Reply | None:
-        """After an answer that did not say: is it there? `None` when that can't be told either."""
-        try:
-            with within(LOOK_SECONDS):
-                return self._find(prepared)
-        except Exception as error:
-            if lost(error):
-                return None
-            raise
-
-    def _find(self, prepared: PreparedBatch) -> Reply | None:
-        """The job of this name. Raises `ServiceError` (conflict) where it is another's."""
-        there = self._described(prepared.name)
-        if there is not None and codec.hash_of(there) != prepared.digest:
-            raise ServiceError(
-                f"{prepared.name}: SageMaker has a batch job of this name that is another one: name yours differently",
-                code=ErrorCode.CONFLICT,
-            )
-        return there
-
-    def _described(self, name: str) -> Reply | None:
-        from botocore.exceptions import ClientError
-
-        try:
-            reply: Reply = self._clients("sagemaker").describe_transform_job(TransformJobName=name)
-        except ClientError as error:
-            if code_of(error) in ABSENT:
-                return None
-            raise
-        return reply
+        reply, found = self._resources.submit(KIND, made.body, made.prepared.digest, timeout=call.timeout)
+        return self._submitted(made, reply, call, found=found)
 
     def _submitted(self, made: Made, there: Reply, call: Call, *, found: bool) -> BatchPredictResult:
         """`there`: the job as it was described, or the answer of its creation."""
@@ -325,7 +276,4 @@ class Batches:
                 token = {"NextToken": str(reply["NextToken"])}
 
     def _there(self, batch: BatchRef) -> Reply:
-        there = self._described(batch.id)
-        if there is None:
-            raise ServiceError(f"SageMaker has no batch job {batch.id}", code=ErrorCode.NOT_FOUND)
-        return there
+        return self._resources.get(KIND, batch.id)

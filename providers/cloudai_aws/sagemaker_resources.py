@@ -1,4 +1,4 @@
-"""What SageMaker has of models, configurations and endpoints: looked at, listed by our tag, deleted. Names only."""
+"""What SageMaker has under a name: looked at, created once, listed by our tag, deleted. Bodies are others' business."""
 
 from __future__ import annotations
 
@@ -18,11 +18,19 @@ LOOK_SECONDS = 5.0
 """For looking whether a creation got through whose answer was lost."""
 ABSENT = ("ValidationException", "ResourceNotFound", "ResourceNotFoundException")
 """What a Describe answers for a name that nobody has: in practice the first."""
-_NAMES = {"endpoint": "EndpointName", "endpoint_config": "EndpointConfigName", "model": "ModelName"}
+_NAMES = {
+    "endpoint": "EndpointName",
+    "endpoint_config": "EndpointConfigName",
+    "model": "ModelName",
+    "training_job": "TrainingJobName",
+    "transform_job": "TransformJobName",
+}
+MARK = "CLOUDAI_JOB"
+"""The variable of a job's environment with the submission's hash: what tells it from another of its name."""
 
 
 class Resources:
-    """Of one backend. `kind` is `endpoint`, `endpoint_config` or `model`."""
+    """Of one backend. `kind` is `endpoint`, `endpoint_config`, `model`, `training_job` or `transform_job`."""
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
@@ -45,6 +53,47 @@ class Resources:
         if found is None:
             raise ServiceError(f"SageMaker has no {kind.replace('_', ' ')} {name}", code=ErrorCode.NOT_FOUND)
         return found
+
+    def job(self, kind: str, name: str, digest: str) -> Reply | None:
+        """The job of this name. Raises `ServiceError` (conflict) where it is another's."""
+        there = self.find(kind, name)
+        if there is not None and there.get("Environment", {}).get(MARK) != digest:
+            raise ServiceError(
+                f"{name}: SageMaker has a {kind.replace('_', ' ')} of this name that is another one: "
+                "name yours differently",
+                code=ErrorCode.CONFLICT,
+            )
+        return there
+
+    def submit(self, kind: str, body: Params, digest: str, *, timeout: float) -> tuple[Reply, bool]:
+        """Creates a job once: the answer, or its description where the answer was lost or somebody else came before;
+        then also whether it was there before. Raises where nobody can tell."""
+        from botocore.exceptions import ClientError
+
+        name = str(body[_NAMES[kind]])
+        try:
+            with within(timeout):
+                return self.create(kind, body), False
+        except ClientError as error:
+            there = self._doubted(kind, name, digest) if code_of(error) == "ResourceInUse" else None
+            if there is None:
+                raise
+            return there, True
+        except Exception as error:
+            there = self._doubted(kind, name, digest) if lost(error) else None
+            if there is None:
+                raise
+            return there, False
+
+    def _doubted(self, kind: str, name: str, digest: str) -> Reply | None:
+        """After an answer that did not say: is it there? `None` when that can't be told either."""
+        try:
+            with within(LOOK_SECONDS):
+                return self.job(kind, name, digest)
+        except Exception as error:
+            if lost(error):
+                return None
+            raise
 
     def create(self, kind: str, body: Params) -> Reply:
         created: Reply = getattr(self._clients("sagemaker"), f"create_{kind}")(**body)

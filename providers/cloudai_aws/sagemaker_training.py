@@ -20,6 +20,7 @@ from cloudai.training.package import RUNNER, Prepared, digest, is_remote, masked
 from cloudai.types.custom import RunStatus
 from cloudai.types.speech import JobState
 from cloudai_aws.reply import Params, Reply
+from cloudai_aws.sagemaker_resources import MARK
 from cloudai_aws.settings import TrainOptions
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def _hyperparameters(prepared: Prepared, places: Places, region: str, *, script_
 
 def _environment(prepared: Prepared, machine: ChosenMachine) -> dict[str, str]:
     job = prepared.job
-    ours = {"CLOUDAI_JOB": prepared.hashes["job"], "CLOUDAI_HPARAMS": json.dumps(dict(job.hyperparameters))}
+    ours = {MARK: prepared.hashes["job"], "CLOUDAI_HPARAMS": json.dumps(dict(job.hyperparameters))}
     if len(ours["CLOUDAI_HPARAMS"]) > 512:  # the longest value that SageMaker takes; the runner has them from SM_HPS
         del ours["CLOUDAI_HPARAMS"]
     if job.accelerator.name.lower() != "none":
@@ -192,12 +193,6 @@ def _channel(name: str, address: str) -> Params:
 
 
 # --- the other way ---------------------------------------------------------------------------------------
-
-
-def hash_of(found: Reply) -> str | None:
-    """The submission's hash of a described job; `None`: it is not ours."""
-    value = found.get("Environment", {}).get("CLOUDAI_JOB")
-    return None if value is None else str(value)
 
 
 def decode_status(found: Reply) -> RunStatus:

@@ -18,6 +18,7 @@ from cloudai.types.custom import BatchPredictRequest, BatchStatus
 from cloudai.types.results import Money, Notice
 from cloudai.types.speech import JobState
 from cloudai_aws.reply import Params, Reply
+from cloudai_aws.sagemaker_resources import MARK
 from cloudai_aws.sagemaker_training import JOB_TAG, NAME_TAG, tags, when
 from cloudai_aws.settings import BatchOptions
 
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from cloudai.training.machines import ChosenMachine
 
 OUT = ".out"
-MARK = "CLOUDAI_JOB"
-"""The variable of the job's environment with the submission's hash: what tells it from another of its name."""
 _STATES: Mapping[str, JobState] = {
     "Completed": JobState.SUCCEEDED,
     "Failed": JobState.FAILED,
@@ -93,12 +92,6 @@ def notices(request: BatchPredictRequest) -> tuple[Notice, ...]:
 
 
 # --- the other way ---------------------------------------------------------------------------------------
-
-
-def hash_of(found: Reply) -> str | None:
-    """The submission's hash of a described job; `None`: it is not ours."""
-    value = found.get("Environment", {}).get(MARK)
-    return None if value is None else str(value)
 
 
 def state_of(found: Reply) -> JobState:

@@ -24,12 +24,12 @@ from cloudai.types.results import Notice
 from cloudai.types.speech import JobState
 from cloudai_aws import sagemaker_logs
 from cloudai_aws import sagemaker_training as codec
-from cloudai_aws.faults import code_of, lost
 from cloudai_aws.reply import Params, Reply, told
 from cloudai_aws.sagemaker_archive import unpack
 from cloudai_aws.sagemaker_images import training_image
 from cloudai_aws.sagemaker_machines import machine
 from cloudai_aws.sagemaker_objects import Objects
+from cloudai_aws.sagemaker_resources import Resources
 from cloudai_aws.settings import AwsSettings, TrainOptions, sagemaker_role
 from cloudai_aws.wire import within
 
@@ -38,10 +38,7 @@ if TYPE_CHECKING:
     from cloudai.training.machines import ChosenMachine
     from cloudai_aws.clients import Clients
 
-LOOK_SECONDS = 5.0
-"""For looking whether a submission got through whose answer was lost."""
-_ABSENT = ("ValidationException", "ResourceNotFound", "ResourceNotFoundException")
-"""What DescribeTrainingJob answers for a name that nobody has: in practice the first."""
+KIND = "training_job"
 
 
 class Trainer:
@@ -52,6 +49,7 @@ class Trainer:
         self._settings = settings
         self._backend = backend
         self._objects = Objects(clients, settings)
+        self._resources = Resources(clients)
 
     # --- before, and the submission ------------------------------------------------------------------
 
@@ -67,61 +65,13 @@ class Trainer:
         for service in ("s3", "sagemaker"):
             self._clients(service)  # made before the clock starts
         with unsent(), within(call.timeout):
-            there = self._find(prepared)
+            there = self._resources.job(KIND, prepared.name, prepared.hashes["job"])
             if there is None:
                 self._stage(prepared, body)
         if there is not None:
             return self._submitted(prepared, plan, there, call, found=True)
-        return self._created(prepared, plan, body, call)
-
-    def _created(self, prepared: Prepared, plan: TrainingPlan, body: Params, call: Call) -> TrainResult:
-        from botocore.exceptions import ClientError
-
-        try:
-            with within(call.timeout):
-                reply = self._clients("sagemaker").create_training_job(**body)
-        except ClientError as error:
-            there = self._found(prepared) if code_of(error) == "ResourceInUse" else None
-            if there is None:
-                raise
-            return self._submitted(prepared, plan, there, call, found=True)
-        except Exception as error:
-            there = self._found(prepared) if lost(error) else None
-            if there is None:
-                raise
-            return self._submitted(prepared, plan, there, call, found=False)
-        return self._submitted(prepared, plan, reply, call, found=False)
-
-    def _found(self, prepared: Prepared) -> Reply | None:
-        """After an answer that did not say: is it there? `None` when that can't be told either."""
-        try:
-            with within(LOOK_SECONDS):
-                return self._find(prepared)
-        except Exception as error:
-            if lost(error):
-                return None
-            raise
-
-    def _find(self, prepared: Prepared) -> Reply | None:
-        """The job of this name. Raises `ServiceError` (conflict) where it is another's."""
-        there = self._described(prepared.name)
-        if there is not None and codec.hash_of(there) != prepared.hashes["job"]:
-            raise ServiceError(
-                f"{prepared.name}: SageMaker has a job of this name that is another one: name yours differently",
-                code=ErrorCode.CONFLICT,
-            )
-        return there
-
-    def _described(self, name: str) -> Reply | None:
-        from botocore.exceptions import ClientError
-
-        try:
-            reply: Reply = self._clients("sagemaker").describe_training_job(TrainingJobName=name)
-        except ClientError as error:
-            if code_of(error) in _ABSENT:
-                return None
-            raise
-        return reply
+        reply, found = self._resources.submit(KIND, body, prepared.hashes["job"], timeout=call.timeout)
+        return self._submitted(prepared, plan, reply, call, found=found)
 
     def _submitted(
         self, prepared: Prepared, plan: TrainingPlan, there: Reply, call: Call, *, found: bool
@@ -269,10 +219,7 @@ class Trainer:
         return self._ref(name, title, marks.get(codec.JOB_TAG, ""), codec.when(job.get("CreationTime")))
 
     def _there(self, run: RunRef) -> Reply:
-        there = self._described(run.id)
-        if there is None:
-            raise ServiceError(f"SageMaker has no training job {run.id}", code=ErrorCode.NOT_FOUND)
-        return there
+        return self._resources.get(KIND, run.id)
 
 
 def _options(call: Call) -> TrainOptions:
