@@ -79,7 +79,7 @@ class Service:
     """`method/Keyword:WORD` -> feature; keyword and word may be left out."""
     field_features: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     models: Mapping[str, str] = field(default_factory=dict)
-    """`method/Keyword` -> the service of a declared custom model."""
+    """`method/Keyword:WORD` -> the service of a declared custom model; the first that matches."""
     returns: Mapping[str, str] = field(default_factory=dict)
     """Methods that answer another client -> its class."""
     rest: Mapping[str, str] = field(default_factory=dict)
@@ -130,12 +130,13 @@ class Service:
         found = self.fields.get(field_name)
         return None if found is None else meaning(found)
 
-    def model(self, method: str, keywords: Iterable[str]) -> str:
-        """The kind of custom model that a call names; empty: none."""
+    def model(self, method: str, keywords: Iterable[str], words: frozenset[str] = frozenset()) -> str:
+        """The kind of custom model that a call or a class names; empty: none."""
         names = tuple(keywords)
         for pattern, kind in self.models.items():
-            head, _, keyword = pattern.partition("/")
-            if fnmatchcase(method, head) and (not keyword or keyword in names):
+            head, _, rest = pattern.partition("/")
+            keyword, _, word = rest.partition(":")
+            if fnmatchcase(method, head) and (not keyword or keyword in names) and (not word or word in words):
                 return kind
         return ""
 

@@ -17,6 +17,8 @@ from cloudai_pricing.equivalence import Match, table
 
 _CUSTOM_LABELS = "Rekognition Custom Labels"
 _ADAPTERS = "Rekognition face collections / moderation adapters"
+_CUSTOM_SPEECH = "Custom speech"
+_CUSTOM_VOICE = "Custom (professional) voice"
 _QUIET = frozenset({"none_found", "unclear", "maintenance"})
 
 
@@ -153,10 +155,21 @@ def models(finds: Sequence[Find]) -> tuple[UsedModel, ...]:
         kind = find.model or _model_of_id(find)
         if kind:
             kinds.setdefault((find.provider, kind), []).append(find)
+    voices = [find for find in kinds.get(("azure", _CUSTOM_SPEECH), ()) if _only_speaks(find.file, finds)]
+    if voices:
+        kinds["azure", _CUSTOM_VOICE] = voices
+        heard = [find for find in kinds.pop(("azure", _CUSTOM_SPEECH)) if find not in voices]
+        kinds |= {("azure", _CUSTOM_SPEECH): heard} if heard else {}
     adapters, labels = ("aws", _ADAPTERS), ("aws", _CUSTOM_LABELS)
     if adapters in kinds and all(find.kind == "resource_id" for find in kinds.get(labels, ())):
         kinds[adapters] += kinds.pop(labels, [])  # both have names of one form
     return tuple(_model(provider, kind, own) for (provider, kind), own in sorted(kinds.items()))
+
+
+def _only_speaks(file: str, finds: Sequence[Find]) -> bool:
+    """Custom speech and custom voice are both set by an endpoint's id: what the file calls tells which it is."""
+    calls = {find.operation for find in finds if find.file == file and find.service == "speech"} - {""}
+    return bool(calls) and calls <= {"speech.synthesize", "speech.voices"}
 
 
 def _model_of_id(find: Find) -> str:

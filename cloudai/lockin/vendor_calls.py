@@ -71,19 +71,20 @@ class VendorCalls:
     def symbol(self, symbol: Symbol, args: Arguments) -> Value:
         """A call of a class, a class method or a function of a vendor's module."""
         service, (head, _, rest) = symbol.service, symbol.name.partition(".")
-        if symbol.name in service.functions:
-            here = meaning(service.functions[symbol.name])
+        name = symbol.name.rpartition(".")[2]
+        if name in service.functions:
+            here = meaning(service.functions[name])
             if service.id in ("textract",):
-                return self._operation(Client(service, ""), symbol.name, args)
-            self._parameters(service, symbol.name, here, args)
-            return one(Request(service, symbol.name))
+                return self._operation(Client(service, ""), name, args)
+            self._parameters(service, name, here, args)
+            return one(Request(service, name))
         if rest and service.is_client(head):
             return self._class_method(service, head, rest, args)
-        name = symbol.name.rpartition(".")[2]
         if not name[:1].isupper():
             return UNKNOWN
         if service.is_client(name):
-            self._record.add("client", args.place, service, NOTHING, name, model=service.model(name, ()),
+            model = service.model(name, args.keywords, args.words())
+            self._record.add("client", args.place, service, NOTHING, name, model=model,
                              feature=_feature(service, name, name, frozenset()))  # fmt: skip
             self._settings(service, name, args)
             return one(Client(service, name))
@@ -177,7 +178,10 @@ class VendorCalls:
         service, last, site = client.service, name.rpartition(".")[2], str(args.place)
         means = self._meanings(client, name, args)
         feature = _feature(service, last, None, frozenset()) or _feature(service, client.cls, None, frozenset())
-        model = service.model(name, args.keywords) or service.model(last, args.keywords)
+        asked = (service.model(a.cls, ()) for value in args.values for a in value if isinstance(a, Request))
+        model = (
+            next(filter(None, asked), "") or service.model(name, args.keywords) or service.model(last, args.keywords)
+        )
         for each in means:
             self._record.add("operation", args.place, service, each, last, site=site, feature=feature, model=model)
         self._parameters(service, last, means[0] if len(means) == 1 else NOTHING, args, site)
