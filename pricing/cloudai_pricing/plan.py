@@ -75,7 +75,7 @@ class LinePlan:
             if key not in known:
                 known[key] = self._whole(way)
             curves[way.name] = known[key]
-        return envelope(curves, self._upto)
+        return envelope(curves, Fraction(self.line.in_month(1)[1]) * 10 or self._upto)
 
     @property
     def _upto(self) -> Fraction:

@@ -134,9 +134,12 @@ def committed(fee: Fraction, included: Fraction, overage: Fraction | None) -> Cu
 
 
 def machines(each: Fraction, does: Fraction, least: int, per_unit: Fraction, upto: Fraction) -> Curve:
-    """Whole machines at `each`, of which one does `does` units, never fewer than `least`; a piece for each number."""
+    """Whole machines at `each`, of which one does `does` units, never fewer than `least`; a piece for each number.
+
+    One more than `upto` needs: growth is not cut as volumes are, so that a month may lie a billionth above it.
+    """
     first = max(least, 1)
-    last = max(-(-upto // does), first)
+    last = max(-(-upto // does) + 1, first)
     x = does.denominator
     y = lcm(each.denominator, (per_unit / x).denominator)
     price, slope, able = int(each * y), int(per_unit / x * y), does.numerator
