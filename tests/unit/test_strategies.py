@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from cloudai import Client, CloudAIError, ErrorCode, Unsupported
+from cloudai.calls.job import begin
+from cloudai.calls.policy import CREATES
 from cloudai.capabilities import Capabilities
 from cloudai.config import BackendConfig, Config, Origin, Policy, Route
 from cloudai.residency import areas, outside
@@ -255,3 +257,12 @@ def test_too_dear_here_goes_to_the_next() -> None:
     with priced_client(config) as client:
         assert client.translation.translate("x" * 70, source="en", target="de").backend == "gcp"
         assert client.translation.translate("x" * 100, source="en", target="de").backend == "aws"
+
+
+# --- hedged ------------------------------------------------------------------------------------------
+
+
+def test_what_creates_something_is_never_hedged() -> None:
+    with opened(routed(("a", "b"), pattern="*", strategy="hedged")) as client:
+        assert begin(client._engine, "vision.detect_labels", {}).hedges
+        assert not any(begin(client._engine, operation, {}).hedges for operation in CREATES)
