@@ -177,7 +177,7 @@ def test_a_creation_whose_answer_is_lost_is_asked_for_once(
     with cloud(provider, verb, tmp_path, amazon) as there:
         there.proxy.play(step, LOST[mishap])
         try:
-            there.submit(deadline=2.0 if LOST[mishap].how == "hang" else 60.0)
+            there.submit(deadline=3.0 if LOST[mishap].how == "hang" else 60.0)
         except CloudAIError as error:
             assert (error.code, error.delivery) == (ErrorCode.OUTCOME_UNKNOWN, Delivery.UNKNOWN)  # noqa: PT017
             assert not error.retryable  # noqa: PT017
