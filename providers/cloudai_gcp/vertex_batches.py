@@ -135,8 +135,8 @@ class VertexBatches:
             if is_remote(address) and not address.startswith("gs://"):
                 raise InvalidInput(f"Vertex AI reads and writes gs:// and local folders, not {address[:60]}")
         model = behind(self._vertex, request, timeout=ends - time.monotonic())
-        named = model and f"{model.text('name')}@{model.text('versionId', '1')}"
-        prepared = prepare_batch(request, lister=lambda place: self._listed(place, ends), model=named or None)
+        named = f"{model.text('name')}@{model.text('versionId', '1')}" if model is not None else None
+        prepared = prepare_batch(request, lister=lambda place: self._listed(place, ends), model=named)
         served = served_of(self._vertex, request, model, self._base(prepared))
         body = self._body(prepared, served)
         return _Made(prepared=prepared, served=served, body=body, plan=self._plan(prepared, served, body))
