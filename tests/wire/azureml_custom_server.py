@@ -109,9 +109,10 @@ class MlBlobs(Storage):
             number = ml.arrived
         if killed(ml.killing, number, "before"):
             raise Refused(503, "ServerBusy")
-        found = super().answer(asked)
-        killed(ml.killing, number, "after")
-        return found
+        try:
+            return super().answer(asked)
+        finally:
+            killed(ml.killing, number, "after")
 
     def allowed(self, asked: Asked, name: str) -> None:
         signed = {key: value for key, value in asked.query.items() if key in ("sp", "se", "spr", "sv", "sr", "sig")}
