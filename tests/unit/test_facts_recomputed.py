@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 from datetime import date
 from itertools import product
 from pathlib import Path
 
-import fact_oracle as oracle
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import fact_oracle as oracle
 
 from cloudai.cli import main
 
