@@ -180,6 +180,8 @@ class Calls(LibraryCalls):
         if name == "google.auth.transport.requests.AuthorizedSession":
             return one(Http("requests"))
         last = name.rpartition(".")[2]
+        if name == "jmespath.search":
+            return self.searched(args)
         if name == "urllib.request.Request":
             return frozenset(atom for atom in args.get(0, "url") if isinstance(atom, Text))
         if name == "urllib.request.urlopen":

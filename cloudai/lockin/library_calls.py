@@ -46,8 +46,6 @@ class LibraryCalls(Expressions):
                 return self._reduced(args)
             case "urljoin":
                 return _joined_address(args)
-            case "search":
-                return self._searched(args)
             case "Thread" | "Process":
                 return self._threaded(args)
             case _:
@@ -75,7 +73,7 @@ class LibraryCalls(Expressions):
                 found |= self.enter(function, Arguments(args.place, [found | each, each]))
         return found | each
 
-    def _searched(self, args: Arguments) -> Value:
+    def searched(self, args: Arguments) -> Value:
         """`jmespath.search("Labels[].Name", answer)`: the names in the expression are read."""
         answers = [atom for atom in union(args.values) if isinstance(atom, Answer)]
         return union(self.expression(atom, args) for atom in answers)

@@ -259,7 +259,7 @@ class VendorCalls:
             if narrowed is not None and (len(answer.meanings) > 1 or narrowed in answer.meanings)
             else answer.meanings
         )
-        part = Answer(answer.service, means, answer.site)
+        part = Answer(answer.service, means, answer.site, http=answer.http)
         operation = part.meaning.operation
         feature = answer.service.field_features.get(operation, {}).get(name, "")
         self._record.add("result_field", place, answer.service, part.meaning, name, site=answer.site, feature=feature)
@@ -306,12 +306,12 @@ class VendorCalls:
                             self._record.add("option", at, own, means[0], key, site=str(args.place))
 
     def http(self, verb: str, args: Arguments, base: str = "") -> Value:
-        """`requests.post(url, ...)`: an operation where the address is an AI service's, or came in its answer."""
+        """`requests.post(url, ...)`: an operation where the address is an AI service's, or came in a reply of it."""
         if verb not in _VERBS:
             return UNKNOWN
         at = 1 if verb in ("request", "stream") else 0
         for atom in args.get(at, "url"):
-            if isinstance(atom, Answer):
+            if isinstance(atom, Answer) and atom.http:
                 return self._rest(atom.service, atom.meanings, verb, args)
             if not isinstance(atom, Text):
                 continue

@@ -112,9 +112,10 @@ while True:
 """,
     "getters and jmespath": """\
 from operator import itemgetter
-import boto3, jmespath
+import re, boto3, jmespath
 answer = boto3.client("rekognition").detect_labels(Image={})  #: detect_labels Image
 names = jmespath.search("Labels[].Name", answer)  #: Labels Name
+re.search(r"exit|quit", answer["Labels"][0]["Name"])  #: Labels Name
 best = sorted(answer["Labels"], key=itemgetter("Confidence"))  #: Labels Confidence
 """,
     "reduce": """\
@@ -133,6 +134,13 @@ import os, requests
 r = requests.post(os.environ["ENDPOINT"] + "/vision/v3.2/read/analyze", json={})  #: post json
 requests.get(r.headers["Operation-Location"]).json()["analyzeResult"]  #: Operation-Location get analyzeResult
 requests.post(os.environ["OWN"] + "/vision/labels", json={})
+""",
+    "file of an answer": """\
+import boto3, requests
+given = {"TranscriptionJobName": "a"}  #: TranscriptionJobName
+job = boto3.client("transcribe").get_transcription_job(**given)  #: get_transcription_job
+uri = job["TranscriptionJob"]["Transcript"]["TranscriptFileUri"]  #: TranscriptionJob Transcript TranscriptFileUri
+requests.get(uri).json()
 """,
     "placeholder for the host": """\
 import requests
