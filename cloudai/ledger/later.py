@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 WITHIN = 0.02
 """Seconds."""
+MOST = 10_000
+"""Tasks that wait while the ledger can't be written. An older one is given up: its bound stays reserved."""
 Task = Callable[["Store"], object]
 _all: WeakSet[Later] = WeakSet()
 
@@ -34,7 +36,7 @@ class Later:
 
     def begin(self) -> None:
         """With nothing to do: what a fork copied is the parent's to write."""
-        self._tasks = deque[Task]()
+        self._tasks = deque[Task](maxlen=MOST)
         self._due, self._closing, self._starting = threading.Event(), threading.Event(), threading.Lock()
         self._thread: threading.Thread | None = None
 

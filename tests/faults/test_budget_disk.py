@@ -146,7 +146,7 @@ def test_after_a_lock_one_call_waits_and_the_next_do_not(tmp_path: Path, monkeyp
     kept.close()
 
 
-def test_a_settlement_that_can_not_be_written_leaves_the_bound_and_the_answer(
+def test_an_answer_that_can_not_be_written_is_written_when_it_can_and_the_failure_is_said_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "ledger.sqlite"
@@ -160,7 +160,7 @@ def test_a_settlement_that_can_not_be_written_leaves_the_bound_and_the_answer(
         kept.write()
     holder.close()
     time.sleep(0.1)
-    assert [(each.spent, each.reserved) for each in kept.standing()] == [(0, 1000)]
+    assert [(each.spent, each.reserved) for each in kept.standing()] == [(1, 0)]
     assert len(caplog.messages) == 1
     kept.close()
 

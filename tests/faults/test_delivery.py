@@ -64,10 +64,12 @@ def kept(config: Config, folder: Path, amount: int = 10_000_000) -> Config:
 
 
 def booked(config: Config) -> dict[State, int]:
-    """Micro-USD by what is known of them."""
+    """Micro-USD by what is known of them, once the last answer has been written."""
     assert config.budget is not None
     store = open_store(config.budget)
     try:
+        while store.rows(State.RESERVED, 0, FAR):
+            time.sleep(0.005)
         return {state: sum(row.cost or 0 for row in store.rows(state, 0, FAR)) for state in State}
     finally:
         store.close()
