@@ -18,7 +18,7 @@ from cloudai_pricing.errors import PlanError
 from cloudai_pricing.estimator import estimate
 from cloudai_pricing.exact import money
 from cloudai_pricing.exit_bill import Comparison
-from cloudai_pricing.exit_data import bill_data, terms_data
+from cloudai_pricing.exit_data import comparison_data, terms_data
 from cloudai_pricing.exit_settings import ExitSettings, parse_exit
 from cloudai_pricing.exit_terms import Terms
 from cloudai_pricing.workload import Workload
@@ -111,12 +111,6 @@ def gaps(found: Leaving) -> Iterator[Sequence[str]]:
 def to_data(found: Leaving) -> dict[str, object]:
     """The `exits` object of the JSON form."""
     return {
-        "ways": [
-            {
-                "source": one.direct.source, "target": one.direct.target, "direct": bill_data(one.direct),
-                "neutral": bill_data(one.neutral), "worth_of_interface": str(one.worth),
-            }
-            for one in found.ways
-        ],
+        "ways": [{"source": one.direct.source, **comparison_data(one)} for one in found.ways],
         "terms": terms_data(found.terms),
     }  # fmt: skip

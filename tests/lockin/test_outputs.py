@@ -64,6 +64,33 @@ def test_the_exit_bill_is_in_the_json_form(cli: Run, corpus: Path) -> None:
     assert next(term for term in exits["terms"] if term["key"] == "day_rate")["value"] == "1000"
 
 
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("ways", 0, "direct", "p50"), 12.5),
+        (("ways", 0, "direct", "days", "code"), None),
+        (("ways", 0, "direct", "dollars", "lunch"), "3"),
+        (("ways", 0, "direct", "uses", 0, "class"), 5),
+        (("ways", 0, "neutral"), None),
+        (("ways", 0, "worth_of_interface"), "much"),
+        (("terms", 0, "why"), 7),
+        (("total",), "1"),
+    ],
+)
+def test_the_schema_refuses_a_bill_that_is_none(
+    cli: Run, corpus: Path, path: tuple[str | int, ...], value: object
+) -> None:
+    _, out, _ = cli(corpus / "apps" / "moderation", *DAY, "--format", "json", "--to", "gcp")
+    document = json.loads(out)
+    jsonschema.validate(document, json.loads(schema()))
+    place = document["exits"]
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(document, json.loads(schema()))
+
+
 def test_sarif_results_point_at_files_and_lines_that_are_there(applications: Scan, corpus: Path) -> None:
     log = json.loads(to_sarif(applications))
     (run,) = log["runs"]
