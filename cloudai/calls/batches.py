@@ -15,7 +15,7 @@ from cloudai.calls.engine import CallOptions, Engine
 from cloudai.calls.looking import Looks
 from cloudai.calls.runs import priced, remembered
 from cloudai.driver import BatchPrediction
-from cloudai.errors import InvalidInput
+from cloudai.errors import CloudAIError, ErrorCode, InvalidInput
 from cloudai.types.custom import BatchPlan, BatchPredictRequest, BatchPredictResult, BatchRef, BatchStatus
 from cloudai.types.results import Money
 
@@ -224,7 +224,8 @@ def _remembered(answer: BatchPredictResult, request: BatchPredictRequest, entrie
     from cloudai.training.package import is_remote
 
     ref = answer.batch
-    assert ref is not None  # drivers answer with one
+    if ref is None:
+        raise CloudAIError(f"{answer.backend}'s driver answered without a batch job", code=ErrorCode.INTERNAL)
     details = remembered(ref.details, answer.plan, () if answer.found else entries)
     if not is_remote(request.output):
         details = (*details, (OUTPUT, str(Path(request.output).absolute())))

@@ -94,13 +94,6 @@ def _label(name: str) -> vision.Label:
     return vision.Label(name=name, vendor_name=name.title(), confidence=0.9)
 
 
-def _batch(request: custom.BatchPredictRequest) -> custom.BatchPredictResult:
-    from cloudai.serving.batches import prepare_batch
-
-    name = prepare_batch(request).name
-    return custom.BatchPredictResult(batch=custom.BatchRef(backend="fake", id=f"fake-{name}", name=name))
-
-
 _ANSWERS: Mapping[str, Callable[[Any], Result]] = {
     "vision.detect_labels": lambda _: vision.DetectLabelsResult(labels=(_label("fake"),)),
     "vision.detect_objects": lambda _: vision.DetectObjectsResult(
@@ -133,5 +126,5 @@ _ANSWERS: Mapping[str, Callable[[Any], Result]] = {
         endpoint=custom.EndpointRef(backend="fake", id=request.name, name=request.name)
     ),
     "custom.predict": lambda request: custom.PredictResult(outputs=request.tensors, device="cpu"),
-    "custom.batch_predict": _batch,
+    "custom.batch_predict": lambda _: custom.BatchPredictResult(),
 }

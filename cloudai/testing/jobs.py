@@ -164,12 +164,15 @@ class FakeJobMethods:
     # --- what stands ---------------------------------------------------------------------------------
 
     def submitted(self, request: TrainingJob | BatchPredictRequest, answer: T) -> T:
-        """The submission's answer, with the handle of this backend; the same name again finds the first."""
-        ref = answer.run if isinstance(answer, TrainResult) else answer.batch
+        """The submission's answer, with the handle of this backend; the same name again finds the first. A scripted
+        result of a batch job that has ended is what looks at it find."""
+        ref = answer.run if isinstance(answer, TrainResult) else answer.batch or _batch_of(request)
         if ref is None:
             return answer
         mine = ref.model_copy(update={"backend": self._name, "submitted": ref.submitted or SUBMITTED})
         job = _Job(ref=mine, request=request if isinstance(request, BatchPredictRequest) else None)
+        if isinstance(answer, BatchPredictResult) and answer.state.final:
+            job.seen = BatchStatus(**{name: getattr(answer, name) for name in _ENDED})
         with self._jobs.lock:
             found = (self._name, mine.name) in self._jobs.jobs
             self._jobs.jobs.setdefault((self._name, mine.name), job)
@@ -208,6 +211,18 @@ class FakeJobMethods:
         state = self._job(ref).state
         if state is not JobState.SUCCEEDED:
             raise CloudAIError(f"{ref.name} has nothing to fetch: it is {state}", code=ErrorCode.CONFLICT)
+
+
+_ENDED = ("state", "total", "succeeded", "failed", "failures", "output")
+"""Of a batch job: what its result and its status have in common."""
+
+
+def _batch_of(request: TrainingJob | BatchPredictRequest) -> BatchRef:
+    from cloudai.serving.batches import prepare_batch
+
+    assert isinstance(request, BatchPredictRequest)  # whoever answers with a batch job's result was asked for one
+    name = prepare_batch(request).name
+    return BatchRef(backend="fake", id=f"fake-{name}", name=name)
 
 
 def _echoed(line: bytes) -> bytes:

@@ -24,7 +24,7 @@ from cloudai.driver import (
     Translate,
     Voices,
 )
-from cloudai.errors import CloudAIError, Fault
+from cloudai.errors import CloudAIError, ErrorCode, Fault, InvalidInput
 from cloudai_local.engine import Engine, choose
 from cloudai_local.faults import fault_of
 from cloudai_local.settings import LocalOptions, LocalSettings
@@ -164,7 +164,12 @@ class LocalDriver:
         models = self._models or self._open_models()
         if not models.knows(request.model) and self._endpoints.has(request.model):
             return self._endpoints.predict(request, call)
-        return models.predict(request, call)
+        try:
+            return models.predict(request, call)
+        except InvalidInput as error:
+            if error.code is ErrorCode.NOT_FOUND and not models.knows(request.model):
+                error.message += f"; endpoints: {', '.join(self._endpoints.names()) or 'none'}"
+            raise
 
     def _open_models(self) -> CustomModels:
         from cloudai_local.onnx.catalogue import CustomModels
@@ -269,12 +274,11 @@ class LocalDriver:
 
     def unavailable(self) -> Mapping[str, str]:
         """Operation -> what is missing on this machine, with the line that brings it."""
-        from cloudai_local.onnx.choice import gap
-        from cloudai_local.onnx.choice import gap_of_server as server_gap
+        from cloudai_local.onnx.choice import gap, gap_of_batches, gap_of_server
 
         gaps = {operation: shelf.gap(operation) for operation, shelf in self._shelves().items()}
         gaps |= {operation: gap(self.settings, operation) for operation in BY_MODEL_FOLDER}
-        gaps["custom.deploy"] = gaps["custom.batch_predict"] = server_gap()
+        gaps |= {"custom.deploy": gap_of_server(), "custom.batch_predict": gap_of_batches()}
         return {operation: reason for operation, reason in gaps.items() if reason is not None}
 
     def classify(self, error: Exception) -> Fault | None:

@@ -53,7 +53,6 @@ DEAR = "translation.translate_document"
 
 class GcpHarness(LiveHarness):
     provider = "gcp"
-    not_yet = frozenset({"custom.batch_predict"})
 
     @property
     def implements(self) -> tuple[str, ...]:

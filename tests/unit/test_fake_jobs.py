@@ -14,7 +14,14 @@ from cloudai.driver import BatchPrediction, TrainingRuns
 from cloudai.errors import CloudAIError, ErrorCode, InvalidInput, ServiceError
 from cloudai.serving.batch_results import read_results
 from cloudai.testing import FakeBackend
-from cloudai.types.custom import BatchFailure, BatchPredictRequest, BatchStatus, RunStatus, TrainingJob
+from cloudai.types.custom import (
+    BatchFailure,
+    BatchPredictRequest,
+    BatchPredictResult,
+    BatchStatus,
+    RunStatus,
+    TrainingJob,
+)
 from cloudai.types.speech import JobState
 
 JOB = TrainingJob(name="digits", script="train.py")
@@ -93,6 +100,19 @@ def test_a_scripted_status_has_its_counts(fake: FakeBackend, client: Client, req
     fake.looks(BatchStatus(state=JobState.SUCCEEDED, total=9, succeeded=7, failed=2, output="s3://bucket/out"))
     result = client.custom.batch_predict(request_.model_copy(update={"output": "s3://bucket/out"}))
     assert (result.output, result.total, result.failed) == ("s3://bucket/out", 9, 2)
+
+
+def test_a_scripted_result_is_what_waiting_gives(
+    fake: FakeBackend, client: Client, request_: BatchPredictRequest
+) -> None:
+    asked = request_.model_copy(update={"output": "s3://bucket/out"})
+    ended = BatchPredictResult(state=JobState.SUCCEEDED, output="s3://bucket/out", total=3, succeeded=3, failed=0)
+    fake.answer("custom.batch_predict", ended)
+    result = client.custom.batch_predict(asked)
+    assert (result.state, result.output, result.total) == (JobState.SUCCEEDED, "s3://bucket/out", 3)
+    fake.answer("custom.batch_predict", BatchPredictResult(state=JobState.FAILED))
+    with pytest.raises(ServiceError, match="failed"):
+        client.custom.batch_predict(asked.model_copy(update={"name": "other"}))
 
 
 def test_a_cancelled_job_stays_cancelled(client: Client, request_: BatchPredictRequest) -> None:

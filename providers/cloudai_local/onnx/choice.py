@@ -69,5 +69,14 @@ def gap(settings: LocalSettings, operation: str) -> str | None:
 
 def gap_of_server() -> str | None:
     """Why this machine can't run `cloudai serve`; `None` when it can."""
-    absent = [name for name in (*SERVER, "onnxruntime", "numpy") if find_spec(name) is None]
+    return _absent(*SERVER)
+
+
+def gap_of_batches() -> str | None:
+    """Why this machine can't answer lines of the protocol; `None` when it can."""
+    return _absent("orjson")
+
+
+def _absent(*names: str) -> str | None:
+    absent = [name for name in (*names, "onnxruntime", "numpy") if find_spec(name) is None]
     return f"{', '.join(absent)} not installed: {SERVER_INSTALL}" if absent else None
