@@ -120,7 +120,7 @@ class Books:
         call: CallRecord | None = None,
     ) -> None:
         """Ends a reservation: `cost` in micro-USD when it was answered. `call`: also record the finished call, in the
-        same transaction. Never raises for a ledger that fails: the bound then stays reserved, and is told once.
+        same transaction. Never raises for a ledger that fails: the bound then stays reserved, and that is said once.
 
         An answer is written with the next reservation (`cloudai.ledger.later`), anything else at once."""
         if call is not None and not call.at:
