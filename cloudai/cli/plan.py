@@ -182,6 +182,7 @@ def _tables(found: BuildPlan, *, explain: bool) -> Iterator[tuple[str, list[str]
     title = "Cost against leaving" if found.front_exact else "Cost against leaving (points found, there may be more)"
     yield title, words.FRONT, words.front(found)
     if explain:
+        yield "Sources of the prices", words.SOURCES, words.sources(found)
         yield "Taken for granted", words.TERMS, words.terms(found)
         refused = [[one.line.name, way, why] for one in found.lines for way, why in sorted(one.refused.items())]
         yield "No way", ["line", "way", "because"], refused
@@ -195,6 +196,10 @@ def _lists(found: BuildPlan) -> Iterator[tuple[str, list[str]]]:
     yield "Assumed", [*found.assumptions, *words.notes(found)]
 
 
+_WRAPPED = ("way", "ways", "because", "source", "services", "value")
+"""Columns of words that may be long."""
+
+
 def _parts(found: BuildPlan, *, explain: bool) -> Iterator[RenderableType]:
     from rich.text import Text
 
@@ -205,7 +210,7 @@ def _parts(found: BuildPlan, *, explain: bool) -> Iterator[RenderableType]:
     for title, head, rows in _tables(found, explain=explain):
         if rows:
             yield Text(title, style="bold")
-            wrapped = tuple(at for at, name in enumerate(head) if name in ("way", "ways", "because", "source", "value"))
+            wrapped = tuple(at for at, name in enumerate(head) if name in _WRAPPED)
             yield rows_table(head, rows, left=(0, *wrapped), flexible=wrapped or (0,))
     for title, texts in _lists(found):
         if texts:

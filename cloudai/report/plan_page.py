@@ -210,20 +210,8 @@ def _front_parts(found: BuildPlan) -> Iterator[Part]:
 
 
 def _sources(found: BuildPlan) -> Iterator[Titled]:
-    """Where the prices of the managed ways were read, and when."""
-    read: dict[str, set[str]] = {}
-    services: dict[str, dict[str, None]] = {}
-    for way in (way for one in found.lines for way in one.ways if way.plan is not None):
-        assert way.plan is not None
-        for charge in way.plan.charges:
-            read.setdefault(charge.price.source, set()).add(charge.price.as_of)
-            services.setdefault(charge.price.source, {})[charge.price.service] = None
-    rows = tuple(
-        (source, ", ".join(services[source]), min(dates) if len(dates) == 1 else f"{min(dates)} to {max(dates)}")
-        for source, dates in read.items()
-    )
-    if rows:
-        yield Titled("", Table(("source", "services", "read on"), rows, left=3))
+    if rows := tuple(map(tuple, plan_words.sources(found))):
+        yield Titled("", Table(tuple(plan_words.SOURCES), rows, left=3))
 
 
 def _assumed(found: BuildPlan) -> Iterator[Part]:

@@ -105,6 +105,15 @@ def edges(stretches: Sequence[Stretch]) -> list[Edge]:
     return [Edge(after.start, before.best, after.best) for before, after in pairwise(stretches)]
 
 
+class PriceSource(NamedTuple):
+    """Where prices of some services were read, from the first day to the last."""
+
+    source: str
+    services: tuple[str, ...]
+    first: str
+    last: str
+
+
 class Point(NamedTuple):
     """A whole plan: what it costs, what leaving it would take, which way each line goes."""
 
@@ -139,6 +148,20 @@ class BuildPlan:
     def complete(self) -> bool:
         """Every line has a way with a known price."""
         return all(line.chosen is not None for line in self.lines)
+
+    @property
+    def sources(self) -> tuple[PriceSource, ...]:
+        """Where the prices of all ways were read, and when, in the order in which they are met."""
+        prices = [price for one in self.lines for way in one.ways for price in way.prices]
+        services: dict[str, dict[str, None]] = {}
+        days: dict[str, set[str]] = {}
+        for price in prices:
+            services.setdefault(price.source, {})[price.service] = None
+            days.setdefault(price.source, set()).add(price.as_of)
+        return tuple(
+            PriceSource(source, tuple(names), min(days[source]), max(days[source]))
+            for source, names in services.items()
+        )
 
     @property
     def by_month(self) -> tuple[Decimal, ...]:

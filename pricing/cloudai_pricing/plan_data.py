@@ -58,6 +58,10 @@ def document(found: BuildPlan) -> dict[str, object]:
             "commitments": [_commitment(one) for one in commitments(found)],
             "reservations": [_reservation(one) for one in reservations(found)],
             "spot": [_spot(one) for one in spots(found)],
+            "sources": [
+                {"source": one.source, "services": list(one.services), "first": one.first, "last": one.last}
+                for one in found.sources
+            ],
             "terms": [dict(term._asdict()) for term in found.settings.terms.values()],
             "assumptions": list(found.assumptions),
         }

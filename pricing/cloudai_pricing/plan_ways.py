@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Literal
 
 from cloudai_pricing.billing import FreeTier, Plan, allowance
+from cloudai_pricing.entries import Price
 from cloudai_pricing.errors import PlanError
 from cloudai_pricing.exact import ONE, ZERO, cut, grouped, money
 from cloudai_pricing.exit_bill import Behind, Use, rates
@@ -67,7 +68,16 @@ class Way:
     least: int = 0
     """Machines that always run."""
     machine: str = ""
+    price: Price | None = None
+    """Of a machine in a cloud."""
     notes: tuple[str, ...] = ()
+
+    @property
+    def prices(self) -> tuple[Price, ...]:
+        """What the way is billed by; none for own hardware."""
+        if self.plan is not None:
+            return tuple(charge.price for charge in self.plan.charges)
+        return () if self.price is None else (self.price,)
 
     @cached_property
     def curve(self) -> Curve:
@@ -268,6 +278,7 @@ class Ways:
             does=does,
             least=least,
             machine=machine,
+            price=charge.price,
             notes=tuple(self._said(own, machine, line, f"{money(monthly)} a month each")),
         )
 

@@ -35,6 +35,7 @@ WAYS = [
 ]
 CROSSINGS = ["line", "above", "costs least", "until then"]
 FRONT = ["all months", "to leave", "ways"]
+SOURCES = ["source", "services", "read on"]
 TERMS = ["term", "value", "because", "source", "as of"]
 MOST_POINTS = 8
 
@@ -185,6 +186,14 @@ def terms(found: BuildPlan) -> list[list[str]]:
     return [
         [one.key, f"{one.value} {one.unit}", one.why, one.set_by or one.source, one.as_of]
         for one in found.settings.terms.values()
+    ]
+
+
+def sources(found: BuildPlan) -> list[list[str]]:
+    """Where the prices of all ways were read, and when."""
+    return [
+        [one.source, ", ".join(one.services), one.first if one.first == one.last else f"{one.first} to {one.last}"]
+        for one in found.sources
     ]
 
 

@@ -223,3 +223,66 @@ def test_all_forms_show_the_choice(capsys, workload) -> None:
     main(["plan", str(workload), "--format", "csv"])
     rows = list(csv.DictReader(StringIO(capsys.readouterr().out)))
     assert {row["line"]: row["way"] for row in rows if row["chosen"]} == chosen
+
+
+def test_a_line_s_front_weighs_cost_leaving_latency_and_quality(capsys, workload) -> None:
+    """Starred: no way is at least as good in all four and better in one; what is not known is not compared."""
+    text = workload.read_text(encoding="utf-8") + 'latency = "30 ms"\nquality = 0.93\n'
+    for provider, latency, quality in (("aws", 220, 0.95), ("gcp", 180, 0.96), ("azure", 400, 0.90)):
+        text += f'[[plan.quality]]\nline = "photos"\nprovider = "{provider}"\n'
+        text += f'latency = "{latency} ms"\nquality = {quality}\n'
+    workload.write_text(text, encoding="utf-8")
+    _, found = document(capsys, workload)
+    several = list(ways(found, "photos").values())
+    scores = [(D(w["total"]), D(w["leaving"]), D(w["latency_s"]), -D(w["quality"])) for w in several]
+    for way, mine in zip(several, scores, strict=True):
+        beaten = any(all(a <= b for a, b in zip(other, mine, strict=True)) and other != mine for other in scores)
+        assert way["on_front"] is not beaten, way["name"]
+    assert {way["provider"] for way in several if way["on_front"]} >= {"gcp", "aws"}
+    assert not all(way["on_front"] for way in several)
+
+
+def test_every_price_of_a_way_has_its_source_and_its_day(capsys, workload) -> None:
+    _, found = document(capsys, workload)
+    services = {name for one in found["sources"] for name in one["services"]}
+    assert {"Rekognition Image", "EC2"} <= services
+    for one in found["sources"]:
+        assert one["source"].startswith("https://")
+        assert one["first"] <= one["last"] <= found["snapshot"]["date"]
+    assert main(["plan", str(workload), "--format", "html"]) == 0
+    page = capsys.readouterr().out
+    for one in found["sources"]:
+        assert one["source"] in page
+        assert one["last"] in page
+
+
+@pytest.mark.parametrize("suffix", ["svg", "png"])
+def test_a_plan_is_drawn_into_a_file(capsys, workload, tmp_path, suffix: str) -> None:
+    path = tmp_path / f"plan.{suffix}"
+    assert main(["plan", str(workload), "--plot", str(path), "--format", "json"]) == 0
+    capsys.readouterr()
+    if suffix == "png":
+        assert path.read_bytes().startswith(b"\x89PNG")
+        return
+    text = path.read_text(encoding="utf-8")
+    for title in ("Cost by month and provider", "Cost against leaving", "photos by volume", "calls by volume"):
+        assert title in text
+
+
+def test_a_record_of_the_same_machine_is_no_assumption_and_of_another_is_one(capsys, workload) -> None:
+    """The note that one machine is as fast as another stands exactly where the names of the machines differ."""
+    record = {
+        "schema": "cloudai.measure/1", "date": "2026-11-21", "idle_watts": None,
+        "hardware": {"cpu": "c5.2xlarge, 8 vCPU", "gpu": None}, "model": {"sha256": "0" * 64},
+        "best": {"batch": 8, "samples_per_second": 10, "watts": None}, "single": {"p50_ms": 9.5},
+    }  # fmt: skip
+    (workload.parent / "r.json").write_text(json.dumps(record), encoding="utf-8")
+    text = workload.read_text(encoding="utf-8").replace('throughput = "10 images/second"', 'measured = "r.json"')
+    for instance, assumed in (("c5.2xlarge", False), ("c5.4xlarge", True)):
+        workload.write_text(text.replace('accelerator = "L4"', f'instance = "{instance}"'), encoding="utf-8")
+        _, found = document(capsys, workload)
+        machines = [way for way in ways(found, "photos").values() if way["machine"] == instance]
+        assert machines, instance
+        for way in machines:
+            assert any("assumption" in note for note in way["notes"]) is assumed
+            assert any("measured on 2026-11-21" in note for note in way["notes"])
