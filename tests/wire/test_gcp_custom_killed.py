@@ -39,7 +39,8 @@ from cloudai.driver import Call
 from cloudai.types import custom
 from cloudai_gcp.provider import PROVIDER
 from cloudai_gcp.settings import GcpSettings
-import cloudai_gcp.driver, cloudai.serving.packaging, cloudai.training.package, google.auth.credentials, httpx
+import cloudai.config_document, cloudai.http_pool, cloudai.registry, cloudai.serving.packaging, cloudai.training.package
+import cloudai_gcp.driver, cloudai_local.onnx.serving, google.auth.credentials, h11, httpcore, httpx, numpy, onnxruntime
 from google.cloud import aiplatform_v1
 
 def worked(verb, kind, values, request):
