@@ -115,6 +115,7 @@ def main() -> int:
     where = ["--model-repository=" + os.environ["AIP_STORAGE_URI"], "--http-port=" + str(TRITON)]
     program = shutil.which("tritonserver") or "/opt/tritonserver/bin/tritonserver"
     triton = subprocess.Popen([program, *where, *flags])
+    ThreadingHTTPServer.request_queue_size = 128
     server = ThreadingHTTPServer(("", int(os.environ.get("AIP_HTTP_PORT", "8080"))), Bridge)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:

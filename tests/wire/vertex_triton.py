@@ -79,6 +79,7 @@ def main() -> None:
     repository, port = flags.pop("model-repository"), int(flags.pop("http-port"))
     assert flags == FLAGS, flags
     Talk.loaded = Loaded(Path(os.environ["VERTEX_OBJECTS"]) / repository.removeprefix("gs://"))
+    ThreadingHTTPServer.request_queue_size = 128
     ThreadingHTTPServer(("127.0.0.1", port), Talk).serve_forever()
 
 
