@@ -47,7 +47,7 @@ def address(settings: AzureSettings, service: str, *, version: str = "") -> str:
     return f"https://{settings.region}.{host}"
 
 
-CUSTOM = ("custom.train", "custom.deploy", "custom.predict")
+CUSTOM = ("custom.train", "custom.deploy", "custom.predict", "custom.batch_predict")
 """Operations of Azure ML."""
 
 

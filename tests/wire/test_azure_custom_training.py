@@ -94,7 +94,15 @@ def test_the_driver_is_what_the_contract_asks(tmp_path: Path) -> None:
     with opened(tmp_path) as (driver, _):
         assert isinstance(driver, TrainingRuns)
         assert Train in type(driver).__mro__
-        assert not {"custom.train", "custom.deploy", "custom.predict"} & set(driver.unavailable())
+        assert not any(name.startswith("custom.") for name in driver.unavailable())
+
+
+def test_without_a_workspace_no_operation_of_azure_ml_is_there() -> None:
+    settings = AzureSettings.model_validate({"provider": "azure", "region": "eastus", "ml_workspace": "work"})
+    driver = PROVIDER.open(settings, backend="z")
+    known = {name for name, why in driver.unavailable().items() if "set ml_subscription" in why}
+    driver.close()
+    assert known == {name for name in PROVIDER.implements if name.startswith("custom.")}
 
 
 @pytest.mark.parametrize("credentials", ["AccountKey", "None"])
