@@ -120,9 +120,19 @@ def counting(server: Server) -> Callable[[], dict[str, int]]:
             "models": len(hosting.models),
             "deployed": len(hosting.endpoints),
         }
-    from test_gcp_custom_killed import made
-
     return lambda: made(server)
+
+
+def made(server: VertexServer | MlServer) -> dict[str, int]:
+    if isinstance(server, VertexServer):
+        deployed = [each for endpoint in server.endpoints.values() for each in endpoint.get("deployedModels", [])]
+        return {"jobs": len(server.jobs), "models": len(server.models), "deployed": len(deployed)}
+    keys = list(server.resources)
+    return {
+        "jobs": len([key for key in keys if key.startswith("jobs/")]),
+        "models": len([key for key in keys if "/versions/" in key]),
+        "deployed": len([key for key in keys if "/deployments/" in key]),
+    }
 
 
 def asked(verb: str, provider: str, folder: Path) -> TrainingJob | DeployRequest:
