@@ -49,6 +49,7 @@ _PASS = frozenset({
     "aiter", "anext", "gather", "run", "wait_for", "as_completed", "cast", "copy", "deepcopy", "chain", "from_iterable",
     "islice", "tqdm", "track", "run_until_complete", "create_task", "ensure_future", "shield", "result", "batched",
     "groupby", "closing", "enter_context", "enter_async_context", "MessageToDict", "to_dict", "MessageToJson",
+    "loads",
 })  # fmt: skip
 _APPLY = frozenset({
     "map", "submit", "to_thread", "run_in_executor", "run_sync", "imap", "imap_unordered", "starmap", "apply_async",

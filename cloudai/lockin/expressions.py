@@ -366,7 +366,7 @@ class Expressions(ABC):
         return one(Client(atom.service, atom.cls, f"{atom.path}.{name}" if atom.path else name))
 
     def _of_answer(self, atom: Answer, name: str, frame: Frame, node: ast.Attribute | None) -> Value:
-        if atom.http and name == "headers":
+        if (atom.http and name in ("headers", "text")) or name == "_pb":
             return one(atom)
         if node is None or name.startswith("_") or (atom.http and name in _HTTP_OWN):
             return UNKNOWN

@@ -33,6 +33,8 @@ _NO_OPERATION = frozenset({
     "close", "can_paginate", "generate_presigned_url", "generate_presigned_post", "meta", "exceptions", "transport",
     "aclose", "get_service_model", "with_options", "__enter__", "__exit__", "__aenter__", "__aexit__",
 })  # fmt: skip
+_CONVERTERS = frozenset({"to_dict", "to_json", "pb"})
+"""Of Google's message classes."""
 _PATH_MAKERS = ("_path", "common_location_path")
 _JOBS = {"transcribe_job": "speech.transcribe"}
 _ACCESS = frozenset({"subscription", "region", "endpoint", "host", "auth_token", "token_credential"})
@@ -80,6 +82,8 @@ class VendorCalls:
             return one(Request(service, name))
         if rest and service.is_client(head):
             return self._class_method(service, head, rest, args)
+        if name in _CONVERTERS:
+            return frozenset(atom for value in args.positional for atom in value if isinstance(atom, Answer))
         if not name[:1].isupper():
             return UNKNOWN
         if service.is_client(name):
@@ -139,7 +143,8 @@ class VendorCalls:
         last = name.rpartition(".")[2]
         if service.provider == NEUTRAL:
             return self._neutral(client, args, node)
-        if not name or last in _NO_OPERATION or last.endswith(_PATH_MAKERS) or last.startswith("_"):
+        within = name.partition(".")[0] in _NO_OPERATION or any(part.startswith("_") for part in name.split("."))
+        if not name or within or last in _NO_OPERATION or last.endswith(_PATH_MAKERS):
             return UNKNOWN
         if client.cls in service.settings:
             kind = _kind(service, last)

@@ -142,6 +142,23 @@ job = boto3.client("transcribe").get_transcription_job(**given)  #: get_transcri
 uri = job["TranscriptionJob"]["Transcript"]["TranscriptFileUri"]  #: TranscriptionJob Transcript TranscriptFileUri
 requests.get(uri).json()
 """,
+    "what a client knows of itself": """\
+import boto3
+rek = boto3.client("rekognition")
+rek.meta.events.register("before-sign", print)
+print(rek.meta.service_model.shape_for("Label").enum, rek._endpoint.host.lower())
+rek.detect_labels(Image={})  #: detect_labels Image
+""",
+    "answers as dictionaries": """\
+import json, requests
+from google.cloud import vision
+from google.protobuf.json_format import MessageToDict
+answer = vision.ImageAnnotatorClient().face_detection(image=None)  #: face_detection image
+MessageToDict(answer._pb)["faceAnnotations"]  #: faceAnnotations
+json.loads(vision.AnnotateImageResponse.to_json(answer))["faceAnnotations"]  #: faceAnnotations
+reply = requests.get("https://texttospeech.googleapis.com/v1/voices")  #: get
+json.loads(reply.text)["voices"]  #: voices
+""",
     "placeholder for the host": """\
 import requests
 url = "YOUR_ENDPOINT" + "/face/v1.0/detect"
