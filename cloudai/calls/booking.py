@@ -95,6 +95,7 @@ def submitted(job: Job) -> int | None:
         return None
     reservation = job.unsettled[0][0]
     books.settle(reservation, outcome=Outcome.ANSWERED)
+    books.write()  # whoever asks for the result may be another process, and this one may end
     job.unsettled.clear()
     return reservation.id
 

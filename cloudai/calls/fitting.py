@@ -22,11 +22,13 @@ M = TypeVar("M", bound=Model)
 
 def checked(build: Callable[[], M]) -> M:
     """Builds a request; pydantic's complaint becomes one line of `InvalidInput`."""
-    from pydantic import ValidationError
-
     try:
         return build()
-    except ValidationError as error:
+    except ValueError as error:
+        from pydantic import ValidationError  # whose import statement alone takes a microsecond
+
+        if not isinstance(error, ValidationError):
+            raise
         first = error.errors(include_input=False, include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"])
         raise InvalidInput(f"{name}: {first['msg']}") from None

@@ -107,7 +107,7 @@ class Books:
             raise self._exceeded(attempt, booked.over[0])
         if time.monotonic() >= self._sweep_at:
             self._sweep(at)
-        if windows:
+        if booked.over or (attempt.bound and windows):
             notices += self._passed(attempt, booked)
         return Reservation(id=booked.id, attempt=attempt, at=at, notices=notices)
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from typing import Literal, TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -64,6 +65,7 @@ class Limit:
         return f"{self.every} budget{f' of {about}' if about else ''}"
 
 
+@cache
 def service_of(operation: str) -> str:
     """`vision.*` of `vision.detect_labels`."""
     return f"{operation.partition('.')[0]}.*"

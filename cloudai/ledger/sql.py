@@ -112,15 +112,15 @@ class SqlStore(ABC):
     ) -> Booked:  # fmt: skip
         def work(execute: Execute) -> Booked:
             bound, match = attempt.bound or 0, _match(attempt, at)
-            found = {(row[0], row[1], row[2]): row for row in execute(_TOTALS, match).fetchall()}
+            found = {row[:3]: row for row in execute(_TOTALS, match).fetchall()}
+            before = list[Standing]()
             for window in windows:
-                if window.key not in found:
-                    found[window.key] = self._seed(execute, window)
-            before = [Standing(window, *found[window.key][3:]) for window in windows]
+                row = found.get(window.key) or self._seed(execute, window)
+                before.append(Standing(window, row[3], row[4]))
             over = [standing for standing in before if not standing.has_room(attempt.bound)]
             if over and enforce:
                 return Booked(None, before, over)
-            if found and bound:
+            if bound and (found or windows):
                 execute(_RESERVE, (bound, *match))
             return Booked(self.insert(execute, _ATTEMPT, _attempt_values(attempt, at, expires)), before, over)
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+from weakref import WeakSet
 
 from cloudai.ledger.sql import TABLES, VERSION, Execute, SqlStore, Value
 from cloudai.ledger.store import LedgerFailure
@@ -36,6 +37,7 @@ _CHECKPOINT_PAGES = 65_536
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_PROTOCOL)
 _APPLICATION = 0x636C6169
 """`clai`: what the file says it is."""
+_all: WeakSet[SqliteStore] = WeakSet()
 _abandoned: list[sqlite3.Connection] = []
 """Connections that a forked child inherited: closing them there could hurt the parent's."""
 
@@ -60,7 +62,7 @@ class SqliteStore(SqlStore):
         self._connection: sqlite3.Connection | None = None
         self._depth = 0
         self._transaction = _Transaction(self)
-        self._process = os.getpid()
+        _all.add(self)
         self._closed = False
         self._done = 0
         self._checkpointer: threading.Thread | None = None
@@ -76,7 +78,7 @@ class SqliteStore(SqlStore):
     def now(self) -> _Begun | None:
         """`together`, begun already: when the file is open, no other thread or process writes, and the commit does not
         wait for the disk."""
-        if self._synchronous != "normal" or self._process != os.getpid() or not self._lock.acquire(blocking=False):
+        if self._synchronous != "normal" or not self._lock.acquire(blocking=False):
             return None
         if self._connection is not None and not self._depth:
             with suppress(sqlite3.Error):
@@ -88,8 +90,6 @@ class SqliteStore(SqlStore):
 
     def begin(self) -> sqlite3.Connection:
         """Alone with the ledger until `end`; again in the same thread, a part of what has begun."""
-        if self._process != os.getpid():
-            self._forked()
         self._lock.acquire()
         try:
             connection = self._connection or self._open()
@@ -181,11 +181,12 @@ class SqliteStore(SqlStore):
         connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
 
-    def _forked(self) -> None:
-        """A connection must not be carried over a fork, and the lock may be held by a thread that is not here."""
+    def forked(self) -> None:
+        """In the child: a connection must not be carried over a fork, and the lock may be held by a thread that is not
+        here."""
         if self._connection is not None:
             _abandoned.append(self._connection)
-        self._connection, self._lock, self._process = None, threading.RLock(), os.getpid()
+        self._connection, self._lock = None, threading.RLock()
         self._depth, self._checkpointer = 0, None
 
     def _drop(self) -> None:
@@ -197,9 +198,8 @@ class SqliteStore(SqlStore):
     def close(self) -> None:
         with self._lock:
             self._closed = True
-            if self._process == os.getpid():
-                self._drop()
-        if self._checkpointer is not None and self._process == os.getpid():
+            self._drop()
+        if self._checkpointer is not None:
             self._checkpointer.join()
 
 
@@ -264,3 +264,12 @@ def _reason(error: Exception) -> str:
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return f"{error}: move the file away, a new one is made"
     return str(error)
+
+
+def _forked() -> None:
+    for each in _all:
+        each.forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)

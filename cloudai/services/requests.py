@@ -50,9 +50,11 @@ def operation_of(operations: Sequence[str]) -> str:
 
 def texts_of(text: str | Sequence[str]) -> tuple[str, ...]:
     """One text or several, as several. Raises `InvalidInput` for anything else, and for none at all."""
-    from cloudai.errors import InvalidInput
-
-    texts = (text,) if isinstance(text, str) else tuple(text)
+    if isinstance(text, str):
+        return (text,)
+    texts = tuple(text)
     if not texts or not all(isinstance(item, str) for item in texts):
+        from cloudai.errors import InvalidInput
+
         raise InvalidInput("give a text or a list of texts")
     return texts
