@@ -30,6 +30,10 @@ VARIABLE = "CLOUDAI_ENDPOINT_FOLDER"
 _ADDRESS = re.compile(r"^serving on (http://\S+)$", re.MULTILINE)
 
 
+class Damaged(OSError):
+    """The file of an endpoint can't be read; it can be deleted."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Version:
     """One version: its share of the traffic in percent, and its package's hash."""
@@ -73,10 +77,16 @@ class EndpointFolder:
         return (self.path / "endpoint.json").is_file()
 
     def wanted(self) -> Wanted:
-        """Raises `FileNotFoundError` where there is no such endpoint."""
-        found = json.loads((self.path / "endpoint.json").read_text(encoding="utf-8"))
-        versions = {name: Version(**one) for name, one in found.pop("versions").items()}
-        return Wanted(**found, versions=versions)
+        """Raises `FileNotFoundError` where there is no such endpoint, `Damaged` where its file says nothing."""
+        text = (self.path / "endpoint.json").read_text(encoding="utf-8", errors="replace")
+        try:
+            found = json.loads(text)
+            versions = {name: Version(**one) for name, one in found.pop("versions").items()}
+            return Wanted(**found, versions=versions)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            name = self.path.name
+            words = f"{self.path / 'endpoint.json'} is damaged: `cloudai endpoints delete {name}`, then deploy it again"
+            raise Damaged(words) from error
 
     def write(self, wanted: Wanted) -> None:
         replace_file(self.path / "endpoint.json", json.dumps(asdict(wanted)))

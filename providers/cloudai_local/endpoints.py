@@ -38,7 +38,7 @@ from cloudai.types.custom import (
 from cloudai.types.results import Money, Notice, Usage
 from cloudai.types.speech import JobState
 from cloudai.wirejson import Malformed
-from cloudai_local.endpoint_folder import VARIABLE, EndpointFolder, Version, Wanted, changing
+from cloudai_local.endpoint_folder import VARIABLE, Damaged, EndpointFolder, Version, Wanted, changing
 from cloudai_local.onnx.choice import SERVER_INSTALL, gap_of_server
 from cloudai_local.run_folder import utc
 
@@ -85,7 +85,7 @@ class LocalEndpoints:
                 self._make(folder, request, plan.version, package)
             try:
                 self._serve(folder, request, plan.version, package, ends)
-            except CloudAIError:
+            except BaseException:  # Ctrl+C too
                 if new:
                     self._remove(folder)
                 raise
@@ -132,6 +132,7 @@ class LocalEndpoints:
         self, folder: EndpointFolder, request: DeployRequest, version: str, package: Package, ends: float
     ) -> None:
         wanted = folder.wanted()
+        self._prune(folder, wanted)
         here = wanted.versions.get(version)
         if here is not None and here.sha256 != package.sha256:
             raise InvalidInput(f"{request.name} has another model as version {version}: give yours another name")
@@ -162,9 +163,17 @@ class LocalEndpoints:
         try:
             self._start(folder, ends)
             self._reload(folder)
-        except CloudAIError:
+        except BaseException:  # Ctrl+C too
             shutil.rmtree(folder.version(version), ignore_errors=True)
             raise
+
+    def _prune(self, folder: EndpointFolder, wanted: Wanted) -> None:
+        """Takes out versions that nobody wants: a deployment was killed before it wrote its own down."""
+        strays = [each for each in folder.version("").glob("*") if each.name not in wanted.versions]
+        for each in strays:
+            shutil.rmtree(each, ignore_errors=True)
+        if strays and self._answers(folder):
+            self._reload(folder)
 
     def _start(self, folder: EndpointFolder, ends: float) -> None:
         """Its server, unless it lives. Waits until it answers."""
@@ -207,11 +216,17 @@ class LocalEndpoints:
         return self._status(self._folder(endpoint))
 
     def list(self, call: Call) -> Sequence[EndpointStatus]:
-        found = sorted(path.parent for path in self._root.glob("*/endpoint.json"))
-        return tuple(self._status(EndpointFolder(path)) for path in found if not path.name.startswith("."))
+        return tuple(self._status(EndpointFolder(self._root / name)) for name in self.names())
+
+    def names(self) -> Sequence[str]:
+        """Of all that stand, answering or not."""
+        return sorted(path.parent.name for path in self._root.glob("[!.]*/endpoint.json"))
 
     def _status(self, folder: EndpointFolder) -> EndpointStatus:
-        wanted, alive = folder.wanted(), folder.alive()
+        try:
+            wanted, alive = folder.wanted(), folder.alive()
+        except Damaged as error:
+            return EndpointStatus(ref=self._ref(folder), state=JobState.FAILED, message=str(error), hourly=self._hourly)
         if not alive:
             state, message = JobState.FAILED, f"its process is gone ({folder.last_words()}): deploy it again"
         elif self._answers(folder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 
 from cloudai.errors import Delivery, ErrorCode, Fault
@@ -25,6 +26,7 @@ _CODES: tuple[tuple[type[Exception], ErrorCode], ...] = (
     (FileNotFoundError, ErrorCode.NOT_FOUND),
     (PermissionError, ErrorCode.PERMISSION_DENIED),
     (MemoryError, ErrorCode.TOO_LARGE),
+    (OSError, ErrorCode.INTERNAL),  # the disk is full, the file system is read-only
 )
 
 
@@ -35,8 +37,20 @@ def fault_of(error: Exception) -> Fault | None:
         return Fault(code=code, message=_first_line(error), delivery=Delivery.REFUSED)
     for kind, code in _CODES:
         if isinstance(error, kind):
-            return Fault(code=code, message=_first_line(error) or "out of memory", delivery=Delivery.REFUSED)
+            # What could not be written is taken back: a job or an endpoint is there as a whole, or not at all.
+            delivery = Delivery.NOT_SENT if kind is OSError else Delivery.REFUSED
+            return Fault(code=code, message=_words(error) or "out of memory", delivery=delivery)
     return None
+
+
+def _words(error: Exception) -> str:
+    """Of a file: which, and what the system says of it. A copied folder's error has a list: the first of it."""
+    if isinstance(error, shutil.Error):
+        source, target, why = error.args[0][0]
+        return f"{target}: {why.partition(': ')[0].partition('] ')[2] or f'is no copy of {source}'}"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else f"on this machine: {error.strerror}"
+    return _first_line(error)
 
 
 def _first_line(error: Exception) -> str:

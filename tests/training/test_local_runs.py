@@ -1,6 +1,7 @@
 """Training on this machine: runs that end, fail, are cancelled, limited, killed and resumed."""
 
 import os
+import resource
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cloudai.driver import Call
-from cloudai.errors import CloudAIError, ErrorCode, InvalidInput, Unsupported
+from cloudai.errors import CloudAIError, Delivery, ErrorCode, InvalidInput, Unsupported
 from cloudai.training import environment_of, metrics_of, outcome_of
 from cloudai.types.custom import Accelerator, RunRef, RunStatus, TrainingJob
 from cloudai.types.results import Money
@@ -335,3 +336,21 @@ def test_secrets_of_the_environment_are_neither_in_the_plan_nor_kept(
     kept = b"".join(path.read_bytes() for path in Path(run.id).rglob("*") if path.is_file())
     assert b"sesame-of-mine" not in kept
     assert Path(run.id).stat().st_mode & 0o077 == 0
+
+
+def test_a_run_that_can_not_be_written_says_why_and_is_not_there(bench: Bench) -> None:
+    job = bench.job(GOOD)
+    (Path(job.source) / "weights.bin").write_bytes(bytes(range(256)) * 2000)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))  # as on a disk that is full
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            bench.driver.train(job, CALL)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    fault = bench.driver.classify(caught.value)
+    assert fault is not None
+    assert (fault.code, fault.delivery) == (ErrorCode.INTERNAL, Delivery.NOT_SENT)
+    assert "File too large" in str(fault.message)
+    assert list(bench.driver.list_runs(CALL)) == []
+    assert not list((bench.folder / "runs").glob("*"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tritonclient.http as triton
+from pydantic import ValidationError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "serving"))
 
@@ -265,6 +268,92 @@ def test_an_unknown_endpoint_is_not_found(root: Path) -> None:
             assert caught.value.code is ErrorCode.NOT_FOUND
         with pytest.raises(InvalidInput):
             client.custom.endpoint("{}")
+
+
+def test_an_unknown_model_is_told_with_the_endpoints_that_there_are(root: Path) -> None:
+    with Client(config(root)) as client:
+        with pytest.raises(InvalidInput, match=r"no model 'nobody' in .*; endpoints: none"):
+            client.custom.predict("nobody", tensors=ROW)
+        client.custom.deploy(request(root))
+        with pytest.raises(InvalidInput, match="; endpoints: digits"):
+            client.custom.predict("nobody", tensors=ROW)
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", "a b", "ü", "-a", "a" * 64, "a\n"])
+def test_a_name_that_no_platform_takes_is_refused_in_words(root: Path, name: str) -> None:
+    with pytest.raises(ValidationError, match="1 to 63 letters, digits and hyphens, the first a letter"):
+        DeployRequest(model=str(root.parent / "twice"), name=name)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"name": "digits", "versions": {"a": 1}}', '{"versions": {}}'])
+def test_an_endpoint_with_a_damaged_file_is_listed_and_can_be_deleted(root: Path, text: str) -> None:
+    with Client(config(root)) as client:
+        client.custom.deploy(request(root))
+        (root / "digits" / "endpoint.json").write_text(text)
+        with pytest.raises(CloudAIError, match="is damaged: `cloudai endpoints delete digits`, then deploy it again"):
+            client.custom.endpoint("digits").predict(ROW)
+        (found,) = client.custom.endpoints()
+        assert (found.state, found.versions) == (JobState.FAILED, ())
+        assert "is damaged" in str(found.message)
+        client.custom.endpoint("digits").delete()
+        assert client.custom.endpoints() == ()
+
+
+@contextlib.contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """As on a disk that has no room for more."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_model_that_can_not_be_copied_says_which_file_and_leaves_what_stands(root: Path) -> None:
+    (root.parent / "thrice" / "more.bin").write_bytes(bytes(400_000))
+    with Client(config(root)) as client:
+        with largest_file(100_000), pytest.raises(CloudAIError, match=r"more\.bin: File too large") as caught:
+            client.custom.deploy(request(root, "thrice"))
+        assert caught.value.code is ErrorCode.INTERNAL
+        assert [path.name for path in root.iterdir()] == [".locks"]
+        client.custom.deploy(request(root))
+        with largest_file(100_000), pytest.raises(CloudAIError, match=r"more\.bin: File too large"):
+            client.custom.deploy(request(root, "thrice", version="b"))
+        assert factor(client) == 2.0
+        assert len(list((root / "digits" / "models" / "digits").iterdir())) == 1
+
+
+def test_an_interrupted_deployment_leaves_nothing(root: Path) -> None:
+    program = f"""
+import sys
+sys.path[:0] = [{str(Path(__file__).parent)!r}]
+from pathlib import Path
+from test_local_endpoints import Client, config, request
+root = Path({str(root)!r})
+with Client(config(root)) as client:
+    client.custom.deploy(request(root))
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE) as process:
+        while not (root / "digits" / "server.json").exists():
+            assert process.poll() is None
+            time.sleep(0.005)
+        process.send_signal(signal.SIGINT)
+        assert b"KeyboardInterrupt" in process.communicate()[1]
+    assert [path.name for path in root.iterdir()] == [".locks"]
+    assert processes_of(root / "digits") == []
+
+
+def test_a_version_that_a_killed_deployment_left_is_taken_out_by_the_next(root: Path) -> None:
+    with Client(config(root)) as client:
+        client.custom.deploy(request(root, version="a"))
+        stray = root / "digits" / "models" / "digits" / "zz"
+        shutil.copytree(root.parent / "thrice", stray)
+        client.custom.deploy(request(root, version="a"))
+        assert not stray.exists()
+        with pytest.raises(InvalidInput, match="zz"):
+            factor(client, version="zz")
+        assert factor(client) == 2.0
 
 
 # --- kill -9 -----------------------------------------------------------------------------------------
