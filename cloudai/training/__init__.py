@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -135,7 +136,9 @@ def world_size() -> int:
 def log_metric(name: str, value: float, step: int | None = None) -> None:
     """Prints one line of JSON, which every platform keeps in its log and `run.metrics()` finds there."""
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    print(json.dumps({METRIC: {"name": name, "value": float(value), "step": step, "at": at}}), flush=True)  # noqa: T201  # noqa: T201
+    line = json.dumps({METRIC: {"name": name, "value": float(value), "step": step, "at": at}})
+    sys.stdout.write(line + "\n")  # in one piece, also where Python does not buffer
+    sys.stdout.flush()
 
 
 # --- from the log ----------------------------------------------------------------------------------------

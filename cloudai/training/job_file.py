@@ -13,7 +13,7 @@ hyperparameters = { rate = 0.1, epochs = 20 }
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -60,7 +60,7 @@ def read_job(path: Path) -> JobFile:
     values["source"] = _beside(path, str(values.get("source", ".")))
     if isinstance(values.get("inputs"), dict):
         values["inputs"] = {name: _beside(path, address) for name, address in values["inputs"].items()}
-    job = _valid(file, (), lambda: TrainingJob.model_validate(values), TrainingJob.model_fields)
+    job = _valid(file, (), lambda: TrainingJob.model_validate(values), (*TrainingJob.model_fields, "max_time"))
     return JobFile(job=job, sweep=sweep, tracking=tracking)
 
 
@@ -116,6 +116,9 @@ def _value(file: TomlFile, key: str, value: Any) -> Any:
         return _placed(file, (key,), lambda: accelerator_of(value))
     if key == "accelerator" and isinstance(value, dict) and value.get("name", "none") != "none":
         return {"count": 1, **value}
+    if key == "accelerator" and not isinstance(value, dict):
+        words = f'accelerator is "L4", "4 x L4", "none" or {{ instance = "..." }}, not {value!r}'
+        raise InvalidInput(f"{_at(file, (key,))}: {words}")
     if key == "max_cost" and isinstance(value, (str, int, float)):
         return _placed(file, (key,), lambda: money_of(str(value)))
     return value
@@ -132,7 +135,7 @@ def _placed(file: TomlFile, path: tuple[str, ...], read: Callable[[], T]) -> T:
         raise InvalidInput(f"{_at(file, path)}: {error.message}") from error
 
 
-def _valid(file: TomlFile, above: tuple[str, ...], build: Callable[[], T], known: Mapping[str, Any]) -> T:
+def _valid(file: TomlFile, above: tuple[str, ...], build: Callable[[], T], known: Iterable[str]) -> T:
     try:
         return build()
     except ValidationError as error:
@@ -143,7 +146,7 @@ def _valid(file: TomlFile, above: tuple[str, ...], build: Callable[[], T], known
         where = _at(file, path)
         if first["type"] == "extra_forbidden":
             raise InvalidInput(f"{where}: unknown key {key!r}{nearest(str(path[-1]), known)}") from None
-        raise InvalidInput(f"{where}: {key}: {first['msg'].lower()}") from None
+        raise InvalidInput(f"{where}: {key}: {first['msg'][:1].lower()}{first['msg'][1:]}") from None
 
 
 def _at(file: TomlFile, path: tuple[str | int, ...]) -> str:

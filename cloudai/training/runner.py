@@ -362,15 +362,26 @@ def run(command: list[str], environment: dict[str, str]) -> tuple[int, Losses]:
 
 
 def copy(stream: IO[bytes], losses: Losses) -> None:
-    """The script's output to ours as it comes, looking at whole lines for metrics of a loss."""
+    """The script's output to ours, line by line: what it says on standard error never lands inside one.
+
+    A line without an end is passed on at 64 KiB, and when the script ends.
+    """
     rest = b""
     for chunk in iter(lambda: os.read(stream.fileno(), 65536), b""):
-        sys.stdout.buffer.write(chunk)
-        sys.stdout.buffer.flush()
         *lines, rest = (rest + chunk).split(b"\n")
-        rest = rest[-65536:]
         for line in lines:
             note(line, losses)
+        if len(rest) > 65536:
+            lines, rest = [*lines, rest], b""
+            pass_through(b"\n".join(lines))
+        elif lines:
+            pass_through(b"\n".join(lines) + b"\n")
+    pass_through(rest)
+
+
+def pass_through(text: bytes) -> None:
+    sys.stdout.buffer.write(text)
+    sys.stdout.buffer.flush()
 
 
 def note(line: bytes, losses: Losses) -> None:
@@ -406,6 +417,10 @@ def model_files(folder: str) -> dict[str, str]:
         folders.sort()
         for name in sorted(files):
             path = os.path.join(base, name)
+            if not os.path.isfile(path):
+                raise Stop(
+                    NO_MODEL, f"{name} in CLOUDAI_MODEL_DIR is no file, nor a link to one: write the file itself"
+                )
             found[os.path.relpath(path, folder).replace(os.sep, "/")] = file_hash(path)
     return found
 
@@ -443,7 +458,7 @@ def trained(place: Place) -> dict[str, str]:
     if first:
         tell_environment(job, environment.get("CLOUDAI_HPARAMS", ""))
     code, losses = run(command_of(job, place), environment)
-    model = model_files(place.model_dir) if first else {}
+    model = model_files(place.model_dir) if first and not code else {}
     judge(code, losses, model or not first)
     return model
 

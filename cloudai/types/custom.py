@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import AfterValidator, Field, JsonValue
+from pydantic_core import PydanticCustomError
 
 from cloudai.types.media import Media
 from cloudai.types.results import Model, Money, Notice, Result
 from cloudai.types.speech import JobState
 from cloudai.types.tensor import Tensor
 from cloudai.types.vision import DetectedObject, Label
+
+_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9-]{0,62}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_CONTRACT = re.compile(r"CLOUDAI_(INPUT_.*|MODEL_DIR|CHECKPOINT_DIR|HPARAMS|RANK|WORLD_SIZE)")
+
+
+def _resource(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise PydanticCustomError("resource_name", "1 to 63 letters, digits and hyphens, the first a letter")
+    return name
+
+
+def _variables(environment: Mapping[str, str]) -> Mapping[str, str]:
+    for name in environment:
+        if not _VARIABLE.fullmatch(name):
+            words = "{name} is no name of a variable: letters, digits and _, no digit first"
+            raise PydanticCustomError("variable_name", words, {"name": repr(name)})
+        if _CONTRACT.fullmatch(name):
+            words = "the runner sets {name}: take it out, and read it in the script"
+            raise PydanticCustomError("variable_of_the_runner", words, {"name": name})
+    return environment
+
+
+ResourceName = Annotated[str, AfterValidator(_resource)]
+"""What all platforms take as the name of a job or an endpoint."""
 
 
 class PredictRequest(Model):
@@ -56,7 +83,7 @@ class Accelerator(Model):
 class TrainingJob(Model):
     """One training job for any provider. Paths are local unless they carry a scheme."""
 
-    name: str = Field(pattern=r"^[a-zA-Z][a-zA-Z0-9-]{0,62}$")
+    name: ResourceName
     script: str
     source: str = "."
     requirements: str | None = None
@@ -66,7 +93,8 @@ class TrainingJob(Model):
     """A container of the user's own."""
     inputs: Mapping[str, str] = Field(default_factory=dict)
     hyperparameters: Mapping[str, str | int | float | bool] = Field(default_factory=dict)
-    environment: Mapping[str, str] = Field(default_factory=dict)
+    environment: Annotated[Mapping[str, str], AfterValidator(_variables)] = Field(default_factory=dict)
+    """Variables of the script, but not those that the runner sets."""
     accelerator: Accelerator = Accelerator()
     nodes: int = Field(default=1, ge=1)
     spot: bool = False
@@ -160,7 +188,7 @@ class DeployRequest(Model):
     """`model` is a folder with `model.onnx` and `model.toml`, or an artefact address."""
 
     model: str
-    name: str = Field(pattern=r"^[a-zA-Z][a-zA-Z0-9-]{0,62}$")
+    name: ResourceName
     version: str | None = None
     """`None`: the first 12 characters of the package's SHA-256."""
     accelerator: Accelerator = Accelerator()
@@ -240,7 +268,7 @@ class BatchPredictRequest(Model):
     """A folder, an object-store prefix (`s3://`, `gs://`, an https blob prefix that ends in a slash), or files."""
     output: str
     """A prefix of the platform's own store, or a folder of this machine: `result()` and `fetch()` put it there."""
-    name: str | None = Field(default=None, pattern=r"^[a-zA-Z][a-zA-Z0-9-]{0,62}$")
+    name: ResourceName | None = None
     """What the job's name begins with; `None`: the model's."""
     version: str | None = None
     """Of the endpoint or registered model; `None`: the one with most of the traffic, or the latest."""

@@ -33,6 +33,8 @@ print("torch", json.dumps(torch_sees), rank(), world_size(), flush=True)
 HYPERPARAMETERS = {"rate": 0.125, "steps": 3, "name": "5", "flag": True}
 PLATFORMS = ("sagemaker", "sagemaker-plain", "vertex", "azureml", "local")
 
+DANGLING = "import os\nfrom cloudai.training import model_dir\nos.symlink('nowhere', model_dir() / 'weights')\n"
+
 
 class Place:
     """A platform's folders and variables, as its documentation gives them, below a folder of the test's own."""
@@ -211,6 +213,27 @@ def test_ranks_and_the_rendezvous_are_those_of_the_platform(
     assert line.endswith(f" {expected['RANK']} {expected['WORLD_SIZE']}")
 
 
+def test_what_is_said_on_standard_error_never_lands_inside_a_metric(tmp_path: Path) -> None:
+    """As with `python -u`, which writes a line in pieces."""
+    script = """
+import json, os, sys
+for step in range(500):
+    line = json.dumps({"cloudai_metric": {"name": "a", "value": step, "step": step}})
+    os.write(1, line[:20].encode())
+    os.write(2, b"progress\\n")
+    os.write(1, (line[20:] + "\\n").encode())
+print("x" * 100_000, end="")
+"""
+    place = Place(tmp_path, "local", script=script)
+    done = subprocess.run(
+        place.command(), env={**os.environ, **place.environ}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, check=False,
+    )  # fmt: skip
+    assert [metric.step for metric in metrics_of(done.stdout.splitlines())] == list(range(500))
+    assert done.stdout.count("x" * 1000) == 100
+    assert done.stdout.count("progress\n") == 500
+
+
 def test_a_stop_signal_reaches_the_script_and_the_exit_code_says_so(tmp_path: Path) -> None:
     script = """
 import signal, sys, time
@@ -240,6 +263,8 @@ time.sleep(60)
         ({"CLOUDAI_GPUS": "2", "CUDA_VISIBLE_DEVICES": "0"}, SCRIPT, 78, "2 GPUs asked for, 1 found here"),
         ({}, "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", 137, "ended by signal 9"),
         ({}, "print('x')", 73, "nothing is in CLOUDAI_MODEL_DIR"),
+        ({}, DANGLING, 73, "weights in CLOUDAI_MODEL_DIR is no file, nor a link to one: write the file itself"),
+        ({}, DANGLING + "raise SystemExit(5)", 5, "the script ended with exit code 5"),
     ],
 )
 def test_what_goes_wrong_has_a_code_and_a_sentence(
