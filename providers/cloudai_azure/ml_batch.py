@@ -6,6 +6,7 @@ after (`ml_batch_notes`). The request carries the same repeatability id each tim
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from cloudai.driver import Call
 
 OPERATION: Final = "custom.batch_predict"
+MOST_FAILED: Final = "max_failed"
+_DONE: Final = re.compile(r"\.cloudai/(?P<name>[^/]+)\.(?P<lines>\d+)\.(?P<failed>\d+)\.done")
 PLACE: Final = "https://ACCOUNT.blob.core.windows.net/CONTAINER"
 """In a plan, for which nothing is asked."""
 
@@ -56,6 +59,17 @@ class _Job:
     @property
     def deployment(self) -> str:
         return self.steps[-1][0].rpartition("/")[2]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Finished:
+    """One file of results."""
+
+    name: str
+    """Of the input file, as the script saw it."""
+    path: str
+    lines: int
+    failed: int
 
 
 class MlBatches:
@@ -172,6 +186,7 @@ class MlBatches:
             OUTPUT: self._output(prepared),
             "input": "" if prepared.remote else self._staged(prepared.name),
             "endpoint": job.endpoint.rpartition("/")[2],
+            MOST_FAILED: "" if prepared.request.max_failed is None else str(prepared.request.max_failed),
         }
         known = tuple((name, value) for name, value in details.items() if value)
         return c.BatchRef(backend=self._backend, id=job_id, name=prepared.name, submitted=submitted, details=known)
@@ -285,24 +300,29 @@ class MlBatches:
             message = "batch_size: the scoring script gives the model one request at a time"
             yield Notice(code="option_ignored", message=message)
         if request.max_failed is not None:
-            message = "max_failed: Azure ML counts files that fail (max_failed_files), not lines"
-            yield Notice(code="option_ignored", message=message)
+            message = "max_failed: lines are counted when the job has ended: it is not ended before"
+            yield Notice(code="late_limit", message=message)
 
     # --- afterwards -----------------------------------------------------------------------------------
 
     def batch_status(self, batch: c.BatchRef, call: Call) -> c.BatchStatus:
-        """Azure ML counts no lines. A job that ended well without a result is one that failed."""
+        """Azure ML counts no lines: they are those of the files that are finished. A job that ended well has failed
+        where it has no results, where all its lines failed, or more of them than `max_failed`."""
         ends = time.monotonic() + call.timeout
         known = self._training.run_status(_run(batch), call)
         state, message = known.state, known.message
-        if state is JobState.SUCCEEDED and next(self._results(batch, ends), None) is None:
-            state, message = JobState.FAILED, "the job ended, and has written no results"
+        found = [] if state is JobState.QUEUED else list(self._results(batch, ends))
+        lines, failed = sum(each.lines for each in found), sum(each.failed for each in found)
+        if state is JobState.SUCCEEDED and (wrong := _wrong(batch, lines, failed)) is not None:
+            state, message = JobState.FAILED, wrong
         return c.BatchStatus(
             state=state,
             message=message,
             started=known.started,
             ended=known.ended,
             billed_seconds=known.billed_seconds,
+            succeeded=lines - failed if found else None,
+            failed=failed if found else None,
             output=self._storage.address(dict(batch.details)[OUTPUT]) if state is JobState.SUCCEEDED else None,
         )
 
@@ -318,15 +338,16 @@ class MlBatches:
         if state is not JobState.SUCCEEDED:
             raise ServiceError(f"{batch.name} is {state.value}: it has no results", code=ErrorCode.CONFLICT)
         staged = dict(batch.details).get("input")
-        found = dict(self._results(batch, ends))
-        for name, path in found.items():
-            target = inside(folder, bodies.path_of(name) if staged else name)
+        found = list(self._results(batch, ends))
+        for each in found:
+            target = inside(folder, bodies.path_of(each.name) if staged else each.name)
             target.parent.mkdir(parents=True, exist_ok=True)
-            self._storage.fetch(path, target, timeout=ends - time.monotonic())
+            self._storage.fetch(each.path, target, timeout=ends - time.monotonic())
         if staged:
+            finished = {each.name for each in found}
             for path, _ in list(self._storage.listed(f"{staged}/", timeout=ends - time.monotonic())):
                 name = path.rpartition("/")[2]
-                if name not in found:
+                if name not in finished:
                     self._unfinished(path, folder, bodies.path_of(name), ends)
 
     def _unfinished(self, path: str, folder: Path, name: str, ends: float) -> None:
@@ -337,13 +358,18 @@ class MlBatches:
                 for line in lines:
                     results.write(error_line("no worker finished this file: the job's logs say why", line) + b"\n")
 
-    def _results(self, batch: c.BatchRef, ends: float) -> Iterator[tuple[str, str]]:
-        """Name of the input file -> path of its results, without what Azure ML and the script note beside them."""
+    def _results(self, batch: c.BatchRef, ends: float) -> Iterator[_Finished]:
+        """The files that the script has noted as finished, without what is noted beside them."""
         output = f"{dict(batch.details)[OUTPUT]}/"
-        for path, _ in self._storage.listed(output, timeout=ends - time.monotonic()):
-            name = path.removeprefix(output).removeprefix(f"{bodies.SUMMARY}/")
-            if name and name != bodies.SUMMARY and "/" not in name:
-                yield name, path
+        paths = {
+            path.removeprefix(output).removeprefix(f"{bodies.SUMMARY}/"): path
+            for path, _ in self._storage.listed(output, timeout=ends - time.monotonic())
+        }
+        for note in paths:
+            noted = _DONE.fullmatch(note)
+            if noted is not None and noted["name"] in paths:
+                name, lines, failed = noted["name"], int(noted["lines"]), int(noted["failed"])
+                yield _Finished(name=name, path=paths[name], lines=lines, failed=failed)
 
     def list_batches(self, call: Call) -> Sequence[c.BatchRef]:
         """By their notes in the datastore, newest first. One that was noted before it was made is searched for."""
@@ -354,3 +380,15 @@ class MlBatches:
 def _run(batch: c.BatchRef) -> c.RunRef:
     """A batch job is a job like others."""
     return c.RunRef(backend=batch.backend, id=batch.id, name=batch.name)
+
+
+def _wrong(batch: c.BatchRef, lines: int, failed: int) -> str | None:
+    """Why a job that ended well has failed."""
+    most = dict(batch.details).get(MOST_FAILED)
+    if not lines:
+        return "the job ended, and has written no results"
+    if failed == lines:
+        return f"all {lines} lines failed"
+    if most is not None and failed > int(most):
+        return f"{failed} of {lines} lines failed, and max_failed is {most}"
+    return None

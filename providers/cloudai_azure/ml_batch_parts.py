@@ -6,6 +6,7 @@ None of them costs anything while no job runs.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -97,7 +98,7 @@ class BatchParts:
 
     def _served(self, request: c.BatchPredictRequest, name: str, ends: float) -> Model | None:
         """The model behind an online endpoint: of that version, else of the one with most of the traffic."""
-        if not 3 <= len(request.model) <= 32:
+        if not re.fullmatch(r"[a-zA-Z][a-zA-Z0-9-]{1,30}[a-zA-Z0-9]", request.model):  # no endpoint's name
             return None
         path = f"onlineEndpoints/{online_name(request.model)}"
         endpoint = self._client.there(path, timeout=ends - time.monotonic())

@@ -6,8 +6,8 @@ It needs numpy and ONNX Runtime, and nothing of cloudai.
 
 `AZUREML_MODEL_DIR` holds one `model.onnx` somewhere below. Each line of an input file is one inference request of the
 Open Inference Protocol v2 as JSON; the response is the same line of a file of the same name in
-`AZUREML_BI_OUTPUT_PATH`, or `{"error": "..."}` there. A file appears when it is finished, so that a mini-batch that is
-tried again writes it again.
+`AZUREML_BI_OUTPUT_PATH`, or `{"error": "..."}` there. A finished file is noted beside it, with its lines and those that
+failed: `.cloudai/NAME.LINES.FAILED.done`. A mini-batch that is tried again writes its files again.
 
     CLOUDAI_MODEL_NAME    `model_name` of the responses
     CLOUDAI_MAX_SECONDS   mini-batches that come later than that after the start are refused
@@ -19,9 +19,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import numpy as np
@@ -61,7 +63,8 @@ NUMPY: Final[Mapping[str, str]] = {
 REFUSED: Final = ("shared_memory_region", "classification", "sequence_id", "binary_data_size")
 """Parameters that would change the answer, and that a line of JSON or this script has not."""
 SEEN: Final = ".cloudai"
-"""Folder of the output where each file's content is noted: two files of one name are an error, not one result."""
+"""Folder of the output for notes: on each file's content, as two files of one name are an error and not one result, and
+on each file that is finished."""
 
 
 class Mistake(Exception):
@@ -86,15 +89,15 @@ class Model:
         self._inputs = {port.name: port for port in self._session.get_inputs()}
         self._outputs = {port.name: port for port in self._session.get_outputs()}
 
-    def answer(self, line: bytes) -> bytes:
-        """The response to one line."""
+    def answered(self, line: bytes) -> tuple[bytes, bool]:
+        """The result of one line, and whether it is a response."""
         asked: object = None
         try:
             asked = _parsed(line)
-            return json.dumps(self._response(asked), allow_nan=False).encode()
+            return json.dumps(self._response(asked), allow_nan=False).encode(), True
         except Exception as error:  # noqa: BLE001  # one line's trouble is that line's answer
             told = {"id": asked["id"]} if isinstance(asked, dict) and isinstance(asked.get("id"), str) else {}
-            return json.dumps({**told, "error": _words(error)}).encode()
+            return json.dumps({**told, "error": _words(error)}).encode(), False
 
     def _response(self, asked: dict[str, Any]) -> dict[str, Any]:
         _plain(asked, "the request")
@@ -236,12 +239,18 @@ def run(mini_batch: list[str]) -> list[str]:
 
 
 def _scored(path: Path) -> str:
+    """Written here first: the output is mounted storage, which takes whole files."""
     _noted(path)
-    part = _Worker.output / f"{SEEN}/{path.name}.{os.getpid()}.part"
-    with path.open("rb") as lines, part.open("wb") as target:
-        for line in lines:
-            target.write(_Worker.model.answer(line) + b"\n")
-    part.replace(_Worker.output / path.name)
+    lines, failed = 0, 0
+    with TemporaryDirectory(prefix="cloudai-batch-") as place:
+        part = Path(place) / "results"
+        with path.open("rb") as requests, part.open("wb") as target:
+            for line in requests:
+                answer, sound = _Worker.model.answered(line)
+                target.write(answer + b"\n")
+                lines, failed = lines + 1, failed + (not sound)
+        shutil.copyfile(part, _Worker.output / path.name)
+    (_Worker.output / SEEN / f"{path.name}.{lines}.{failed}.done").write_bytes(b"")
     return path.name
 
 

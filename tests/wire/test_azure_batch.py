@@ -536,12 +536,13 @@ def test_a_line_that_is_no_request_is_an_error_in_its_place(tmp_path: Path) -> N
         assert rows[2].error == "the line is empty"
 
 
-def test_a_file_that_no_worker_finished_has_an_error_for_each_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("gone", ["{}", ".cloudai/{}.3.0.done"])
+def test_a_file_that_no_worker_finished_has_an_error_for_each_line(tmp_path: Path, gone: str) -> None:
     with opened(tmp_path) as (driver, server):
         _, batch = submitted(driver, wanted(tmp_path))
         server.work(batch.id)
         output = dict(batch.details)["output"]
-        del server.blobs.blobs[f"{CONTAINER}/{output}/{bodies.flat(NAMES[1])}"]
+        del server.blobs.blobs[f"{CONTAINER}/{output}/{gone.format(bodies.flat(NAMES[1]))}"]
         driver.fetch_batch(batch, tmp_path / "fetched", CALL)
         rows = [row for row in read_results(tmp_path / "fetched") if row.file == NAMES[1]]
         assert [row.id for row in rows] == [f"{NAMES[1]}:{each}" for each in range(3)]
@@ -587,3 +588,21 @@ def test_two_remote_files_of_one_name_are_an_error_and_not_one_result(tmp_path: 
         done, failed = server.work(batch.id)
         assert done == ["a.jsonl", "b.jsonl"]
         assert "two input files are called a.jsonl" in failed[0]
+
+
+@pytest.mark.parametrize(
+    ("limit", "wrong", "state"),
+    [(None, 2, JobState.SUCCEEDED), (2, 2, JobState.SUCCEEDED), (1, 2, JobState.FAILED), (None, 4, JobState.FAILED)],
+)
+def test_lines_that_fail_are_counted_and_end_a_job_as_failed(
+    tmp_path: Path, limit: int | None, wrong: int, state: JobState
+) -> None:
+    with opened(tmp_path) as (driver, server):
+        (tmp_path / "some").mkdir()
+        lines = ["no json"] * wrong + [line("good", [1.0, 2.0, 3.0, 4.0])] * (4 - wrong)
+        (tmp_path / "some" / "a.jsonl").write_text("".join(f"{each}\n" for each in lines))
+        _, batch = submitted(driver, wanted(tmp_path, inputs=str(tmp_path / "some"), max_failed=limit))
+        server.work(batch.id)
+        status = driver.batch_status(batch, CALL)
+        assert (status.state, status.succeeded, status.failed) == (state, 4 - wrong, wrong)
+        assert (status.message is None) is (state is JobState.SUCCEEDED)
