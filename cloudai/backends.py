@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cloudai.capabilities import Capabilities, Operation
     from cloudai.registry import ProviderEntry, Registry
     from cloudai.settings import BackendSettings, OptionsModel
+    from cloudai.types.results import Model
 
 Opener = Callable[["ProviderEntry", "BackendSettings", str], Any]
 """Makes a driver (sync or async) from a provider, its typed settings and the backend's name."""
@@ -55,6 +56,12 @@ class Backend:
     def unavailable(self) -> Mapping[str, str]:
         """What the driver has code for but can't do here, with the reasons."""
         found: Mapping[str, str] = self.driver.unavailable()
+        return found
+
+    @cached_property
+    def billed_as(self) -> Callable[[str, Model], frozenset[str]] | None:
+        """The driver's own, of the SKUs that it has a request billed by; `None`: it does not say."""
+        found: Callable[[str, Model], frozenset[str]] | None = getattr(self.driver, "billed_as", None)
         return found
 
     def gap(self, operation: str) -> str | None:

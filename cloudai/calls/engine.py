@@ -129,7 +129,7 @@ class Engine:
 
             assert isinstance(request, AnalyzeRequest)
             return bound_of_analysis(backend.capabilities, backend.region, request)
-        told = getattr(backend.driver, "billed_as", None) if options is None else None
+        told = backend.billed_as if options is None else None
         variants = frozenset[str]() if told is None else told(operation, request)
         return bound_of(backend.capabilities, backend.region, operation, request, options=options, variants=variants)
 
