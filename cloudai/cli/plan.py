@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from cloudai_pricing.draft import Draft
-    from cloudai_pricing.plan import BuildPlan
+    from cloudai_pricing.plan_answer import BuildPlan
     from cloudai_pricing.plan_settings import PlanSettings
     from cloudai_pricing.workload import Workload
 

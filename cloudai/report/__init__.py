@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cloudai_pricing.exit_bill import Comparison
     from cloudai_pricing.exit_terms import Terms
     from cloudai_pricing.model import Estimate
-    from cloudai_pricing.plan import BuildPlan
+    from cloudai_pricing.plan_answer import BuildPlan
     from cloudai_pricing.plans import Planned
 
 __all__ = ["page_of", "page_of_exit"]

@@ -11,7 +11,7 @@ from cloudai.report.parts import Figure, Listing, Page, Part, Section, Slider, T
 from cloudai.report.plan_tables import plan_tables
 from cloudai_pricing import plan_words
 from cloudai_pricing.exact import ZERO, grouped, money
-from cloudai_pricing.plan import BuildPlan, LinePlan, edges, stated
+from cloudai_pricing.plan_answer import BuildPlan, LinePlan, edges, stated
 from cloudai_pricing.plan_ways import Way
 from cloudai_pricing.units import plural
 

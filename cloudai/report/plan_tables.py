@@ -12,10 +12,12 @@ from fractions import Fraction
 from cloudai.report.tables import Data, exact, tables
 from cloudai_pricing.billing import Plan
 from cloudai_pricing.exact import plain
-from cloudai_pricing.plan import MOST_PLANS, BuildPlan
+from cloudai_pricing.plan import MOST_PLANS
+from cloudai_pricing.plan_answer import BuildPlan
 from cloudai_pricing.plan_curves import Curve
 from cloudai_pricing.plan_ways import MOST_MACHINES, Way
 from cloudai_pricing.plans import Planned, ProviderPlans
+from cloudai_pricing.workload import Line
 
 
 def plan_tables(found: BuildPlan) -> Data | None:
@@ -31,6 +33,7 @@ def plan_tables(found: BuildPlan) -> Data | None:
     return {
         "bills": tables(several),
         "ways": lines,
+        "highs": [_high(one.line) for one in found.lines],
         "curves": [_curve(curve) for curve in curves],
         "platform": plain(found.platform),
         "limit": None if limit is None else plain(limit),
@@ -70,6 +73,11 @@ def _way(way: Way, curves: dict[Curve, int]) -> Data:
     return data | {
         "machine": [_fraction(each), _fraction(way.does), max(way.least, 1), _fraction(first.slope)],
     }
+
+
+def _high(line: Line) -> str:
+    """How much of the likely volume the high one is."""
+    return _fraction(Fraction(line.high) / Fraction(line.likely)) if line.likely else "1/1"
 
 
 def _curve(curve: Curve) -> Data:

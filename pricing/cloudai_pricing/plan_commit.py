@@ -16,7 +16,7 @@ from fractions import Fraction
 from cloudai_pricing.entries import Price
 from cloudai_pricing.exact import ZERO, cut, exactly
 from cloudai_pricing.machines import choose
-from cloudai_pricing.plan import BuildPlan, LinePlan
+from cloudai_pricing.plan_answer import BuildPlan, LinePlan
 from cloudai_pricing.plan_curves import Curve, committed, envelope
 from cloudai_pricing.plan_ways import Way, decimal
 from cloudai_pricing.regions import GLOBAL

@@ -10,7 +10,7 @@ from pathlib import Path
 from cloudai_pricing.ascsv import csv_text
 from cloudai_pricing.exact import cut, exactly, plain
 from cloudai_pricing.jsontext import indented
-from cloudai_pricing.plan import BuildPlan, LinePlan, edges, stated
+from cloudai_pricing.plan_answer import BuildPlan, LinePlan, edges, stated
 from cloudai_pricing.plan_commit import (
     CommitmentAdvice,
     ReservationAdvice,

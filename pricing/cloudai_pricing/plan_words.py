@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from cloudai_pricing.exact import each, grouped, money, plain
-from cloudai_pricing.plan import BuildPlan, LinePlan, edges, stated
+from cloudai_pricing.plan_answer import BuildPlan, LinePlan, edges, stated
 from cloudai_pricing.plan_commit import (
     CommitmentAdvice,
     ReservationAdvice,

@@ -23,7 +23,8 @@ from cloudai_pricing.book import Book
 from cloudai_pricing.draft import Draft
 from cloudai_pricing.entry_check import check
 from cloudai_pricing.errors import PlanError
-from cloudai_pricing.plan import BuildPlan, plan
+from cloudai_pricing.plan import plan
+from cloudai_pricing.plan_answer import BuildPlan
 from cloudai_pricing.plan_curves import Stretch
 from cloudai_pricing.plan_settings import parse_plan
 from cloudai_pricing.workload_file import check as check_workload

@@ -31,6 +31,7 @@ growth = "4%/month"
 name = "faces"
 operation = "vision.detect_faces"
 volume = "900k images/month"
+range = "±30%"
 
 [[line]]
 name = "calls"

@@ -30,6 +30,7 @@ const Choice = (() => {
         y: BigInt(one.y),
         rows: one.rows.map(([end, at, slope]) => [end === null ? null : BigInt(end), BigInt(at), BigInt(slope)]),
       })),
+      highs: data.highs.map(fraction),
       platform: money(data.platform),
       limit: data.limit === null ? null : money(data.limit),
       mostPlans: data.most_plans,
@@ -87,10 +88,11 @@ const Choice = (() => {
     return volumes.reduce((sum, volume) => sum + cut(tables, plus(way.at, times(way.slope, [volume, UNIT]))), way.once);
   }
 
-  /** Up to which volume ways are compared: ten times the most that is planned. */
+  /** Up to which volume ways are compared: ten times the most that is planned, in the high case. */
   function horizon(tables, line, volumes) {
     const most = volumes.reduce((one, other) => (one > other ? one : other), 0n);
-    return most ? most * 10n : tables.bills.lines[line].size * 1000n;
+    const [high, likely] = tables.highs[line];
+    return most ? Bill.divided(most * high, likely) * 10n : tables.bills.lines[line].size * 1000n;
   }
 
   /** The invoice of some lines on one way over all months; null: a part has no price. */
