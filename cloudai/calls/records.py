@@ -88,6 +88,8 @@ def _used(result: Result) -> list[Used]:
 
 
 def _sku(refs: Sequence[PriceRef]) -> str:
+    if not refs:
+        return ""
     return refs[0].sku if len(refs) == 1 else " + ".join(dict.fromkeys(ref.sku for ref in refs))
 
 
