@@ -1,5 +1,6 @@
 """Parameters that no call in the scanned tree fills: taken for the client that their module calls by the same name.
 
+Only where a method of it is called, that the catalog knows:
 `def serve(estimator)` beside `estimator = PyTorch(...)` is code that a notebook or another repository calls.
 """
 
@@ -41,4 +42,18 @@ class Unfilled:
         for arg in (*spec.posonlyargs, *spec.args, *spec.kwonlyargs):
             key = (id(source), arg.arg)
             if key in self._clients and key not in self._others:
-                yield arg.arg, self._clients[key]
+                asked = _attributes(function, arg.arg)
+                able = frozenset(atom for atom in self._clients[key] if isinstance(atom, Client) and _has(atom, asked))
+                if able:
+                    yield arg.arg, able
+
+
+def _attributes(function: ast.AST, name: str) -> set[str]:
+    return {
+        node.attr for node in ast.walk(function)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == name
+    }  # fmt: skip
+
+
+def _has(client: Client, names: set[str]) -> bool:
+    return any(client.service.knows(client.cls, name) for name in names)

@@ -188,6 +188,8 @@ def labels(rek):
     return rek.detect_labels(Image={})  #: detect_labels Image
 def other(client):
     return client.detect_labels(Image={})
+def page(rek):
+    return rek.get("https://example.org").json()["Labels"]
 """,
 }
 
