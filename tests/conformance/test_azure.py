@@ -71,7 +71,7 @@ def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     model = scale(folder / "twice", 2.0)
     with azure() as server, entra(folder) as login, batch_server(folder) as ml:
         login.tokens = dict(TOKENS)
-        ml.serve, ml.eager = triton(model), True
+        ml.serve, ml.eager, ml.prompt_history = triton(model), True, True
         ml.resources["onlineEndpoints/twice"] = {
             "name": "twice",
             "location": "eastus",

@@ -193,6 +193,8 @@ class MlServer:
         """How often an operation is looked at before it is done."""
         self.slow_machines = False
         self.runs: dict[str, Json] = {}
+        self.prompt_history = False
+        """The run history knows a job as soon as it is there."""
         self.logs: dict[str, bytes] = {}
         self.printed: dict[str, str] = {}
         """What a deployment's container printed, by its path."""
@@ -458,6 +460,8 @@ class _Talk(BaseHTTPRequestHandler):
         ml, name = self.server.ml, path.split("/")[-2]
         if self.headers.get("Authorization") != f"Bearer {TOKENS['https://ml.azure.com/.default']}":
             return self._error(Answered(401, "Unauthorized", "no token for the run history"))
+        if ml.prompt_history and f"jobs/{name}" in ml.resources:
+            ml.runs.setdefault(name, {"runId": name, "status": "NotStarted", "logFiles": {}})
         if name not in ml.runs:
             return self._error(Answered(404, "UserError", f"run {name} is not there"))
         wrong = faults("RunDetails", ml.runs[name])
