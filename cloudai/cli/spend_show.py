@@ -128,6 +128,8 @@ def write(args: argparse.Namespace, document: Mapping[str, object], grid: Grid) 
 
 def usd(amount: int) -> str:
     """`$1,234.56`, with more places where an amount needs them."""
+    if amount < 0:
+        return f"-{usd(-amount)}"
     value = dollars(amount)
     return f"${value:,.2f}" if amount % 10_000 == 0 else f"${value:,.6f}".rstrip("0")
 

@@ -95,9 +95,11 @@ def _colour(name: str, number: int) -> str:
 
 
 def _dollars() -> Callable[[float, object], str]:
-    def words(value: float, _: object) -> str:
+    def words(value: float, place: object) -> str:
+        if value < 0:
+            return f"-{words(-value, place)}"
         for size, sign in ((1e9, "B"), (1e6, "M"), (1e4, "k")):
-            if abs(value) >= size:
+            if value >= size:
                 return f"${value / (1e3 if sign == 'k' else size):.3g}{sign}"
         return f"${value:,.4g}"
 

@@ -52,8 +52,10 @@ def grouped(number: Decimal) -> str:
 
 
 def money(number: Decimal) -> str:
-    """`$1,234.56`; small amounts with as many places as they need (`$0.0042`); never `$0.00` for what costs."""
-    if number and abs(number) < Decimal("0.01"):
+    """`$1,234.56`, `-$3.00`; small amounts with the places they need (`$0.0042`); never `$0.00` for what costs."""
+    if number < 0:
+        return f"-{money(-number)}"
+    if number and number < Decimal("0.01"):
         return f"${plain(Decimal(f'{number:.2g}'))}"
     return f"${number:,.2f}"
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from cloudai_pricing import PlanError
+from cloudai_pricing.exact import money
 from cloudai_pricing.units import convertible, parse_percent, parse_quantity, parse_rate
 
 
@@ -101,3 +102,11 @@ def test_rates_and_percents():
     for wrong in ("8", "8 images/month", 8, "-1/month", "8 once"):
         with pytest.raises(PlanError, match="count per period"):
             parse_rate(wrong, example="8/month")
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [("1234.5", "$1,234.50"), ("-206.65", "-$206.65"), ("0.0042", "$0.0042"), ("-0.0042", "-$0.0042"), ("0", "$0.00")],
+)
+def test_an_amount_has_its_sign_before_the_currency_and_no_cost_is_shown_as_nothing(number: str, shown: str) -> None:
+    assert money(Decimal(number)) == shown

@@ -192,6 +192,7 @@ const Bill = (() => {
   /** A money amount as Python's `exact.money` writes it. */
   function money(tables, amount) {
     const places = tables.places + 9;
+    if (amount < 0n) return `-${money(tables, -amount)}`;
     if (amount > 0n && amount * 100n < 10n ** BigInt(places)) return `$${twoDigits(amount, places)}`;
     const cents = divided(amount, 10n ** BigInt(places - 2)).toString().padStart(3, "0");
     return `$${grouped(cents.slice(0, -2))}.${cents.slice(-2)}`;

@@ -28,11 +28,11 @@ const Report = (() => {
   const dash = (name) => DASHES[Math.floor(index(name) / 6) % 4];
   const short = (words, most) => ([...words].length > most ? `${[...words].slice(0, most - 1).join("")}…` : words);
   const usd = (number) => {
-    const size = Math.abs(number);
-    if (size >= 1e9) return `$${+(number / 1e9).toPrecision(3)}B`;
-    if (size >= 1e6) return `$${+(number / 1e6).toPrecision(3)}M`;
-    if (size >= 1e4) return `$${+(number / 1e3).toPrecision(3)}k`;
-    return `$${size >= 100 ? Math.round(number).toLocaleString("en-US") : +number.toPrecision(3)}`;
+    if (number < 0) return `-${usd(-number)}`;
+    if (number >= 1e9) return `$${+(number / 1e9).toPrecision(3)}B`;
+    if (number >= 1e6) return `$${+(number / 1e6).toPrecision(3)}M`;
+    if (number >= 1e4) return `$${+(number / 1e3).toPrecision(3)}k`;
+    return `$${number >= 100 ? Math.round(number).toLocaleString("en-US") : +number.toPrecision(3)}`;
   };
   const count = (number) => {
     if (number >= 1e9) return `${+(number / 1e9).toPrecision(3)}B`;
