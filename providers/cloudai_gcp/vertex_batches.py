@@ -233,11 +233,9 @@ class VertexBatches:
     # --- afterwards -----------------------------------------------------------------------------------
 
     def batch_status(self, batch: c.BatchRef, call: Call) -> c.BatchStatus:
-        """Vertex AI counts what the container answered, refused requests among them: how many succeeded is known of
-        the results alone."""
+        """Without counts: Vertex AI counts what the container answered, refused requests among them. How many
+        succeeded is known of the results."""
         job = self._vertex.get(COLLECTION, batch.id, timeout=call.timeout)
-        stats = job.at("completionStats")
-        counts = [int(stats.text(name, "0")) for name in ("successfulCount", "failedCount", "incompleteCount")]
         resources = job.at("dedicatedResources")
         copies = resources.integer("startingReplicaCount", 1)
         return c.BatchStatus(
@@ -246,7 +244,6 @@ class VertexBatches:
             started=job.text("startTime") or None,
             ended=job.text("endTime") or None,
             billed_seconds=billed_seconds(job),
-            total=sum(counts) if stats and min(counts) >= 0 else None,
             output=job.at("outputInfo").text("gcsOutputDirectory") or None,
             hourly=vertex_machines.of_spec(resources.at("machineSpec"), self._vertex.location, copies=copies),
         )
