@@ -12,6 +12,67 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from cloudai.cli import main
 
+SHOP = """
+name = "shop"
+region = "us"
+months = 6
+
+[[line]]
+name = "photos"
+operation = "vision.detect_labels"
+volume = "2.4M images/month"
+growth = "4%/month"
+
+[[line]]
+name = "faces"
+operation = "vision.detect_faces"
+volume = "900k images/month"
+range = "±30%"
+
+[[line]]
+name = "calls"
+operation = "speech.transcribe"
+volume = "1500 hours/month"
+request = "4 min"
+
+[[line]]
+name = "archive"
+operation = "vision.read_document"
+volume = "700k pages once"
+
+[local]
+hardware = "3600 USD"
+life = "3 years"
+power = "300 W"
+electricity = "0.20 USD/kWh"
+throughput = { calls = "40 hours/hour" }
+
+[plan]
+regions = ["us", "eu"]
+look = "0.40 USD"
+
+[[plan.self]]
+line = "photos"
+throughput = "10 images/second"
+accelerator = "L4"
+error = "0.01%"
+training = "1200 USD"
+retraining = "300 USD/month"
+
+[[plan.quality]]
+line = "photos"
+provider = "aws"
+error = "0.02%"
+"""
+APP = """import boto3
+
+client = boto3.client("rekognition")
+answer = client.detect_labels(Image={"Bytes": b""})
+print(answer["Labels"][0]["Name"])
+text = boto3.client("translate").translate_text(Text="a", SourceLanguageCode="en", TargetLanguageCode="de")
+print(text["TranslatedText"])
+"""
+
 
 @dataclass
 class Opened:
@@ -78,3 +139,20 @@ def report(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return written
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """A workload that can be planned: managed services, a model and hardware of one's own."""
+    path = tmp_path / "shop.toml"
+    path.write_text(SHOP, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Path:
+    """A folder of code on AWS."""
+    folder = tmp_path / "app"
+    folder.mkdir()
+    (folder / "app.py").write_text(APP, encoding="utf-8")
+    return folder

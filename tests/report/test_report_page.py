@@ -409,51 +409,12 @@ def test_a_workload_of_500_lines_is_usable(tmp_path, report, open_page, capsys):
     assert opened.said == []
 
 
-SHOP = """
-name = "shop"
-region = "us"
-months = 6
-
-[[line]]
-name = "photos"
-operation = "vision.detect_labels"
-volume = "2.4M images/month"
-growth = "4%/month"
-
-[[line]]
-name = "calls"
-operation = "speech.transcribe"
-volume = "1500 hours/month"
-
-[local]
-hardware = "3600 USD"
-life = "3 years"
-power = "300 W"
-electricity = "0.20 USD/kWh"
-throughput = { calls = "40 hours/hour" }
-
-[[plan.self]]
-line = "photos"
-throughput = "10 images/second"
-accelerator = "L4"
-"""
-APP = """import boto3
-
-client = boto3.client("rekognition")
-answer = client.detect_labels(Image={"Bytes": b""})
-print(answer["Labels"][0]["Name"])
-text = boto3.client("translate").translate_text(Text="a", SourceLanguageCode="en", TargetLanguageCode="de")
-print(text["TranslatedText"])
-"""
-
-
 @pytest.fixture(params=["plan", "exit"])
-def other(request, tmp_path) -> Path:
+def other(request, tmp_path, shop, app) -> Path:
     """The page of a plan, and that of an exit."""
     path = tmp_path / "report.html"
     if request.param == "plan":
-        (tmp_path / "shop.toml").write_text(SHOP)
-        assert main(["plan", str(tmp_path / "shop.toml"), "--format", "html", "--output", str(path)]) == 0
+        assert main(["plan", str(shop), "--format", "html", "--output", str(path)]) == 0
         return path
     (tmp_path / "app").mkdir()
     (tmp_path / "app" / "app.py").write_text(APP)

@@ -16,66 +16,6 @@ from cloudai.cli import main
 pytestmark = pytest.mark.program("chromium")
 D = Decimal
 
-SHOP = """
-name = "shop"
-region = "us"
-months = 6
-
-[[line]]
-name = "photos"
-operation = "vision.detect_labels"
-volume = "2.4M images/month"
-growth = "4%/month"
-
-[[line]]
-name = "faces"
-operation = "vision.detect_faces"
-volume = "900k images/month"
-range = "±30%"
-
-[[line]]
-name = "calls"
-operation = "speech.transcribe"
-volume = "1500 hours/month"
-request = "4 min"
-
-[[line]]
-name = "archive"
-operation = "vision.read_document"
-volume = "700k pages once"
-
-[local]
-hardware = "3600 USD"
-life = "3 years"
-power = "300 W"
-electricity = "0.20 USD/kWh"
-throughput = { calls = "40 hours/hour" }
-
-[plan]
-regions = ["us", "eu"]
-look = "0.40 USD"
-
-[[plan.self]]
-line = "photos"
-throughput = "10 images/second"
-accelerator = "L4"
-error = "0.01%"
-training = "1200 USD"
-retraining = "300 USD/month"
-
-[[plan.quality]]
-line = "photos"
-provider = "aws"
-error = "0.02%"
-"""
-APP = """import boto3
-
-client = boto3.client("rekognition")
-answer = client.detect_labels(Image={"Bytes": b""})
-print(answer["Labels"][0]["Name"])
-text = boto3.client("translate").translate_text(Text="a", SourceLanguageCode="en", TargetLanguageCode="de")
-print(text["TranslatedText"])
-"""
 PORTAL = """
 [exit]
 parallel_months = 2
@@ -90,13 +30,6 @@ name = "texts"
 operation = "translation.translate"
 volume = "300M characters/month"
 """
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Path:
-    path = tmp_path / "shop.toml"
-    path.write_text(SHOP, encoding="utf-8")
-    return path
 
 
 def printed(capsys: pytest.CaptureFixture[str], *arguments: str):
@@ -208,12 +141,10 @@ def test_a_volume_that_no_plan_has_is_said(tmp_path, shop, open_page, capsys):
 
 
 @pytest.fixture
-def scanned(tmp_path: Path) -> list[str]:
-    (tmp_path / "app").mkdir()
-    (tmp_path / "app" / "app.py").write_text(APP, encoding="utf-8")
+def scanned(tmp_path: Path, app: Path) -> list[str]:
     (tmp_path / "portal.toml").write_text(PORTAL, encoding="utf-8")
     workload = ["--workload", str(tmp_path / "portal.toml"), "--as-of", "2026-11-21"]
-    return ["lockin", str(tmp_path / "app"), *workload, "--set", "exit.adapter_cost=500 USD"]
+    return ["lockin", str(app), *workload, "--set", "exit.adapter_cost=500 USD"]
 
 
 def test_the_scan_s_slider_gives_what_lockin_set_prints(tmp_path, scanned, open_page, capsys):
@@ -255,3 +186,29 @@ def test_the_slider_is_moved_by_keys_and_reset(tmp_path, shop, scanned, open_pag
     page.keyboard.press("Enter")
     assert page.inner_text(place) == before
     assert opened.said == []
+
+
+def test_a_plan_of_60_lines_that_share_tiers_is_the_command_s_or_says_that_it_is_not_proven(
+    tmp_path, open_page, capsys
+):
+    lines = [
+        f'[[line]]\nname = "line {number}"\noperation = "{operation}"\nvolume = "{number * 37 + 5}k {unit}"\n'
+        for number in range(20)
+        for operation, unit in (("vision.detect_labels", "images"), ("vision.detect_faces", "images"),
+                                ("translation.translate", "characters"))
+    ]  # fmt: skip
+    named = [line.replace(f'"line {at // 3}"', f'"line {at}"') for at, line in enumerate(lines)]
+    path = tmp_path / "sixty.toml"
+    path.write_text('[plan]\nregions = ["us", "eu"]\n' + "\n".join(named), encoding="utf-8")
+    page = open_page(written(tmp_path, "plan", str(path))).page
+    for volume in ("90", "55000000"):
+        set_volume(page, "line 0", volume)
+        plan = printed(capsys, "plan", str(path), "--set", f"line 0.volume={volume} images/month")
+        assert plan["exact"]
+        total = cents(shown_plan(page)[0][0])
+        assert total is not None
+        if page.get_attribute("#plan-sums td[data-proven]", "data-proven") == "true":
+            assert total == D(plan["total"])
+        else:
+            assert D(plan["total"]) <= total < D(plan["total"]) * D("1.002")
+            assert "not proven" in page.inner_text("#plan-sums")

@@ -263,6 +263,22 @@ const Choice = (() => {
     const bounded = group.every((line) => offers[line].every((one) => one.least !== null));
     const rest = [0n];
     for (const line of [...group].reverse()) rest.unshift(rest[0] + offers[line].map((one) => one.least ?? 0n).reduce((one, other) => (one < other ? one : other)));
+    /** A line's part of the bill where all lines that count on its first ladder are on the same way. */
+    const parts = new Map();
+    const part = (one, line) => {
+      if (one.way.machine) return one.key;
+      const key = `${one.way.provides}:${line}`;
+      if (!parts.has(key)) parts.set(key, shareOf(one, line));
+      return one.key + parts.get(key);
+    };
+    const shareOf = (one, line) => {
+      const first = (other) => tables.bills.providers[one.way.provides].plans.find((plan) => plan.line === other)?.charges[0].price;
+      const counter = (other) => tables.bills.prices[first(other)]?.counter;
+      const together = group.filter((other) => offers[other].some((each) => each.way.name === one.way.name) && counter(other) === counter(line));
+      const whole = together.reduce((units, other) => units + state.bases[other], 0n);
+      const bill = sum(one.way.provides, together);
+      return bill === null || !whole ? sum(one.way.provides, [line]) ?? 0n : (bill * state.bases[line]) / whole;
+    };
     let best = null;
     let bestCost = null;
     let steps = 0;
@@ -285,6 +301,8 @@ const Choice = (() => {
       if (taken.every(Boolean)) keep(taken, weigh(taken));
     }
     keep(choices.map((several) => several[0]), weigh(choices.map((several) => several[0])));
+    const guess = choices.map((several, at) => several.reduce((least, one) => (part(one, group[at]) < part(least, group[at]) ? one : least)));
+    keep(guess, weigh(guess));
     const descend = (at, taken, sets, sofar) => {
       if (bounded && bestCost !== null && sofar + rest[at] >= bestCost) return;
       if (at === group.length) { keep(taken, sofar); return; }
