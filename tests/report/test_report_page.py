@@ -416,11 +416,8 @@ def other(request, tmp_path, shop, app) -> Path:
     if request.param == "plan":
         assert main(["plan", str(shop), "--format", "html", "--output", str(path)]) == 0
         return path
-    (tmp_path / "app").mkdir()
-    (tmp_path / "app" / "app.py").write_text(APP)
-    assert (
-        main(["lockin", str(tmp_path / "app"), "--workload", EXAMPLE, "--format", "html", "--output", str(path)]) == 0
-    )
+    arguments = ["lockin", str(app), "--workload", EXAMPLE, "--format", "html", "--output", str(path)]
+    assert main(arguments) == 0
     return path
 
 
@@ -437,3 +434,15 @@ def test_pages_of_plans_and_exits_are_drawn_quiet_and_accessible(other, open_pag
     assert [one["id"] for one in Axe().run(page).response["violations"]] == []
     assert opened.said == []
     assert opened.asked == [other.as_uri()]
+
+
+def test_plans_and_exits_on_paper_are_white_with_every_table_and_no_controls(other, open_page, tmp_path):
+    page = open_page(other, color_scheme="dark").page
+    page.pdf(path=tmp_path / "page.pdf", format="A4", print_background=True)
+    with pypdfium2.PdfDocument(tmp_path / "page.pdf") as document:
+        text = "".join("".join(sheet.get_textpage().get_text_range() for sheet in document).split())
+        corner = document[0].render(scale=1).to_pil().getpixel((2, 2))
+    assert corner == (255, 255, 255)
+    assert "day_rate" in text  # of a table that is folded on the screen
+    assert "Asplanned" not in text  # the slider's button
+    assert "Thesame,onthecommandline" in text
