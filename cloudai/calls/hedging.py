@@ -76,10 +76,18 @@ def _delay(job: Job, step: Step[Any]) -> float | None:
     return min(max(usual, least * nearly), most * nearly)
 
 
+def _pauses(delay: float) -> Iterator[float]:
+    """Seconds until a hedge is sent, and, while the budget has none, until it is asked again: meanwhile those that were
+    only a little late have answered, and what there is goes to the stragglers."""
+    yield delay
+    pause = delay / 8
+    while True:
+        yield pause
+        pause *= 1.5
+
+
 def _second(job: Job, step: Step[Any], planned: Iterator[Step[Any]]) -> Step[Any] | None:
-    """The next backend's turn, or another one of the same backend."""
-    if not job.engine.hedges.take():
-        return None
+    """The next backend's turn, or another one of the same backend. The hedge has been taken from the budget."""
     if (following := next(planned, None)) is not None:
         return following
     if not step.turn.alone:
@@ -103,8 +111,13 @@ def hedged(runner: Runner, job: Job, step: Step[Any], planned: Iterator[Step[Any
         return step, runner.answers(job, step)
     threads, begun = job.engine.threads, time.perf_counter()
     pending = {threads.submit(runner.answers, job, step): step}
-    if not wait(pending, timeout=delay).done and (second := _second(job, step, planned)) is not None:
-        pending[threads.submit(runner.answers, job, second)] = second
+    for pause in _pauses(delay):
+        if wait(pending, timeout=pause).done:
+            break
+        if job.engine.hedges.take():
+            if (second := _second(job, step, planned)) is not None:
+                pending[threads.submit(runner.answers, job, second)] = second
+            break
     while pending:
         for future in wait(pending, return_when=FIRST_COMPLETED).done:
             winner = pending.pop(future)
@@ -132,9 +145,14 @@ async def hedged_async(
     begun = time.perf_counter()
     pending = {asyncio.create_task(runner.answers(job, step)): step}
     try:
-        done, _ = await asyncio.wait(pending, timeout=delay)
-        if not done and (second := _second(job, step, planned)) is not None:
-            pending[asyncio.create_task(runner.answers(job, second))] = second
+        for pause in _pauses(delay):
+            done, _ = await asyncio.wait(pending, timeout=pause)
+            if done:
+                break
+            if job.engine.hedges.take():
+                if (second := _second(job, step, planned)) is not None:
+                    pending[asyncio.create_task(runner.answers(job, second))] = second
+                break
         while True:
             done, _ = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
