@@ -7,15 +7,16 @@ alone; with hardware and models of one's own (endpoints, machines in a cloud, ow
 most lines, so that the months differ. Each command plans, finds all crossings in a month and over the months, the
 front, and prints JSON. The least of the rounds is what the work takes.
 
-2 cores of a shared cloud machine, Python 3.11.7, 2026-11-21, with others at work on it (a load of 10: bare Python takes
-10 ms without):
+2 cores of a shared cloud machine, Python 3.11.7, 2026-11-21, with others at work on it (a load of 3 to 7; without it
+bare Python takes 10 ms):
 
-    bare python                      17.5 ms CPU
-    200 lines: services             758.7 ms CPU     the bar: a second
-    200 lines: and own             986.5 ms CPU
-    200 lines: and growth          1918.5 ms CPU
+    bare python                      16.0 ms CPU
+    200 lines: services             663.0 ms CPU     the bar: a second
+    200 lines: and own             917.1 ms CPU
+    200 lines: and growth          1626.0 ms CPU
 
-All three are proven least, by the bound of average prices, before anything is searched; HiGHS is not loaded.
+All three are proven least, by the bound of average prices, before anything is searched. Where lines are so small that
+allowances decide, HiGHS is asked, and loading scipy takes 450 ms more.
 """
 
 from __future__ import annotations

@@ -10,13 +10,17 @@ from hypothesis import strategies as st
 
 from cloudai.solver import available, segments_of, solve
 from cloudai_pricing.billing import Plan, total
+from cloudai_pricing.draft import Draft
 from cloudai_pricing.entries import Free, Price, Tier
 from cloudai_pricing.exact import ZERO, exactly
 from cloudai_pricing.mix import assign
 from cloudai_pricing.mix_offers import sharing as shared
+from cloudai_pricing.plan import plan
+from cloudai_pricing.plan_settings import PlanSettings
 from cloudai_pricing.pool import pool_of
 from cloudai_pricing.selection import Charge
 from cloudai_pricing.workload import Line
+from cloudai_pricing.workload_file import check as check_workload
 
 MONTHS = 3
 D = Decimal
@@ -134,3 +138,19 @@ def test_segments_cost_what_the_ladder_costs(price: Price, volumes: list[int], a
                 break
         else:
             raise AssertionError(f"no segment holds {at}")
+
+
+def test_200_lines_in_three_regions_are_proven_least_without_a_solver() -> None:
+    """The shipped book: bounds close every group, with a growth on each line and tiers that all of them share."""
+    operations = (("vision.detect_labels", "M images"), ("vision.detect_faces", "M images"),
+                  ("vision.moderate", "M images"), ("speech.transcribe", "k hours"),
+                  ("translation.translate", "M characters"))  # fmt: skip
+    lines = [
+        {"name": f"line {at}", "operation": name, "volume": f"{at + 1}{unit}", "growth": f"{at % 7}%/month"}
+        for at, (name, unit) in ((at, operations[at % 5]) for at in range(200))
+    ]
+    workload = check_workload(Draft(name="t", data={"name": "t", "region": "us", "months": 12, "line": lines}))
+    found = plan(workload, PlanSettings(regions=("us", "eu", "uk")), solver=None, front=False)
+    assert found.exact
+    assert found.complete
+    assert {way.provider for one in found.lines for way in one.ways} == {"aws", "azure", "gcp"}
