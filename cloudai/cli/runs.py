@@ -189,7 +189,7 @@ def _record(client: Client, name: str, backend: str | None) -> RunRecord:
 
     handle = _handle(client, name, backend)
     entry = _entry(handle.ref)
-    if entry is not None:
+    if entry is not None and entry.job is not None:
         return record_of(handle.ref.name, entry.job, entry.hashes, handle.logs())
     found = record_in(handle.ref.name, handle.logs())
     if found is None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from cloudai.types.results import Money
 
 FAILED = 1
+ANEW = "again"
+"""`--again` without a text of one's own."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +40,7 @@ exit codes: 0 fine, 1 the run failed, 2 wrong input, 3 it may cost more than --m
     add("--max-cost", metavar="AMOUNT", help='refuse what may cost more: "5 USD"')
     add("--wait", action="store_true", help="follow the log until the run has ended")
     completes_files(add("--sweep", metavar="SWEEP.toml", help="one run for each set of hyperparameters"))
-    add("--again", nargs="?", const="again", metavar="TEXT", help="a new run, although the same job was run before")
+    add("--again", nargs="?", const=ANEW, metavar="TEXT", help="a new run, although the same job was run before")
     add("--fetch", metavar="FOLDER", help="with --wait: download the model into it")
     add("--interval", type=float, default=5.0, metavar="S", help="seconds between looks (default: 5)")
     add("--json", action="store_true", help="the plan or the result as JSON")
@@ -56,6 +58,8 @@ def run(args: argparse.Namespace) -> int:
         if sweep is not None:
             return _sweep(client, job, sweep, file, args)
         plan = client.custom.plan_training(job)
+        if args.again == ANEW:
+            job, plan = _anew(client, job, plan)
         if args.dry_run:
             show([plan.model_dump_json(indent=2)] if args.json else _dry(plan))
             return 0
@@ -74,6 +78,20 @@ def _with_flags(job: TrainingJob, args: argparse.Namespace) -> TrainingJob:
     return job.model_copy(update=changed)
 
 
+def _anew(client: Client, job: TrainingJob, plan: TrainingPlan) -> tuple[TrainingJob, TrainingPlan]:
+    """The first of `again`, `again-2`, ... that was not submitted: one that was killed before it was is done again."""
+    from cloudai.training.package import AGAIN
+    from cloudai.training.register import SUBMITTED, Register
+
+    done = {(entry.backend, entry.name) for entry in Register.own().entries() if entry.state == SUBMITTED}
+    number = 1
+    while (plan.backend, plan.name) in done:
+        number += 1
+        job = job.model_copy(update={"tags": {**job.tags, AGAIN: f"{ANEW}-{number}"}})
+        plan = client.custom.plan_training(job)
+    return job, plan
+
+
 def _one(client: Client, job: TrainingJob, plan: TrainingPlan, file: JobFile, args: argparse.Namespace) -> int:
     from cloudai.training.register import Register
     from cloudai.training.submission import submit
@@ -85,12 +103,12 @@ def _one(client: Client, job: TrainingJob, plan: TrainingPlan, file: JobFile, ar
         warn(warning.message)
     result = submit(client, job, plan=plan, register=Register.own())
     assert result.run is not None
+    if result.found:
+        note("this job was submitted before: this is that run; --again makes a new one")
     if not args.wait:
         show(
             [result.model_dump_json(indent=2)] if args.json else [Grid(("", ""), _rows(result.run.name, result.state))]
         )
-        if result.found:
-            note("this job was submitted before: this is that run; --again makes a new one")
         return 0
     handle = client.custom.run(result.run)
     for line in handle.logs(follow=True, interval=args.interval):
@@ -168,6 +186,8 @@ def _sweep(client: Client, job: TrainingJob, sweep: Sweep, file: JobFile, args: 
     found = best(trials, sweep)
     if found is not None and not args.json:
         show([f"best: {found.plan.name} {_point(found, sweep)}: {sweep.metric} = {found.value:g}"])
+    elif found is None and sweep.metric is not None:
+        warn(f"no run ended well with a value of the metric {sweep.metric!r}: does the script log it by this name?")
     ended = [trial.status.state for trial in trials if trial.status is not None]
     return 0 if len(ended) == len(trials) and set(ended) == {JobState.SUCCEEDED} else FAILED
 

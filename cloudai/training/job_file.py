@@ -146,7 +146,8 @@ def _valid(file: TomlFile, above: tuple[str, ...], build: Callable[[], T], known
         where = _at(file, path)
         if first["type"] == "extra_forbidden":
             raise InvalidInput(f"{where}: unknown key {key!r}{nearest(str(path[-1]), known)}") from None
-        raise InvalidInput(f"{where}: {key}: {first['msg'][:1].lower()}{first['msg'][1:]}") from None
+        words = first["msg"].removeprefix("Value error, ")
+        raise InvalidInput(f"{where}: {f'{key}: ' if key else ''}{words[:1].lower()}{words[1:]}") from None
 
 
 def _at(file: TomlFile, path: tuple[str | int, ...]) -> str:

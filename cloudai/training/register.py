@@ -14,11 +14,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
 
 from cloudai.errors import CloudAIError, ErrorCode
 from cloudai.training.package import masked
 from cloudai.types.custom import RunRef, TrainingJob
+from cloudai.types.results import Model
 
+M = TypeVar("M", bound=Model)
 STATE_VARIABLE = "CLOUDAI_STATE"
 INTENT, SUBMITTED = "intent", "submitted"
 _SCHEMA = """
@@ -38,8 +43,9 @@ class Entry:
     state: str
     """`intent`: nobody knows whether it was sent; `submitted`."""
     created: str
-    job: TrainingJob
-    """Without the values of variables that are named like secrets."""
+    job: TrainingJob | None
+    """Without the values of variables that are named like secrets.
+    `None`: another version of cloudai wrote what this one takes for no job."""
     hashes: Mapping[str, str]
     ref: RunRef | None
 
@@ -115,7 +121,14 @@ def _entry(backend: str, name: str, state: str, created: str, job: str, hashes: 
         name=name,
         state=state,
         created=created,
-        job=TrainingJob.model_validate_json(job),
+        job=_read(TrainingJob, job),
         hashes=json.loads(hashes),
-        ref=None if ref is None else RunRef.model_validate_json(ref),
+        ref=None if ref is None else _read(RunRef, ref),
     )
+
+
+def _read(kind: type[M], text: str) -> M | None:
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError:
+        return None

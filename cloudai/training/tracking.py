@@ -17,6 +17,9 @@ from cloudai.types.speech import JobState
 
 INSTALL = "pip install 'cloudai[mlflow]'"
 RUN_TAG = "cloudai.run"
+_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
+"""In the place of MLflow's own seven tries, which wait for minutes for a server that is away.
+https://mlflow.org/docs/latest/api_reference/python_api/mlflow.environment_variables.html"""
 
 
 class Tracking(Model):
@@ -53,6 +56,8 @@ def track(
 
     Raises `MissingDependency` where MLflow is not installed.
     """
+    for variable, patience in _PATIENCE.items():
+        os.environ.setdefault(variable, patience)
     try:
         from mlflow import MlflowClient
     except ImportError as error:

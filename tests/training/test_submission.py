@@ -1,6 +1,8 @@
 """kill -9 at 50 random points of a submission: one run for each job, and nothing left beside it."""
 
+import contextlib
 import os
+import sqlite3
 import subprocess
 import sys
 import time
@@ -112,4 +114,18 @@ def test_the_register_keeps_no_secret(folder: Path) -> None:
         assert result.run is not None
         client.custom.run(result.run).wait(interval=0.05)
     assert b"tok-of-mine" not in b"".join(path.read_bytes() for path in (folder / "state").iterdir())
-    assert Register.own().entries()[0].job.environment["MODE"] == "fast"
+    (entry,) = Register.own().entries()
+    assert entry.job is not None
+    assert entry.job.environment["MODE"] == "fast"
+
+
+def test_a_row_of_another_version_hides_no_other(folder: Path) -> None:
+    register = Register.own()
+    job = read_job(folder / "job.toml").job
+    for name in ("a", "b"):
+        register.intend("local", name, job, {})
+    with contextlib.closing(sqlite3.connect(register.path)) as file, file:
+        file.execute("UPDATE runs SET job = ?, ref = ? WHERE name = 'a'", ('{"shape": "new"}', "{}"))
+    assert [(entry.name, entry.job, entry.ref) for entry in register.entries()] == [
+        ("b", job, None), ("a", None, None)
+    ]  # fmt: skip

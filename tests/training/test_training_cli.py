@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -198,6 +199,7 @@ def test_a_sweep_finds_the_best_within_its_limits(cloudai: Run, folder: Path) ->
         (JOB + '[environment]\nCLOUDAI_INPUT_A = "/"\n', "the runner sets CLOUDAI_INPUT_A: take it out"),
         (JOB + '[environment]\n"A B" = "1"\n', "'A B' is no name of a variable"),
         (JOB + "[sweep]\nmethod = 'grid'\n[sweep.parameters]\nrate = { min = 1, max = 2 }\n", "a grid takes lists"),
+        (JOB + "[sweep]\n[sweep.parameters]\n", "job.toml:7: sweep: parameters name at least one hyperparameter"),
         (JOB + "[sweep]\nmethods = 'grid'\n", "did you mean 'method'?"),
         (JOB + "[tracking]\nurl = 'x'\n", "unknown key 'tracking.url': did you mean 'uri'?"),
         (JOB + "x =", "job.toml:7"),
@@ -219,6 +221,20 @@ def test_a_job_file_says_accelerators_times_and_places_in_short(folder: Path) ->
     assert (job.max_seconds, str(job.max_cost)) == (3600, "5 USD")
     assert job.inputs == {"train": str(folder / "data"), "test": "s3://b/x"}
     assert job.source == str(folder / "src")
+
+
+def test_each_again_is_a_run_of_its_own(cloudai: Run, folder: Path) -> None:
+    outs = [cloudai("train", "job.toml", "--again", *more)[1] for more in ((), (), (), ("mine",), ("mine",))]
+    names = [name_in(out.split("run ")[-1]) for out in outs]
+    assert len(set(names)) == 4
+    assert names[3] == names[4]  # a text of one's own names one
+
+
+def test_a_metric_that_no_run_logs_is_told(cloudai: Run, folder: Path) -> None:
+    (folder / "sweep.toml").write_text('metric = "errors"\n[parameters]\nrate = [0.1]\n')
+    code, out, err = cloudai("train", "job.toml", "--sweep", "sweep.toml", "--interval", "0.05")
+    assert (code, "best:" in out) == (0, False)
+    assert "no run ended well with a value of the metric 'errors': does the script log it by this name?" in err
 
 
 def test_a_random_search_is_the_same_each_time_and_stays_in_its_ranges() -> None:
@@ -273,7 +289,12 @@ def test_runs_are_written_to_mlflow_once(cloudai: Run, folder: Path, monkeypatch
 
 
 def test_a_tracker_that_is_away_fails_no_run(cloudai: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "nonsense://nowhere")
-    code, _, err = cloudai("train", "job.toml", "--wait", "--interval", "0.05")
-    assert code == 0
-    assert "not tracked" in err
+    for variable in ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT"):
+        monkeypatch.setenv(variable, "")  # put back at the end
+        monkeypatch.delenv(variable)
+    for address in ("nonsense://nowhere", "http://127.0.0.1:9"):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        code, _, err = cloudai("train", "job.toml", "--wait", "--interval", "0.05")
+        assert code == 0
+        assert "not tracked" in err
+    assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "2"  # MLflow's own seven take minutes
