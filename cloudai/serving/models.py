@@ -96,7 +96,7 @@ class Models:
 
     def states(self) -> list[State]:
         """The repository index."""
-        ready = [State(name=name, version=version, state="READY") for name, version in self._loaded]
+        ready = [State(name=key[0], version=key[1], state="READY", reason=self._stale(key)) for key in self._loaded]
         broken = [
             State(name=name, version=version, state="UNAVAILABLE", reason=reason)
             for (name, version), (_, reason) in self._broken.items()
@@ -108,6 +108,10 @@ class Models:
             if name in self._unloaded
         ]
         return ready + broken + away
+
+    def _stale(self, key: Key) -> str:
+        broken = self._broken.get(key)
+        return f"its change can't be loaded: {broken[1]}" if broken else ""
 
     @property
     def problems(self) -> list[str]:

@@ -104,13 +104,17 @@ async def application(settings: ServeSettings, source: ModelSource) -> AsyncIter
 
 
 async def _watch(models: Models, seconds: float) -> None:
-    """Hot reload. What goes wrong with one look is told, and the next one is taken all the same."""
+    """Hot reload. What goes wrong with a look is told once, and the next one is taken all the same."""
+    told = ""
     while True:
         await asyncio.sleep(seconds)
         try:
             await models.refresh(settled=True)
+            told = ""
         except (CloudAIError, OSError) as error:
-            log.error("the model folder can't be looked at: %s", error)
+            if str(error) != told:
+                log.error("the model folder can't be looked at: %s", error)
+            told = str(error)
 
 
 def _config(app: App, settings: ServeSettings) -> uvicorn.Config:

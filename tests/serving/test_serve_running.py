@@ -238,9 +238,23 @@ def test_a_broken_change_leaves_the_loaded_model_in_its_place_and_is_told(tmp_pa
         until(lambda: run.ask("/v2/models/new/infer", {}).status == 503)
         assert "task = 7" in run.ask("/v2/models/new/infer", {}).error
         index = json.loads(run.ask("/v2/repository/index", {}).body)
-        states = {(model["name"], model["state"]) for model in index}
-        assert states == {("m", "READY"), ("new", "UNAVAILABLE")}
+        states = {model["name"]: (model["state"], model["reason"]) for model in index}
+        assert [state for state, _ in states.values()] == ["READY", "UNAVAILABLE"]
+        assert "its change can't be loaded" in states["m"][1]
+        assert "task = 7" in states["new"][1]
         assert run.ask("/v2/health/ready").status == 200
+
+
+def test_a_folder_that_is_away_is_told_once_and_its_models_answer_on(tmp_path: Path) -> None:
+    served.scale(tmp_path / "models" / "m", 2)
+    with served.serving(tmp_path / "models", "--reload", "0.05") as run:
+        (tmp_path / "models").rename(tmp_path / "away")
+        until(lambda: "can't be looked at" in run.log.read_text())
+        assert first(run.infer("m", tensor([ROW]))) == 2.0
+        (tmp_path / "away").rename(tmp_path / "models")
+        served.scale(tmp_path / "models" / "other", 3)
+        until(lambda: run.infer("other", tensor([ROW])).status == 200)
+        assert run.log.read_text().count("can't be looked at") == 1
 
 
 def test_a_model_is_unloaded_and_loaded_by_name(tmp_path: Path) -> None:
