@@ -291,7 +291,9 @@ class LocalEndpoints:
         if not folder.exists():
             raise InvalidInput(f"no endpoint {name!r} on this machine", code=ErrorCode.NOT_FOUND)
         if request.images:
-            raise InvalidInput("an endpoint takes tensors, not images")
+            raise InvalidInput(
+                "an endpoint takes tensors, not images: name the model folder that reads them, as manifest"
+            )
         version = request.version or _drawn(folder.wanted())
         body = encode(request.tensors, outputs=request.outputs)
         address = folder.address()
