@@ -82,11 +82,13 @@ class RunFolder:
         return Order(**json.loads((self.path / "run.json").read_text(encoding="utf-8")))
 
     def state(self) -> State:
-        """As it was last written; `queued` before the supervisor wrote any."""
+        """As it was last written; `queued` before the supervisor wrote any, failed where it says nothing."""
         try:
             return State(**json.loads((self.path / "state.json").read_text(encoding="utf-8")))
         except FileNotFoundError:
             return State()
+        except (ValueError, TypeError):
+            return State(state=FAILED, message=f"{self.path / 'state.json'} is damaged: submit it with --again")
 
     def now(self) -> State:
         """Where it really stands: one that says `running` and whose supervisor is gone has failed."""

@@ -116,7 +116,8 @@ class LocalTraining:
     def list_runs(self, call: Call) -> Sequence[RunRef]:
         found = [RunFolder(path.parent) for path in self._runs.glob("*/run.json")]
         shown = [folder for folder in found if not folder.path.name.startswith(".")]
-        return tuple(self._ref(folder) for folder in sorted(shown, key=lambda one: one.order().submitted, reverse=True))
+        refs = [self._ref(folder) for folder in shown]
+        return tuple(sorted(refs, key=lambda ref: ref.submitted or "", reverse=True))
 
     # --- making one ---------------------------------------------------------------------------------------
 
@@ -177,10 +178,13 @@ class LocalTraining:
         )
 
     def _ref(self, folder: RunFolder) -> RunRef:
-        order = folder.order()
+        try:
+            submitted = folder.order().submitted
+        except (ValueError, TypeError):
+            submitted = None  # its run.json is damaged: all runs are listed, this one too
         details = () if self._hourly is None else (("hourly", f"{self._hourly.amount:f}"),)
         return RunRef(
-            backend=self._backend, id=str(folder.path), name=order.name, submitted=order.submitted, details=details
+            backend=self._backend, id=str(folder.path), name=folder.path.name, submitted=submitted, details=details
         )
 
     def _folder(self, run: RunRef) -> RunFolder:

@@ -354,3 +354,14 @@ def test_a_run_that_can_not_be_written_says_why_and_is_not_there(bench: Bench) -
     assert "File too large" in str(fault.message)
     assert list(bench.driver.list_runs(CALL)) == []
     assert not list((bench.folder / "runs").glob("*"))
+
+
+@pytest.mark.parametrize("name", ["run.json", "state.json"])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"shape": 1}'])
+def test_a_run_with_a_damaged_file_is_listed_beside_the_others(bench: Bench, name: str, text: str) -> None:
+    whole, damaged = bench.start(GOOD), bench.start("print('another')")
+    for run in (whole, damaged):
+        bench.ended(run)
+    (Path(damaged.id) / name).write_text(text)
+    assert {run.name for run in bench.driver.list_runs(CALL)} == {whole.name, damaged.name}
+    assert bench.driver.run_status(damaged, CALL).state is JobState.FAILED
