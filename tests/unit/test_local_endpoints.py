@@ -208,6 +208,37 @@ def test_images_are_read_here_and_asked_there_as_the_model_folder_itself_would(r
             client.custom.predict("digits", images=[picture()], manifest=root)
 
 
+SMALL_INSTALL = """
+import sys
+from pathlib import Path
+sys.modules["PIL"] = sys.modules["uvloop"] = None
+sys.path[:0] = [{here!r}]
+from test_local_endpoints import ROW, Client, config, request
+root, picture = Path({root!r}), {picture!r}
+with Client(config(root)) as client:
+    client.custom.deploy(request(root, "models/brightness"))
+    assert client.custom.endpoints()[0].state == "succeeded"
+    for ask in (dict(model="digits", manifest=root.parent / "models" / "brightness"), dict(model="brightness")):
+        try:
+            client.custom.predict(ask.pop("model"), images=[picture], **ask)
+        except Exception as error:
+            print(error)
+"""
+
+
+def test_without_pillow_a_model_is_deployed_and_images_name_what_to_install(root: Path) -> None:
+    sys.path.insert(0, str(Path(__file__).parents[1] / "conformance"))
+    from test_local import CLASSIFY, classifier, save
+
+    from cloudai.testing.samples import picture
+
+    save(root.parent / "models" / "brightness", CLASSIFY, classifier())
+    program = SMALL_INSTALL.format(here=str(Path(__file__).parent), root=str(root), picture=picture())
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("pip install 'cloudai[images]'") == 2
+
+
 # --- bad input ---------------------------------------------------------------------------------------
 
 
