@@ -17,15 +17,14 @@ tested on the machine throughout: 3 to 10 processes wanted its 2 cores, and the 
     p50 at 1, sync         226 us               349 us               7,444 us (sync, one deployment)
     CPU at 32, async       168 to 181 us        194 to 309 us        3,108 us
 
-    a driver that answers at once, the least of many short rounds, before and after calls had one transaction each
-    p50 at 1, sync         59 -> 47 us          172 -> 125 us        nothing on: 19 us
-    CPU at 32, async       93 -> 77 us          134 -> 105 us        nothing on: 34 us
+    a driver that answers at once, the least of eight short rounds
+    p50 at 1, sync         47 us                125 us               nothing on: 19 us
+    CPU at 32, async       72 us                100 us               nothing on: 30 us
 
     outage                 1.035 requests per call, p50 to the error 0.74 ms     bars: 1.10, 5 ms
     dead primary           0.5% of calls, added p50 21 us                        bars: 3%, 1 ms
     hedging                p98.5 141 ms, p99 221 to 269 ms, 1.050 requests per call     bars: p99 -65%, 1.05
-                           of 505 ms, with ordinary calls held up by others; where none is, p99 is a first answer's
-                           1.5 times and a second's time: 75 + 50 ms
+                           (without hedges 505 ms): ordinary calls were held up by others, and took hedges
     200,000 calls          45.4 -> 46.7 MiB, flat after the first 25,000
 """
 
