@@ -21,11 +21,11 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import aws_model
+import loopback_http
 from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
@@ -76,14 +76,11 @@ class Violation(Exception):
     """The request is not what the description allows."""
 
 
-class StrictServer(ThreadingHTTPServer):
+class StrictServer(loopback_http.Server):
     """`answers`: operation name -> what to say to its params.
 
     `next_faults` come before any answer, one for each request; `None`: this one is answered.
     """
-
-    daemon_threads = True
-    request_queue_size = 256
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Exchange)
@@ -130,14 +127,8 @@ class StrictServer(ThreadingHTTPServer):
         return next(each.params for each in reversed(self.received) if each.operation == operation)
 
 
-class _Exchange(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1
-    disable_nagle_algorithm = True
+class _Exchange(loopback_http.Talk):
     server: StrictServer
-
-    def log_message(self, *_: Any) -> None:
-        """Quiet."""
 
     def handle_one_request(self) -> None:
         with suppress(ConnectionError):

@@ -14,11 +14,11 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import azure_schema
+import loopback_http
 from azure_bodies import Received, understood
 from azure_routes import Wrong, matched
 
@@ -65,8 +65,7 @@ class AzureServer:
         self.requests: list[Received] = []
         self.violations: list[str] = []
         self.token: str | None = None
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self.http.daemon_threads = True
+        self.http = loopback_http.Server(("127.0.0.1", 0), _handler(self))
         threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     @property
@@ -101,15 +100,8 @@ class AzureServer:
         self.http.server_close()
 
 
-def _handler(server: AzureServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = -1
-        disable_nagle_algorithm = True
-
-        def log_message(self, *_: object) -> None:
-            """Nothing."""
-
+def _handler(server: AzureServer) -> type[loopback_http.Talk]:
+    class Handler(loopback_http.Talk):
         def do_any(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             parts = urlsplit(self.path)
@@ -144,9 +136,7 @@ def _handler(server: AzureServer) -> type[BaseHTTPRequestHandler]:
                     self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
                     self.wfile.flush()
                     time.sleep(0.1)  # a reset takes what was not read yet with it
-                self.connection.setsockopt(1, 13, b"\x01\x00\x00\x00\x00\x00\x00\x00")  # SO_LINGER 0
-                self.close_connection = True
-                self.connection.close()
+                self.reset()
             elif trouble.kind == "hang":
                 time.sleep(trouble.seconds)
                 self.close_connection = True

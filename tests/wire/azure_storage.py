@@ -14,11 +14,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 from xml.etree import ElementTree
 
+import loopback_http
 from azure.storage.blob import UserDelegationKey
 from azure.storage.blob._shared import sign_string
 from azure.storage.blob._shared_access_signature import _BlobSharedAccessHelper
@@ -91,8 +91,7 @@ class Storage:
         self.key_hours = 72.0
         self.seen = set[str]()
         """Every name that was ever there."""
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self.http.daemon_threads = True
+        self.http = loopback_http.Server(("127.0.0.1", 0), _handler(self))
         threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     @property
@@ -186,15 +185,8 @@ class Storage:
         return b""
 
 
-def _handler(storage: Storage) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = -1
-        disable_nagle_algorithm = True
-
-        def log_message(self, *_: object) -> None:
-            """Nothing."""
-
+def _handler(storage: Storage) -> type[loopback_http.Talk]:
+    class Handler(loopback_http.Talk):
         def do_any(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             parts = urlsplit(self.path)

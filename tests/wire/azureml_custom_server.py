@@ -11,9 +11,7 @@ from __future__ import annotations
 import copy
 import json
 import re
-import socket
 import ssl
-import struct
 import threading
 import typing
 import warnings
@@ -21,18 +19,17 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 import azure_schema
+import loopback_http
 import trustme
 from azure.storage.blob._shared_access_signature import _BlobSharedAccessHelper
 from azure_storage import ACCOUNT, ACCOUNT_KEY, CONTAINER, STORAGE_TOKEN, Asked, Refused, Storage
 from jsonschema import Draft202012Validator
-from vertex_custom_server import killed
 
 with warnings.catch_warnings():  # azure-ai-ml uses what marshmallow will not have any more
     warnings.simplefilter("ignore")
@@ -107,12 +104,12 @@ class MlBlobs(Storage):
         with ml.lock:
             ml.arrived += 1
             number = ml.arrived
-        if killed(ml.killing, number, "before"):
+        if loopback_http.killed(ml.killing, number, "before"):
             raise Refused(503, "ServerBusy")
         try:
             return super().answer(asked)
         finally:
-            killed(ml.killing, number, "after")
+            loopback_http.killed(ml.killing, number, "after")
 
     def allowed(self, asked: Asked, name: str) -> None:
         signed = {key: value for key, value in asked.query.items() if key in ("sp", "se", "spr", "sv", "sr", "sig")}
@@ -378,30 +375,19 @@ def collection_of(path: str) -> str:
     )
 
 
-class _Http(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 256
+class _Http(loopback_http.Server):
     ml: MlServer
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that gave up is part of the tests."""
 
-
-class _Talk(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1
-    disable_nagle_algorithm = True
+class _Talk(loopback_http.Talk):
     server: _Http
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Silent."""
 
     def answer(self) -> None:
         ml, url = self.server.ml, urlsplit(self.path)
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         ml.arrived += 1
-        if killed(ml.killing, ml.arrived, "before"):
-            return self._reset()
+        if loopback_http.killed(ml.killing, ml.arrived, "before"):
+            return self.reset()
         path, query = unquote(url.path), dict(parse_qsl(url.query))
         if path == "/discovery":
             return self._send(200, {"api": ml.url, "history": ml.url})
@@ -430,7 +416,7 @@ class _Talk(BaseHTTPRequestHandler):
         step = f"{self.command} {collection}"
         if step in ml.drop:
             ml.drop.remove(step)
-            return self._reset()
+            return self.reset()
         if body is not None:
             wrong = faults(ACTIONS[collection][0] if collection in ACTIONS else KINDS[collection], body)
             if wrong:
@@ -445,7 +431,7 @@ class _Talk(BaseHTTPRequestHandler):
             return self._error(error)
         if step in ml.lose:
             ml.lose.remove(step)
-            return self._reset()
+            return self.reset()
         if step in ml.garble:
             ml.garble.remove(step)
             return self._bytes(status, b"<html>", {"Content-Type": "text/html"})
@@ -487,7 +473,7 @@ class _Talk(BaseHTTPRequestHandler):
         ml = self.server.ml
         assert ml.batch is not None
         status, made = ml.batch(path, raw, {k.lower(): v for k, v in self.headers.items()})
-        return self._reset() if status == 0 else self._send(status, made)
+        return self.reset() if status == 0 else self._send(status, made)
 
     def _served(self, path: str, raw: bytes) -> None:
         ml = self.server.ml
@@ -505,8 +491,8 @@ class _Talk(BaseHTTPRequestHandler):
         self._bytes(status, content, {"Content-Type": "application/json", **(headers or {})})
 
     def _bytes(self, status: int, content: bytes, headers: Mapping[str, str]) -> None:
-        if killed(self.server.ml.killing, self.server.ml.arrived, "after"):
-            self._reset()
+        if loopback_http.killed(self.server.ml.killing, self.server.ml.arrived, "after"):
+            self.reset()
             return
         self.send_response(status)
         for name, value in headers.items():
@@ -515,11 +501,6 @@ class _Talk(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
         self.wfile.flush()
-
-    def _reset(self) -> None:
-        self.close_connection = True
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.connection.close()
 
 
 S = TypeVar("S", bound=MlServer)

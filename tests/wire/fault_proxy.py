@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import http.client
 import re
-import socket
 import ssl
-import struct
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
+
+import loopback_http
 
 _OWN = frozenset({"connection", "transfer-encoding", "content-length", "keep-alive", "expect"})
 
@@ -32,11 +31,8 @@ class Mishap:
     """Whether the server behind gets it nevertheless."""
 
 
-class FaultProxy(ThreadingHTTPServer):
+class FaultProxy(loopback_http.Server):
     """`step`: a pattern of `METHOD path target`; the requests that it fits meet the `mishap`, as often as `times`."""
-
-    daemon_threads = True
-    request_queue_size = 128
 
     def __init__(self, target: str) -> None:
         super().__init__(("127.0.0.1", 0), _Exchange)
@@ -69,14 +65,8 @@ class FaultProxy(ThreadingHTTPServer):
             return self.mishap
 
 
-class _Exchange(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1
-    disable_nagle_algorithm = True
+class _Exchange(loopback_http.Talk):
     server: FaultProxy
-
-    def log_message(self, *_: object) -> None:
-        """Quiet."""
 
     def handle_one_request(self) -> None:
         try:
@@ -111,10 +101,6 @@ class _Exchange(BaseHTTPRequestHandler):
             self.answer(status, headers, content, length=len(content) + 100)
         else:
             self.answer(int(mishap.how), [("Content-Type", "application/json")], b"{}")
-
-    def reset(self) -> None:
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.connection.close()
 
     def answer(self, status: int, headers: list[tuple[str, str]], body: bytes, *, length: int | None = None) -> None:
         self.send_response_only(status)

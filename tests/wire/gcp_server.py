@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
-import struct
 import threading
 import time
 from collections import deque
@@ -18,12 +16,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 
 import gcp_description
+import loopback_http
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from google.auth import jwt
@@ -153,23 +151,12 @@ class GoogleServer:
         (self.refused if self.lenient else self.violations).append(text)
 
 
-class _Http(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 256
+class _Http(loopback_http.Server):
     google: GoogleServer
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that gave up is part of the tests."""
 
-
-class _Talk(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1
-    disable_nagle_algorithm = True
+class _Talk(loopback_http.Talk):
     server: _Http
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Silent."""
 
     def answer(self) -> None:
         google = self.server.google
@@ -287,10 +274,10 @@ class _Talk(BaseHTTPRequestHandler):
         page = b"<html><title>502 Bad Gateway</title></html>"
         match fault.kind:
             case "reset":
-                self._reset()
+                self.reset()
             case "reset after headers":
                 self._send(200, b'{"resp', length=1000)
-                self._reset()
+                self.reset()
             case "hang":
                 self.server.google.stopping.wait(fault.seconds)
             case "truncated":
@@ -306,10 +293,6 @@ class _Talk(BaseHTTPRequestHandler):
                     while time.monotonic() < ends and not self.server.google.stopping.wait(0.05):
                         self.wfile.write(b" ")
                         self.wfile.flush()
-
-    def _reset(self) -> None:
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.connection.close()
 
     def _stored(self, path: str, query: str, content: bytes) -> None:
         """Objects of Cloud Storage: https://cloud.google.com/storage/docs/json_api/v1/objects."""
@@ -363,7 +346,7 @@ class _Talk(BaseHTTPRequestHandler):
         google = self.server.google
         if google.token_down:
             self.close_connection = True
-            return self._reset()
+            return self.reset()
         google.token_requests.append({name: values[0] for name, values in parse_qs(raw.decode()).items()})
         token = f"ya29.issued-{len(google.token_requests)}"
         google.tokens.add(token)

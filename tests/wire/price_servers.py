@@ -15,10 +15,11 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
+
+import loopback_http
 
 Json = dict[str, Any]
 
@@ -46,10 +47,8 @@ class Asked:
     body: bytes = b""
 
 
-class Feed(ThreadingHTTPServer):
+class Feed(loopback_http.Server):
     """One price feed. `answer` says what to send to a request; wrong requests are noted in `violations`."""
-
-    daemon_threads = True
 
     def __init__(self, answer: Callable[[Asked], Reply]) -> None:
         super().__init__(("127.0.0.1", 0), _Exchange)
@@ -63,14 +62,8 @@ class Feed(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
 
-class _Exchange(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1
-    disable_nagle_algorithm = True
+class _Exchange(loopback_http.Talk):
     server: Feed
-
-    def log_message(self, *_: Any) -> None:
-        """Quiet."""
 
     def answer_any(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
-import socket
-import struct
 from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import httpx
+import loopback_http
 from gcp_description import Method
 from gcp_server import _signed
 from vertex_description import PAGE, Refused, find, missing, named
@@ -22,30 +18,19 @@ if TYPE_CHECKING:
     from vertex_custom_server import VertexServer
 
 
-class Http(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 256
+class Http(loopback_http.Server):
     vertex: VertexServer
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that gave up is part of the tests."""
 
-
-class Talk(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1
-    disable_nagle_algorithm = True
+class Talk(loopback_http.Talk):
     server: Http
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Silent."""
 
     def answer(self) -> None:
         vertex, url = self.server.vertex, urlsplit(self.path)
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         vertex.arrived += 1
-        if killed(vertex.killing, vertex.arrived, "before"):
-            return self._reset()
+        if loopback_http.killed(vertex.killing, vertex.arrived, "before"):
+            return self.reset()
         path, query = unquote(url.path), dict(parse_qsl(url.query, keep_blank_values=True))
         mine = path.endswith(":rawPredict") or "/b/mine" in path or find(self.command, path) is not None
         if vertex.behind and not mine:
@@ -76,7 +61,7 @@ class Talk(BaseHTTPRequestHandler):
         vertex.requests.append((short, body))
         if short in vertex.drop:
             vertex.drop.remove(short)
-            return self._reset()
+            return self.reset()
         found = method.path.fullmatch(path)
         assert found is not None
         try:
@@ -87,7 +72,7 @@ class Talk(BaseHTTPRequestHandler):
             return self._error(error)
         if short in vertex.lose:
             vertex.lose.remove(short)
-            return self._reset()
+            return self.reset()
         wrong = method.faults_of_answer(made)
         if wrong:
             vertex.violations.append(f"answer of {method.id}: {'; '.join(wrong)}")
@@ -161,8 +146,8 @@ class Talk(BaseHTTPRequestHandler):
         self._send(error.status, json.dumps({"error": {**told, **details}}).encode())
 
     def _send(self, status: int, content: bytes, *, kind: str = "application/json; charset=UTF-8") -> None:
-        if killed(self.server.vertex.killing, self.server.vertex.arrived, "after"):
-            self._reset()
+        if loopback_http.killed(self.server.vertex.killing, self.server.vertex.arrived, "after"):
+            self.reset()
             return
         self.send_response(status)
         self.send_header("Content-Type", kind)
@@ -170,16 +155,3 @@ class Talk(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
         self.wfile.flush()
-
-    def _reset(self) -> None:
-        self.close_connection = True
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.connection.close()
-
-
-def killed(killing: tuple[int, int, str] | None, arrived: int, when: str) -> bool:
-    """Ends the client for good, where this is the moment: kill -9."""
-    if killing is None or killing[1:] != (arrived, when):
-        return False
-    os.kill(killing[0], signal.SIGKILL)
-    return True

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from gcp_server import EMAIL, PROJECT, _pem
-from vertex_custom_http import Http, Talk, killed
+from vertex_custom_http import Http, Talk
 from vertex_description import PAGE, PARENT, Json, Refused, find, missing
 
-__all__ = ["PARENT", "Refused", "VertexServer", "find", "killed", "vertex_server"]
+__all__ = ["PARENT", "Refused", "VertexServer", "find", "vertex_server"]
 
 
 class VertexServer:
