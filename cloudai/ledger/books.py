@@ -97,10 +97,14 @@ class Books:
         if attempt.bound is None and windows:
             notices = self._unpriced(attempt, windows)
         expires, enforce = at + self._ttl, self._enforce
+
+        def held(store: Store) -> Booked:
+            return store.reserve(attempt, at=at, expires=expires, windows=windows, enforce=enforce)
+
         try:
-            booked = self._ask(
-                lambda store: store.reserve(attempt, at=at, expires=expires, windows=windows, enforce=enforce)
-            )
+            booked = self._ask(held, after=not self._enforce)
+            if booked.id is None and self._joins:  # what waits to be written counted at its bound: there may be room
+                booked = self._ask(held)
         except LedgerFailure as failure:
             return self._unbooked(attempt, at, notices, failure)
         if booked.id is None:
@@ -122,7 +126,7 @@ class Books:
         """Ends a reservation: `cost` in micro-USD when it was answered. `call`: also record the finished call, in the
         same transaction. Never raises for a ledger that fails: the bound then stays reserved, and that is said once.
 
-        An answer is written with the next reservation (`cloudai.ledger.later`), anything else at once."""
+        An answer is written a little later (`cloudai.ledger.later`), anything else at once."""
         if call is not None and not call.at:
             call = replace(call, at=self._clock())
         if reservation.id is None:
@@ -210,8 +214,11 @@ class Books:
             text = f"the {limit} of {_usd(limit.amount)} is exceeded: {_usd(used)}"
             notices.append(BudgetNotice(code=Said.OVER, message=text))
             self._say(standing.window, text)
-        for standing in booked.before:
-            percent = self._crossed(standing, attempt.bound or 0)
+        for found in booked.before:
+            standing, percent = found, self._crossed(found, attempt.bound or 0)
+            if percent and self._joins:  # with bounds of what is answered and not written yet
+                standing = self._written(found, attempt.bound or 0)
+                percent = self._crossed(standing, attempt.bound or 0)
             if percent and self._first_time(standing.window, percent):
                 limit, used = standing.window.limit, standing.spent + standing.reserved + (attempt.bound or 0)
                 text = f"{percent}% of the {limit} of {_usd(limit.amount)} is used: {_usd(used)}"
@@ -228,6 +235,14 @@ class Books:
             if before * 100 < percent * amount <= after * 100:
                 found = percent
         return found
+
+    def _written(self, standing: Standing, bound: int) -> Standing:
+        """How a limit stands without an attempt that is reserved already, once all answers are written."""
+        try:
+            (found,) = self._ask(lambda store: store.standing([standing.window]))
+        except LedgerFailure:
+            return standing
+        return found._replace(reserved=found.reserved - bound)
 
     def _first_time(self, window: Window, percent: int) -> bool:
         try:
@@ -253,15 +268,15 @@ class Books:
 
     # --- the ledger may fail -------------------------------------------------------------------
 
-    def _ask(self, question: Callable[[Store], T]) -> T:
-        """Asks the store, after what is waiting has been written, in one transaction. After a failure not for a second,
-        so that what is locked holds up one call, not each."""
+    def _ask(self, question: Callable[[Store], T], *, after: bool = True) -> T:
+        """Asks the store; `after` what is waiting has been written, in one transaction. After a failure not for a
+        second, so that what is locked holds up one call, not each."""
         store = self.store
         assert store is not None
         if self._out_until and time.monotonic() < self._out_until:
             raise LedgerFailure(self._failure)
         try:
-            if self._joins:
+            if after and self._joins:
                 with store.together():
                     for task in self._later.take():
                         task(store)

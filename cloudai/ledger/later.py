@@ -1,8 +1,9 @@
-"""What a ledger is told a little later: how answered attempts ended, in the transaction of the next reservation.
+"""What a ledger is told a little later: how answered attempts ended, many of them in one transaction.
 
-A caller then waits for one transaction a call and not for two. What is waiting stands in the ledger as reserved, at its
-bound: a process that is killed meanwhile counts too much, by at most the last answer of each caller, and never too
-little. Where no reservation comes, a thread writes after `WITHIN`; closing does, and so does the interpreter's end.
+A caller then waits for one small transaction a call and not for two. What is waiting stands in the ledger as reserved,
+at its bound: a process that is killed meanwhile counts too much, by at most what it was answered in the last `WITHIN`,
+and never too little. A thread writes after `WITHIN`; a reservation that lacks room does before it is refused, and so do
+closing and the interpreter's end.
 """
 
 from __future__ import annotations
