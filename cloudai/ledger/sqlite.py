@@ -181,6 +181,12 @@ class SqliteStore(SqlStore):
         connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
 
+    def held(self) -> threading.RLock:
+        """The lock of all transactions, taken."""
+        lock = self._lock
+        lock.acquire()
+        return lock
+
     def forked(self) -> None:
         """In the child: a connection must not be carried over a fork, and the lock may be held by a thread that is not
         here."""
@@ -266,10 +272,26 @@ def _reason(error: Exception) -> str:
     return str(error)
 
 
+_held: list[threading.RLock] = []
+
+
+def _before_fork() -> None:
+    """No transaction may be under way in another thread: SQLite in the child would take it for one of its own, for
+    ever."""
+    for each in list(_all):
+        _held.append(each.held())
+
+
+def _after_fork() -> None:
+    while _held:
+        _held.pop().release()
+
+
 def _forked() -> None:
+    _held.clear()
     for each in _all:
         each.forked()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_forked)

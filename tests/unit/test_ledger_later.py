@@ -204,3 +204,31 @@ def test_closing_meets_the_thread_at_any_moment(monkeypatch: pytest.MonkeyPatch)
         closing.join(PATIENCE)
         assert not closing.is_alive()
         assert written == [print]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing is forked on Windows")
+def test_a_fork_waits_for_the_transaction_of_another_thread(tmp_path: Path) -> None:
+    """The child inherits SQLite's own note of who holds which lock: what is held then is held for ever."""
+    books = opened(tmp_path / "l")
+    begun, ending = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with books.together():
+            begun.set()
+            ending.wait(0.2)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert begun.wait(PATIENCE)
+    child = os.fork()
+    if not child:
+        try:
+            answer(books, 10)
+            books.write()
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    thread.join()
+    assert os.waitpid(child, 0)[1] == 0
+    assert stands(books) == (10, 0)
+    books.close()
