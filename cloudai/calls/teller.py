@@ -58,7 +58,6 @@ class Teller:
         batch = list(waiting)
         try:
             with begun:
-                self._books.write()
                 outcomes = [_outcome(task) for task, _ in batch]
         except Exception:  # noqa: BLE001  # nothing has been booked: in the thread each says what it was
             self._thread.submit(self._serve, loop, waiting)
@@ -80,7 +79,6 @@ class Teller:
         if len(tasks) > 1:
             try:
                 with self._books.together():
-                    self._books.write()
                     return [_outcome(task) for task in tasks]
             except Exception:  # noqa: BLE001  # whatever it was, nothing has been booked: each by itself says it
                 return [_outcome(task, alone=True) for task in tasks]

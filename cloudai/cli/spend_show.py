@@ -261,7 +261,7 @@ def _unknown(args: argparse.Namespace, store: Store) -> tuple[dict[str, object],
 
 def _attempt(row: Row) -> dict[str, object]:
     return {
-        "id": row.id,
+        "id": str(row.id),  # of 62 bits: more than a number of JSON holds everywhere
         "at": moment(row.at).isoformat(),
         "operation": row.operation,
         "backend": row.backend,

@@ -98,13 +98,10 @@ class Books:
             notices = self._unpriced(attempt, windows)
         expires, enforce = at + self._ttl, self._enforce
 
-        def held(store: Store) -> Booked:
-            return store.reserve(attempt, at=at, expires=expires, windows=windows, enforce=enforce)
-
         try:
-            booked = self._ask(held, after=not self._enforce)
-            if booked.id is None and self._joins:  # what waits to be written counted at its bound: there may be room
-                booked = self._ask(held)
+            booked = self._ask(
+                lambda store: store.reserve(attempt, at=at, expires=expires, windows=windows, enforce=enforce)
+            )
         except LedgerFailure as failure:
             return self._unbooked(attempt, at, notices, failure)
         if booked.id is None:
@@ -126,7 +123,8 @@ class Books:
         """Ends a reservation: `cost` in micro-USD when it was answered. `call`: also record the finished call, in the
         same transaction. Never raises for a ledger that fails: the bound then stays reserved, and that is said once.
 
-        An answer is written a little later (`cloudai.ledger.later`), anything else at once."""
+        An answer is settled with the next reservation and recorded a little later (`cloudai.ledger.later`), anything
+        else at once."""
         if call is not None and not call.at:
             call = replace(call, at=self._clock())
         if reservation.id is None:
@@ -135,8 +133,14 @@ class Books:
             return
         state, booked = _ending(outcome, cost, reservation.attempt.bound)
         number, attempt, at = reservation.id, reservation.attempt, reservation.at
-        tell = self._tell_later if outcome is Outcome.ANSWERED else self._tell
-        tell(lambda store: store.settle(number, attempt=attempt, at=at, state=state, cost=booked, call=call))
+        if self._joins and outcome is Outcome.ANSWERED:
+            self._later.settle(
+                lambda store: store.settle(number, attempt=attempt, at=at, state=state, cost=booked, call=None)
+            )
+            if call is not None:
+                self.record(call)
+        else:
+            self._tell(lambda store: store.settle(number, attempt=attempt, at=at, state=state, cost=booked, call=call))
 
     def record(self, call: CallRecord) -> None:
         """Writes down a finished call that settled nothing: one from a cache, or refused. Never raises for a ledger
@@ -144,7 +148,10 @@ class Books:
         if not call.at:
             call = replace(call, at=self._clock())
         recorded = call
-        self._tell_later(lambda store: store.record(recorded))
+        if self._joins:
+            self._later.record(lambda store: store.record(recorded))
+        else:
+            self._tell(lambda store: store.record(recorded))
 
     def adjust(self, number: int, cost: int) -> bool:
         """Says what an attempt that counted at its bound has cost; False: there is no such one. Raises
@@ -214,11 +221,8 @@ class Books:
             text = f"the {limit} of {_usd(limit.amount)} is exceeded: {_usd(used)}"
             notices.append(BudgetNotice(code=Said.OVER, message=text))
             self._say(standing.window, text)
-        for found in booked.before:
-            standing, percent = found, self._crossed(found, attempt.bound or 0)
-            if percent and self._joins:  # with bounds of what is answered and not written yet
-                standing = self._written(found, attempt.bound or 0)
-                percent = self._crossed(standing, attempt.bound or 0)
+        for standing in booked.before:
+            percent = self._crossed(standing, attempt.bound or 0)
             if percent and self._first_time(standing.window, percent):
                 limit, used = standing.window.limit, standing.spent + standing.reserved + (attempt.bound or 0)
                 text = f"{percent}% of the {limit} of {_usd(limit.amount)} is used: {_usd(used)}"
@@ -235,14 +239,6 @@ class Books:
             if before * 100 < percent * amount <= after * 100:
                 found = percent
         return found
-
-    def _written(self, standing: Standing, bound: int) -> Standing:
-        """How a limit stands without an attempt that is reserved already, once all answers are written."""
-        try:
-            (found,) = self._ask(lambda store: store.standing([standing.window]))
-        except LedgerFailure:
-            return standing
-        return found._replace(reserved=found.reserved - bound)
 
     def _first_time(self, window: Window, percent: int) -> bool:
         try:
@@ -268,17 +264,17 @@ class Books:
 
     # --- the ledger may fail -------------------------------------------------------------------
 
-    def _ask(self, question: Callable[[Store], T], *, after: bool = True) -> T:
-        """Asks the store; `after` what is waiting has been written, in one transaction. After a failure not for a
-        second, so that what is locked holds up one call, not each."""
+    def _ask(self, question: Callable[[Store], T]) -> T:
+        """Asks the store, after the answers that are waiting have been settled, in one transaction. After a failure
+        not for a second, so that what is locked holds up one call, not each."""
         store = self.store
         assert store is not None
         if self._out_until and time.monotonic() < self._out_until:
             raise LedgerFailure(self._failure)
         try:
-            if after and self._joins:
+            if self._joins:
                 with store.together():
-                    for task in self._later.take():
+                    for task in self._later.settling():
                         task(store)
                     answer = question(store)
             else:
@@ -299,17 +295,15 @@ class Books:
             notices += (BudgetNotice(code=Said.UNBOOKED, message=text),)
         return Reservation(id=None, attempt=attempt, at=at, notices=notices)
 
-    def _tell_later(self, task: Task) -> None:
-        """With the next question, where that is one transaction then."""
-        if self._joins:
-            self._later.add(task)
-        else:
-            self._tell(task)
-
     def write(self) -> None:
         """Writes what is waiting, for who reads the ledger by another way than these books."""
         if self._later.waiting:
-            self._tell(lambda _: None)
+            self._tell(self._write)
+
+    def _write(self, store: Store) -> None:
+        for task in self._later.recording():
+            task(store)
+        store.tidy()
 
     def _tell(self, task: Task) -> None:
         """What fails is said, once."""

@@ -1,9 +1,10 @@
-"""What a ledger is told a little later: how answered attempts ended, many of them in one transaction.
+"""What a ledger is told a little later: how answered attempts ended, and what is recorded of calls.
 
-A caller then waits for one small transaction a call and not for two. What is waiting stands in the ledger as reserved,
-at its bound: a process that is killed meanwhile counts too much, by at most what it was answered in the last `WITHIN`,
-and never too little. A thread writes after `WITHIN`; a reservation that lacks room does before it is refused, and so do
-closing and the interpreter's end.
+An attempt is settled in the transaction of the next reservation, so that a caller waits for one transaction a call and
+not for two. Until then it stands in the ledger as reserved, at its bound: a process that is killed meanwhile counts too
+much, by at most the last answer of each caller, and never too little. Records, which are no money, are written by a
+thread, many at a time; it also settles where no reservation comes for `WITHIN`. Closing does, and so does the
+interpreter's end.
 """
 
 from __future__ import annotations
@@ -37,27 +38,38 @@ class Later:
 
     def begin(self) -> None:
         """With nothing to do: what a fork copied is the parent's to write."""
-        self._tasks = deque[Task](maxlen=MOST)
+        self._settling, self._recording = deque[Task](maxlen=MOST), deque[Task](maxlen=MOST)
         self._due, self._closing, self._starting = threading.Event(), threading.Event(), threading.Lock()
         self._thread: threading.Thread | None = None
 
     @property
     def waiting(self) -> bool:
         """Whether there are any."""
-        return bool(self._tasks)
+        return bool(self._settling or self._recording)
 
-    def add(self, task: Task) -> None:
-        """Soon to be done."""
-        self._tasks.append(task)
+    def settle(self, task: Task) -> None:
+        """Before the next reservation."""
+        self._settling.append(task)
+        self._wake()
+
+    def record(self, task: Task) -> None:
+        """Soon."""
+        self._recording.append(task)
+        self._wake()
+
+    def settling(self) -> Iterator[Task]:
+        """All settlements that wait, in their order, for whoever is alone with the ledger."""
+        return _taken(self._settling)
+
+    def recording(self) -> Iterator[Task]:
+        """All records that wait, likewise."""
+        return _taken(self._recording)
+
+    def _wake(self) -> None:
         if not self._due.is_set():
             self._due.set()
             if self._thread is None:
                 self._start()
-
-    def take(self) -> Iterator[Task]:
-        """All that there are, in their order, for whoever is alone with the ledger."""
-        while self._tasks:
-            yield self._tasks.popleft()
 
     def close(self) -> None:
         """Writes what is left."""
@@ -83,6 +95,11 @@ class Later:
             if self._closing.wait(WITHIN):
                 return
             self._write()
+
+
+def _taken(tasks: deque[Task]) -> Iterator[Task]:
+    while tasks:
+        yield tasks.popleft()
 
 
 def _forked() -> None:

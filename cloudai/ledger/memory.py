@@ -149,6 +149,9 @@ class MemoryStore:
                 self._end(number, self._open[number], State.UNKNOWN, self._open[number].attempt.bound)
         return len(late)
 
+    def tidy(self) -> None:
+        """It is where it stays."""
+
     def adjust(self, number: int, cost: int) -> bool:
         with self._lock:
             entry = self._open.get(number)

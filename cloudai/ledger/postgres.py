@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from cloudai.errors import MissingDependency
 from cloudai.ledger.settings import without_credentials
-from cloudai.ledger.sql import TABLES, VERSION, Cursor, Execute, SqlStore, Value
+from cloudai.ledger.sql import TABLES, VERSION, Cursor, Execute, SqlStore, Value, other_version
 from cloudai.ledger.store import LedgerFailure
 
 if TYPE_CHECKING:
@@ -110,15 +110,12 @@ class PostgresStore(SqlStore):
                 connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
                 connection.execute(f"CREATE SCHEMA IF NOT EXISTS {self._schema}".encode())
                 for statement in TABLES:
-                    connection.execute(statement.format(key=_KEY).encode())
+                    connection.execute(statement.format(key=_KEY, number="BIGINT PRIMARY KEY").encode())
                 connection.execute("CREATE TABLE IF NOT EXISTS ledger_version (version INTEGER PRIMARY KEY)")
                 connection.execute("INSERT INTO ledger_version VALUES (%s) ON CONFLICT DO NOTHING", (VERSION,))
         (found,) = connection.execute("SELECT max(version) FROM ledger_version").fetchone() or (0,)
-        if found > VERSION:
-            raise self._psycopg.DataError("it was written by a newer version of cloudai: update this one")
-
-    def insert(self, execute: Execute, statement: str, values: Sequence[Value]) -> int:
-        return int(execute(f"{statement} RETURNING id", values).fetchone()[0])
+        if found != VERSION:
+            raise self._psycopg.DataError(other_version(found))
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None

@@ -93,6 +93,9 @@ class RedisStore:
             total += count
         return total
 
+    def tidy(self) -> None:
+        """It is where it stays."""
+
     def adjust(self, number: int, cost: int) -> bool:
         return bool(self._do("adjust", number, cost))
 

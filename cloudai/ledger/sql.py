@@ -1,8 +1,15 @@
-"""The ledger in SQL: what SQLite and PostgreSQL share. Each operation is one write transaction."""
+"""The ledger in SQL: what SQLite and PostgreSQL share. Each operation is one write transaction.
+
+What is in flight or has just ended stands in a small table without indexes, `recent`: to reserve and to settle, which
+calls wait for, writes one page of it and one of totals. What has ended is moved to `attempts` by `tidy`.
+"""
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
+import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -16,19 +23,19 @@ from cloudai.ledger.store import Booked, Group, Row, Standing, UsedGroup, Window
 T = TypeVar("T")
 Value: TypeAlias = "int | float | str | None"
 DAY = 86_400_000_000
-VERSION = 1
+VERSION = 2
 """Of the tables."""
 _encoded = json.JSONEncoder(separators=(",", ":")).encode
 _SWEEP = 500
 """Rows that one transaction expires or deletes."""
 
+_ROW = """id {number}, at BIGINT NOT NULL, call_id TEXT NOT NULL, attempt INTEGER NOT NULL,
+        operation TEXT NOT NULL, backend TEXT NOT NULL, provider TEXT NOT NULL, region TEXT NOT NULL,
+        tag TEXT NOT NULL, bound BIGINT"""
 TABLES = (
-    """CREATE TABLE IF NOT EXISTS attempts (
-        id {key}, at BIGINT NOT NULL, call_id TEXT NOT NULL, attempt INTEGER NOT NULL, operation TEXT NOT NULL,
-        backend TEXT NOT NULL, provider TEXT NOT NULL, region TEXT NOT NULL, tag TEXT NOT NULL, bound BIGINT,
-        cost BIGINT, state INTEGER NOT NULL, expires BIGINT NOT NULL)""",
+    f"CREATE TABLE IF NOT EXISTS recent ({_ROW}, cost BIGINT, state INTEGER NOT NULL, expires BIGINT NOT NULL)",
+    f"CREATE TABLE IF NOT EXISTS attempts ({_ROW}, cost BIGINT, state INTEGER NOT NULL)",
     "CREATE INDEX IF NOT EXISTS attempts_at ON attempts (at)",
-    "CREATE INDEX IF NOT EXISTS attempts_open ON attempts (expires) WHERE state = 0",
     """CREATE TABLE IF NOT EXISTS totals (
         scope TEXT NOT NULL, starts BIGINT NOT NULL, ends BIGINT NOT NULL, tag TEXT NOT NULL, backend TEXT NOT NULL,
         operation TEXT NOT NULL, spent BIGINT NOT NULL, reserved BIGINT NOT NULL, warned INTEGER NOT NULL,
@@ -42,25 +49,54 @@ TABLES = (
         input_bytes BIGINT)""",
     "CREATE INDEX IF NOT EXISTS calls_at ON calls (at)",
 )
+"""`{number}`: the type of a primary key that cloudai gives; `{key}`: of one that the database gives."""
 
 _MATCH = "ends > ? AND starts <= ? AND tag IN ('', ?) AND backend IN ('', ?) AND operation IN ('*', ?, ?)"
 _TOTALS = f"SELECT scope, starts, ends, spent, reserved FROM totals WHERE {_MATCH}"  # noqa: S608  # a constant
 _RESERVE = f"UPDATE totals SET reserved = reserved + ? WHERE {_MATCH}"  # noqa: S608
 _SETTLE = f"UPDATE totals SET reserved = reserved - ?, spent = spent + ? WHERE {_MATCH}"  # noqa: S608
-_ATTEMPT = """INSERT INTO attempts
-    (at, call_id, attempt, operation, backend, provider, region, tag, bound, state, expires)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)"""
-_SETTLED = "UPDATE attempts SET state = ?, cost = ? WHERE id = ? AND state = ?"
+_COLUMNS = "id, at, call_id, attempt, operation, backend, provider, region, tag, bound"
+_HELD = f"INSERT INTO recent ({_COLUMNS}, state, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)"  # noqa: S608
+_ENDED = "UPDATE recent SET state = ?, cost = ? WHERE id = ? AND state = 0"
+_TIDIED = (
+    f"INSERT INTO attempts SELECT {_COLUMNS}, cost, state FROM recent WHERE state <> 0",  # noqa: S608
+    "DELETE FROM recent WHERE state <> 0",
+)
+_ALL = f"""(SELECT {_COLUMNS}, cost, state FROM attempts
+    UNION ALL SELECT {_COLUMNS}, cost, state FROM recent) AS booked"""  # noqa: S608
 _CALL = """INSERT INTO calls
     (at, call_id, operation, backend, provider, region, model, outcome, attempts, latency, queue, overhead, upstream,
     cost, usage, cached, tag, top_label, confidence, language, input_bytes)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-_GROUPS = """SELECT at / 86400000000, operation, backend, provider, region, tag, state, count(*),
+_GROUPS = f"""SELECT at / 86400000000, operation, backend, provider, region, tag, state, count(*),
     sum(CASE WHEN state = 2 THEN 0 WHEN state = 0 AND bound IS NULL THEN 1 WHEN state <> 0 AND cost IS NULL THEN 1
     ELSE 0 END), coalesce(sum(CASE WHEN state = 0 THEN bound ELSE cost END), 0)
-    FROM attempts WHERE at >= ? AND at < ? GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY 1, 2, 3, 4, 5, 6, 7"""
+    FROM {_ALL} WHERE at >= ? AND at < ? GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY 1, 2, 3, 4, 5, 6, 7"""  # noqa: S608
 _USED = """SELECT at / 86400000000, operation, backend, provider, region, tag, usage, count(*)
     FROM calls WHERE at >= ? AND at < ? AND usage <> '' GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY 1, 2, 3, 4, 5, 6, 7"""
+
+
+def other_version(found: int) -> str:
+    """What is wrong with tables of another version."""
+    if found > VERSION:
+        return "it was written by a newer version of cloudai: update this one"
+    return "it was written before cloudai's first release: move it away, a new one is made"
+
+
+class _Numbers:
+    """Of reservations, from a random beginning in each process: a database need not give them out."""
+
+    def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Also after a fork."""
+        self.next = itertools.count(secrets.randbits(40) << 22).__next__
+
+
+_numbers = _Numbers()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_numbers.begin)
 
 
 class Cursor(Protocol):
@@ -100,10 +136,6 @@ class SqlStore(ABC):
         """Runs `work` alone: no other writer is between its first statement and its last."""
 
     @abstractmethod
-    def insert(self, execute: Execute, statement: str, values: Sequence[Value]) -> int:
-        """Runs an INSERT and gives the new row's id."""
-
-    @abstractmethod
     def close(self) -> None:
         """Releases the connection."""
 
@@ -122,7 +154,9 @@ class SqlStore(ABC):
                 return Booked(None, before, over)
             if bound and (found or windows):
                 execute(_RESERVE, (bound, *match))
-            return Booked(self.insert(execute, _ATTEMPT, _attempt_values(attempt, at, expires)), before, over)
+            number = _numbers.next()
+            execute(_HELD, (number, *_attempt_values(attempt, at), expires))
+            return Booked(number, before, over)
 
         return self.transaction(work)
 
@@ -132,9 +166,9 @@ class SqlStore(ABC):
         execute(
             f"""INSERT INTO totals (scope, starts, ends, tag, backend, operation, spent, reserved, warned)
             SELECT ?, ?, ?, ?, ?, ?, coalesce(sum(CASE WHEN state IN (1, 3) THEN cost END), 0),
-            coalesce(sum(CASE WHEN state = 0 THEN bound END), 0), 0 FROM attempts
+            coalesce(sum(CASE WHEN state = 0 THEN bound END), 0), 0 FROM {_ALL}
             WHERE at >= ? AND at < ? AND ? IN ('', tag) AND ? IN ('', backend)
-            AND ? IN ('*', operation, {self.service})""",  # noqa: S608  # `service` is a constant
+            AND ? IN ('*', operation, {self.service})""",  # noqa: S608  # constants
             (
                 *window.key, limit.tag, limit.backend, limit.operation,
                 window.starts, window.ends, limit.tag, limit.backend, limit.operation,
@@ -149,7 +183,7 @@ class SqlStore(ABC):
         self, number: int, *, attempt: Attempt, at: int, state: State, cost: int | None, call: CallRecord | None
     ) -> None:
         def work(execute: Execute) -> None:
-            if execute(_SETTLED, (state, cost, number, State.RESERVED)).rowcount:
+            if execute(_ENDED, (state, cost, number)).rowcount:
                 moved = (attempt.bound or 0, cost or 0)
                 if any(moved):
                     execute(_SETTLE, (*moved, *_match(attempt, at)))
@@ -164,10 +198,12 @@ class SqlStore(ABC):
         self, execute: Execute, number: int, attempt: Attempt, at: int, state: State, cost: int | None
     ) -> bool:  # fmt: skip
         """What became known of an attempt that counted at its bound."""
-        row = execute("SELECT cost FROM attempts WHERE id = ? AND state = 3", (number,)).fetchone()
+        row = execute(f"SELECT cost FROM {_ALL} WHERE id = ? AND state = 3", (number,)).fetchone()  # noqa: S608
         if row is None:
             return False
-        execute(_SETTLED, (state, cost, number, State.UNKNOWN))
+        for table in ("recent", "attempts"):
+            statement = f"UPDATE {table} SET state = ?, cost = ? WHERE id = ? AND state = 3"  # noqa: S608
+            execute(statement, (state, cost, number))
         execute(_SETTLE, (0, (cost or 0) - (row[0] or 0), *_match(attempt, at)))
         return True
 
@@ -177,22 +213,27 @@ class SqlStore(ABC):
     def expire(self, now: int) -> int:
         def work(execute: Execute) -> int:
             late = execute(
-                f"""SELECT id, at, operation, backend, tag, bound FROM attempts
+                f"""SELECT id, at, operation, backend, tag, bound FROM recent
                 WHERE state = 0 AND expires <= ? ORDER BY expires LIMIT {_SWEEP}""",  # noqa: S608  # a constant
                 (now,),
             ).fetchall()
             for number, at, operation, backend, tag, bound in late:
-                execute(_SETTLED, (State.UNKNOWN, bound, number, State.RESERVED))
+                execute(_ENDED, (State.UNKNOWN, bound, number))
                 execute(_SETTLE, (bound or 0, bound or 0, *_matching(operation, backend, tag, at)))
+            _tidied(execute)
             return len(late)
 
         count = self.transaction(work)
         return count + self.expire(now) if count == _SWEEP else count
 
+    def tidy(self) -> None:
+        self.transaction(_tidied)
+
     def adjust(self, number: int, cost: int) -> bool:
         def work(execute: Execute) -> bool:
             row = execute(
-                "SELECT at, operation, backend, tag, provider FROM attempts WHERE id = ? AND state = 3", (number,)
+                f"SELECT at, operation, backend, tag, provider FROM {_ALL} WHERE id = ? AND state = 3",  # noqa: S608
+                (number,),
             ).fetchone()
             if row is None:
                 return False
@@ -232,8 +273,8 @@ class SqlStore(ABC):
         return [UsedGroup._make((*key, *value)) for key, value in sums.items()]
 
     def rows(self, state: State, since: int, until: int) -> Sequence[Row]:
-        statement = """SELECT id, at, call_id, attempt, operation, backend, provider, region, tag, state, bound, cost
-            FROM attempts WHERE state = ? AND at >= ? AND at < ? ORDER BY id"""
+        statement = f"""SELECT id, at, call_id, attempt, operation, backend, provider, region, tag, state, bound, cost
+            FROM {_ALL} WHERE state = ? AND at >= ? AND at < ? ORDER BY at, id"""  # noqa: S608
         rows = self.transaction(lambda execute: execute(statement, (state, since, until)).fetchall())
         return [Row._make((*row[:9], State(row[9]), *row[10:])) for row in rows]
 
@@ -251,12 +292,18 @@ class SqlStore(ABC):
             yield from (_call(row[1:]) for row in page)
 
     def prune(self, before: int) -> None:
-        for table, column, more in (("attempts", "at", "AND state <> 0"), ("calls", "at", "")):
+        self.tidy()
+        for table in ("attempts", "calls"):
             statement = f"""DELETE FROM {table} WHERE id IN
-                (SELECT id FROM {table} WHERE {column} < ? {more} ORDER BY {column} LIMIT {_SWEEP})"""  # noqa: S608
+                (SELECT id FROM {table} WHERE at < ? ORDER BY at LIMIT {_SWEEP})"""  # noqa: S608
             while self.transaction(lambda execute, s=statement: execute(s, (before,)).rowcount) == _SWEEP:  # type: ignore[misc]
                 pass
         self.transaction(lambda execute: execute("DELETE FROM totals WHERE ends < ?", (before,)))
+
+
+def _tidied(execute: Execute) -> None:
+    for statement in _TIDIED:
+        execute(statement, ())
 
 
 def _match(attempt: Attempt, at: int) -> tuple[Value, ...]:
@@ -267,10 +314,10 @@ def _matching(operation: str, backend: str, tag: str, at: int) -> tuple[Value, .
     return (at, at, tag, backend, operation, service_of(operation))
 
 
-def _attempt_values(attempt: Attempt, at: int, expires: int) -> tuple[Value, ...]:
+def _attempt_values(attempt: Attempt, at: int) -> tuple[Value, ...]:
     return (
         at, attempt.call_id, attempt.attempt, attempt.operation, attempt.backend, attempt.provider,
-        attempt.region or "", attempt.tag or "", attempt.bound, expires,
+        attempt.region or "", attempt.tag or "", attempt.bound,
     )  # fmt: skip
 
 

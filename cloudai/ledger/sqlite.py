@@ -11,13 +11,13 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakSet
 
-from cloudai.ledger.sql import TABLES, VERSION, Execute, SqlStore, Value
+from cloudai.ledger.sql import TABLES, VERSION, Execute, SqlStore, other_version
 from cloudai.ledger.store import LedgerFailure
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ _PAGE = 1024
 """Bytes. A transaction writes the five or six pages that it touches: small ones take two thirds of the time."""
 _CHECKPOINT_PAGES = 65_536
 """64 MB of log, which are only reached when that thread can't keep up: then a transaction waits for the disk."""
+_KEY = "INTEGER PRIMARY KEY"
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_PROTOCOL)
 _APPLICATION = 0x636C6169
 """`clai`: what the file says it is."""
@@ -144,12 +145,6 @@ class SqliteStore(SqlStore):
         with suppress(sqlite3.Error), closing(sqlite3.connect(self.path, timeout=0.0)) as connection:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
-    def insert(self, execute: Execute, statement: str, values: Sequence[Value]) -> int:
-        cursor = execute(statement, values)
-        assert isinstance(cursor, sqlite3.Cursor)
-        assert cursor.lastrowid is not None
-        return cursor.lastrowid
-
     def _open(self) -> sqlite3.Connection:
         if self._closed:
             raise sqlite3.ProgrammingError("the ledger is closed")
@@ -172,11 +167,11 @@ class SqliteStore(SqlStore):
         found = connection.execute("PRAGMA user_version").fetchone()[0]
         if found == VERSION:
             return
-        if found > VERSION:
-            raise sqlite3.DatabaseError("it was written by a newer version of cloudai: update this one")
+        if found:
+            raise sqlite3.DatabaseError(other_version(found))
         _patiently(connection, "BEGIN IMMEDIATE")
         for statement in TABLES:
-            connection.execute(statement.format(key="INTEGER PRIMARY KEY"))
+            connection.execute(statement.format(key=_KEY, number=_KEY))
         connection.execute(f"PRAGMA application_id = {_APPLICATION}")
         connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")

@@ -142,6 +142,10 @@ class Store(Protocol):
         """Reservations whose time is over become UNKNOWN, spent at their bound; how many there were."""
         ...
 
+    def tidy(self) -> None:
+        """Puts what has ended where it is kept, if that is another place than where it is settled."""
+        ...
+
     def adjust(self, number: int, cost: int) -> bool:
         """Says what an UNKNOWN attempt has cost; False: there is no such one."""
         ...

@@ -71,27 +71,13 @@ def test_until_an_answer_is_written_it_counts_at_its_bound_for_others(tmp_path: 
 
 
 @pytest.mark.usefixtures("never")
-def test_a_reservation_does_not_wait_for_the_answers_before_it_to_be_written(tmp_path: Path) -> None:
+def test_the_next_reservation_writes_the_answer_before_it(tmp_path: Path) -> None:
     mine, other = opened(tmp_path / "l"), opened(tmp_path / "l")
-    for _ in range(3):
-        answer(mine, 10)
+    answer(mine, 10)
     mine.reserve(ATTEMPT)
-    assert stands(other) == (0, 4 * BOUND)
-    mine.write()
-    assert stands(other) == (30, BOUND)
+    assert stands(other) == (10, BOUND)
     mine.close()
     other.close()
-
-
-@pytest.mark.usefixtures("never")
-def test_a_warning_looks_at_what_was_spent_not_at_what_is_not_written_yet(tmp_path: Path) -> None:
-    """Nine calls of a hundredth of their bound each are far below half of the budget."""
-    books = opened(tmp_path / "l")
-    for _ in range(9):
-        held = books.reserve(ATTEMPT)
-        assert held.notices == ()
-        books.settle(held, outcome=Outcome.ANSWERED, cost=BOUND // 100, call=CALL)
-    books.close()
 
 
 def test_an_answer_is_written_soon_where_no_reservation_comes(tmp_path: Path) -> None:
@@ -196,8 +182,8 @@ def test_closing_meets_the_thread_at_any_moment(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(later, "WITHIN", 0.0001)
     for number in range(300):
         written = list[object]()
-        one = later.Later(lambda: written.extend(one.take()))  # noqa: B023  # called while it lasts
-        one.add(print)
+        one = later.Later(lambda: written.extend(one.recording()))  # noqa: B023  # called while it lasts
+        one.record(print)
         time.sleep(number * 1e-6)
         closing = threading.Thread(target=one.close, daemon=True)
         closing.start()
