@@ -76,14 +76,10 @@ def _delay(job: Job, step: Step[Any]) -> float | None:
     return min(max(usual, least * nearly), most * nearly)
 
 
-def _pauses(delay: float) -> Iterator[float]:
-    """Seconds until a hedge is sent, and, while the budget has none, until it is asked again: meanwhile those that were
-    only a little late have answered, and what there is goes to the stragglers."""
-    yield delay
-    pause = delay / 8
-    while True:
-        yield pause
-        pause *= 1.5
+def _pauses(delay: float) -> tuple[float, float]:
+    """Seconds until a hedge is sent, and, where the budget has none then, until it is asked once more: meanwhile those
+    that were only a little late have answered. Who waited longer would take what the next straggler needs."""
+    return delay, delay / 8
 
 
 def _second(job: Job, step: Step[Any], planned: Iterator[Step[Any]]) -> Step[Any] | None:

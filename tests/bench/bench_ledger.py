@@ -5,16 +5,16 @@ nothing. Every attempt counts in two limits; the settlement also writes the reco
 one thread, in microseconds. The 4 processes share one file and do nothing else, so that each mostly waits for the
 others' transactions.
 
-2026-11-21, two cores shared with others at work (load 11: the p99 of what takes 50 us is a turn of the scheduler,
-on tmpfs too), Python 3.11, SQLite 3.40:
+2026-11-21, two cores, nothing else on them, Python 3.11, SQLite 3.40 (a settlement of SQLite's is written with the next
+reservation: the second row is what its caller waits for):
 
-    the bound of an image              p50     9.7   p90    10.2   p99     29.5
-    memory: reserve                    p50     6.3   p90     8.8   p99     25.0
-    memory: settle and record          p50     9.2   p90    12.8   p99     26.0
-    SQLite, 1 process: reserve         p50    48.8   p90    71.6   p99   7710.0
-    SQLite, 1 process: settle, record  p50    56.0   p90    81.0   p99   8239.8
-    SQLite, 4 processes: reserve       p50    64.6   p90   167.0   p99  36341.4
-    SQLite, 4 processes: settle, record p50   74.2   p90   212.3   p99  39640.5
+    the bound of an image              p50     4.2   p90     5.1   p99      9.0
+    memory: reserve                    p50     6.2   p90     9.9   p99     13.6
+    memory: settle, record             p50     9.0   p90    14.2   p99     20.5
+    SQLite, 1 process: reserve         p50    50.7   p90    78.2   p99    207.2
+    SQLite, 1 process: settle, record  p50     7.2   p90    10.6   p99     20.8
+    SQLite, 4 processes: reserve       p50    61.2   p90   147.5   p99   4178.5
+    SQLite, 4 processes: settle, record p50     8.5   p90    16.7   p99     51.0
 """
 
 from __future__ import annotations
