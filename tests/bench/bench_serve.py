@@ -20,15 +20,13 @@ MLServer 1.7.1, KServe 0.21.0, LitServe 0.2.19. Times of the clock vary with wha
     kserve           0.681 ms      689 us     883/s      63.7 ms           x0.13             x0.32
     litserve         1.104 ms     1039 us     661/s      98.0 ms           x0.07             x0.21
 
-    batching, 32 clients, joined over one by one; bars 1.5, 4.5, 0.97
-    small (64-128-10)         x1.10 to 1.20: a run takes 7 us, the rest of a request 80; there is nothing to gain
-    digits (784-512-512-10)   x1.40 (1.12-1.71), by CPU x1.57
-    wide (3 x 2,048)          x7.06 (4.70-8.18), by CPU x7.02
-    resnet                    x1.00 (0.93-1.32): both run one by one, since larger batches were found to be slower
+    batching, 32 clients, joined over one by one; bars 1.5, 4.5, 0.97 (a quiet machine, as the next one)
+    small (64-128-10)         x1.15 (1.00-1.67): a run takes 7 us, the rest of a request 80; there is nothing to gain
+    digits (784-512-512-10)   x1.47 (1.37-1.61), by CPU x1.48
+    wide (3 x 2,048)          x5.72 (5.10-5.92), by CPU x5.69
+    resnet                    x1.03 (0.97-1.06): both run one by one, since larger batches were found to be slower
 
-    binary, 602,112 bytes to `resnet`: x1.048 and x1.184 of the call in process, by CPU x1.032 and x1.035 (two runs, the
-        machine loaded); bar 1.03, not shown to hold
-        0.45 ms are the server's; the rest is that the network runs on another thread, with colder caches
+    binary, 602,112 bytes to `resnet`: x1.028 of the call in process, by CPU x1.023; bar 1.03
     start: 0.49 s (0.44-0.67); bar 0.6
     overload, `wide`, a queue of 64: 32 clients 2,475/s, p99 20 ms; 256 clients 2,426/s, p99 62 ms, 54% refused at once
     memory: 90.8 MB at first, 91.2 after 20,000 requests, 92.1 after 200,000
