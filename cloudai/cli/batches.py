@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from cloudai.cli.custom import BATCH, batch_request, counted
 from cloudai.cli.parser import completes_files
+from cloudai.cli.submitting import cost_line, dry
 from cloudai.cli.terminal import Grid, Shown, note, show, warn
 from cloudai.errors import CloudAIError, ErrorCode, InvalidInput
 
 if TYPE_CHECKING:
     from cloudai.calls.batches import BatchRun
     from cloudai.client import Client
-    from cloudai.types.custom import BatchPlan, BatchPredictRequest, BatchRef, BatchStatus
+    from cloudai.types.custom import BatchPredictRequest, BatchRef, BatchStatus
 
 FAILED = 1
 
@@ -81,10 +82,10 @@ def _submit(client: Client, args: argparse.Namespace) -> int:
     request = _request(args)
     plan = client.custom.plan_batch(request)
     if args.dry_run:
-        show([plan.model_dump_json(indent=2)] if args.json else _dry(plan))
+        show([plan.model_dump_json(indent=2)] if args.json else dry(plan))
         return 0
     if not args.json:
-        note(_cost_line(plan))
+        note(cost_line(plan))
     for notice in plan.warnings:
         warn(notice.message)
     job = client.custom.submit_batch(request)
@@ -117,20 +118,6 @@ def _request(args: argparse.Namespace) -> BatchPredictRequest:
     if args.again is not None:
         changed["tags"] = {AGAIN: args.again}
     return request.model_copy(update=changed)
-
-
-def _cost_line(plan: BatchPlan) -> str:
-    rate = f"{plan.hourly} an hour, {plan.at_limit} at the time limit" if plan.hourly else "its cost is not known"
-    return f"{plan.name} on {plan.backend}: {plan.instances} x {plan.instance}, {rate}"
-
-
-def _dry(plan: BatchPlan) -> Iterable[Shown]:
-    yield _cost_line(plan)
-    yield Grid(("upload", "to"), plan.uploads, empty="nothing is uploaded")
-    for request in plan.requests:
-        yield json.dumps(dict(request), indent=2, sort_keys=True, ensure_ascii=False)
-    for notice in plan.warnings:
-        warn(notice.message)
 
 
 # --- looking ---------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloudai.cli.parser import completes_files
+from cloudai.cli.submitting import cost_line, dry
 from cloudai.cli.terminal import Grid, Shown, note, show, warn
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         if args.again == ANEW:
             job, plan = _anew(client, job, plan)
         if args.dry_run:
-            show([plan.model_dump_json(indent=2)] if args.json else _dry(plan))
+            show([plan.model_dump_json(indent=2)] if args.json else dry(plan))
             return 0
         return _one(client, job, plan, file, args)
 
@@ -98,7 +99,7 @@ def _one(client: Client, job: TrainingJob, plan: TrainingPlan, file: JobFile, ar
     from cloudai.types.speech import JobState
 
     if not args.json:
-        note(_cost_line(plan))
+        note(cost_line(plan))
     for warning in plan.warnings:
         warn(warning.message)
     result = submit(client, job, plan=plan, register=Register.own())
@@ -134,20 +135,6 @@ def _ended(name: str, status: RunStatus, cost: Money | None) -> Iterable[Shown]:
     rows += [("artefact", status.artefact)] if status.artefact else []
     rows += [("why", status.message)] if status.message else []
     yield Grid(("", ""), tuple(rows))
-
-
-def _cost_line(plan: TrainingPlan) -> str:
-    rate = f"{plan.hourly} an hour, {plan.at_limit} at the time limit" if plan.hourly else "its cost is not known"
-    return f"{plan.name} on {plan.backend}: {plan.instances} x {plan.instance}{', spot' if plan.spot else ''}, {rate}"
-
-
-def _dry(plan: TrainingPlan) -> Iterable[Shown]:
-    yield _cost_line(plan)
-    yield Grid(("upload", "to"), plan.uploads, empty="nothing is uploaded")
-    for request in plan.requests:
-        yield json.dumps(dict(request), indent=2, sort_keys=True, ensure_ascii=False)
-    for warning in plan.warnings:
-        warn(warning.message)
 
 
 # --- sweeps ------------------------------------------------------------------------------------------------
