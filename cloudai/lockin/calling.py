@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from cloudai.lockin import catalog
 from cloudai.lockin.arguments import Arguments
 from cloudai.lockin.catalog import NOTHING
+from cloudai.lockin.expressions import FIELD
+from cloudai.lockin.known_functions import KnownFunctions
 from cloudai.lockin.scanned import NEUTRAL, Place
 from cloudai.lockin.values import (
     UNKNOWN,
@@ -39,9 +41,6 @@ from cloudai.lockin.values import (
 if TYPE_CHECKING:
     from cloudai.lockin.frames import Frame
 
-from cloudai.lockin.expressions import FIELD
-from cloudai.lockin.library_calls import LibraryCalls
-
 _HTTP = frozenset({"requests", "httpx", "aiohttp", "urllib3"})
 _SESSIONS = frozenset({"Session", "session", "Client", "AsyncClient", "ClientSession", "PoolManager"})
 _PASS = frozenset({
@@ -72,7 +71,7 @@ _STRINGS = frozenset(
 )
 
 
-class Calls(LibraryCalls):
+class Calls(KnownFunctions):
     """Values of calls in a frame."""
 
     def arguments(self, node: ast.Call, frame: Frame) -> Arguments:
@@ -217,7 +216,7 @@ class Calls(LibraryCalls):
             return self._partial(args)
         if name in _WRAPPERS and args.positional:
             return args.positional[0]
-        known = self.of_library(name, args, node, frame)
+        known = self.of_known(name, args, node, frame)
         if known is not None:
             return known
         if name in _FIELDS:

@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 _NAMES = re.compile(r"(?<![\w'\"`])[A-Za-z_]\w*(?![\w('\"`])")
 
 
-class LibraryCalls(Expressions):
+class KnownFunctions(Expressions):
     """Values of calls of well-known functions."""
 
     def __init__(self, tree: Tree, record: Recorder) -> None:
         super().__init__(tree, record)
         self._getters: dict[ast.Call, Function] = {}
 
-    def of_library(self, name: str, args: Arguments, node: ast.Call, frame: Frame) -> Value | None:
+    def of_known(self, name: str, args: Arguments, node: ast.Call, frame: Frame) -> Value | None:
         """What a function of that name gives; None: none of these."""
         match name:
             case "itemgetter" | "attrgetter":
