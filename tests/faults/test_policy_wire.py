@@ -221,16 +221,17 @@ def test_a_first_backend_that_hangs_has_half_of_the_deadline_by_default() -> Non
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_hung_upstream_is_answered_by_the_fallback_within_the_defaults(provider: str, kind: str) -> None:
-    """The default policy, 40 times faster: everything in it that is a time."""
+    """The default policy, 20 times faster: everything in it that is a time."""
     default = Policy()
-    times = {name: getattr(default, name) / 40 for name in ("timeout", "deadline", "backoff", "max_backoff")}
+    times = {name: getattr(default, name) / 20 for name in ("timeout", "deadline", "backoff", "max_backoff")}
     for hung in (Hang(), Hang(after_headers=True), Slow(600)):
-        with faults.serve(provider, hung) as first, faults.serve(provider) as second:
+        with faults.serve(provider, [Ok(), Always(hung)]) as first, faults.serve(provider) as second:
             config = faults.config(first.backend("first"), second.backend("second"), **times)
             with asking(kind, first, config) as ask:
-                ask("hello", backend="second", timeout=5.0, deadline=5.0)  # boto3 reads its descriptions once
+                for backend in ("first", "second"):  # a driver's own start, once: boto3 reads its descriptions
+                    ask("hello", backend=backend, timeout=60.0, deadline=60.0)
                 assert ask("hello").backend == "second"
-            assert 1 <= first.count() <= default.max_attempts
+            assert 2 <= first.count() <= 1 + default.max_attempts
             assert second.count() == 2
 
 
