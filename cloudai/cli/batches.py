@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from cloudai.cli.custom import BATCH, batch_request, counted
 from cloudai.cli.parser import completes_files
-from cloudai.cli.submitting import cost_line, dry
+from cloudai.cli.submitting import ANEW, anew, cost_line, dry, found_line, marked
 from cloudai.cli.terminal import Grid, Shown, note, show, warn
 from cloudai.errors import CloudAIError, ErrorCode, InvalidInput
 
 if TYPE_CHECKING:
     from cloudai.calls.batches import BatchRun
     from cloudai.client import Client
-    from cloudai.types.custom import BatchPredictRequest, BatchRef, BatchStatus
+    from cloudai.types.custom import BatchPlan, BatchPredictRequest, BatchRef, BatchStatus
 
 FAILED = 1
 
@@ -63,7 +63,7 @@ def _configure_submission(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="print exactly what would be sent, and send nothing")
     parser.add_argument("--max-cost", metavar="AMOUNT", help='refuse what may cost more: "5 USD"')
     parser.add_argument("--wait", action="store_true", help="until it has ended, with its results in RESULTS")
-    parser.add_argument("--again", nargs="?", const="again", metavar="TEXT", help="a new job of the same request")
+    parser.add_argument("--again", nargs="?", const=ANEW, metavar="TEXT", help="a new job of the same request")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -79,8 +79,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _submit(client: Client, args: argparse.Namespace) -> int:
-    request = _request(args)
-    plan = client.custom.plan_batch(request)
+    from cloudai.training.register import Register
+    from cloudai.training.submission import submit_batch
+
+    request, plan = _planned(client, _request(args), args.again)
     if args.dry_run:
         show([plan.model_dump_json(indent=2)] if args.json else dry(plan))
         return 0
@@ -88,9 +90,9 @@ def _submit(client: Client, args: argparse.Namespace) -> int:
         note(cost_line(plan))
     for notice in plan.warnings:
         warn(notice.message)
-    job = client.custom.submit_batch(request)
+    job = submit_batch(client, request, plan=plan, register=Register.of_batches())
     if job.submission is not None and job.submission.found:
-        note("this request was submitted before: this is that job; --again makes a new one")
+        note(found_line(args.again))
     if not args.wait:
         status = job.status()
         show([job.ref.model_dump_json()] if args.json else _shown(job.ref, status))
@@ -109,15 +111,24 @@ def _submit(client: Client, args: argparse.Namespace) -> int:
 
 def _request(args: argparse.Namespace) -> BatchPredictRequest:
     from cloudai.training.job_file import money_of
-    from cloudai.training.package import AGAIN
 
     request = batch_request({flag.field: getattr(args, flag.field) for flag in BATCH if hasattr(args, flag.field)})
-    changed: dict[str, object] = {}
-    if args.max_cost is not None:
-        changed["max_cost"] = money_of(args.max_cost)
-    if args.again is not None:
-        changed["tags"] = {AGAIN: args.again}
-    return request.model_copy(update=changed)
+    return request if args.max_cost is None else request.model_copy(update={"max_cost": money_of(args.max_cost)})
+
+
+def _planned(client: Client, request: BatchPredictRequest, again: str | None) -> tuple[BatchPredictRequest, BatchPlan]:
+    """The request as `--again` marks it, and its plan."""
+    from cloudai.training.register import Register
+
+    def planned(one: BatchPredictRequest) -> Sequence[BatchPlan]:
+        return (client.custom.plan_batch(one),)
+
+    if again == ANEW:
+        registered = Register.of_batches()
+        request, plans = anew(request, planned, registered, lambda backend: client.custom.batches(backend=backend))
+        return request, plans[0]
+    request = request if again is None else marked(request, again)
+    return request, planned(request)[0]
 
 
 # --- looking ---------------------------------------------------------------------------------------------

@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
 def _list(client: Client, args: argparse.Namespace) -> int:
     from cloudai.training.register import SUBMITTED, Register
 
-    entries = [entry for entry in Register.own().entries() if args.backend in (None, entry.backend)]
+    entries = [entry for entry in Register.of_runs().entries() if args.backend in (None, entry.backend)]
     entries = [entry for entry in entries if entry.backend in client.backends]
     known = {(ref.backend, ref.name): ref for ref in client.custom.runs(backend=args.backend)}
     known |= {(entry.backend, entry.name): entry.ref for entry in entries if entry.ref is not None}
@@ -200,10 +200,10 @@ def _record(client: Client, name: str, backend: str | None) -> RunRecord:
     return found
 
 
-def _entry(ref: RunRef) -> Entry | None:
+def _entry(ref: RunRef) -> Entry[TrainingJob, RunRef] | None:
     from cloudai.training.register import Register
 
-    return next((e for e in Register.own().entries() if (e.backend, e.name) == (ref.backend, ref.name)), None)
+    return next((e for e in Register.of_runs().entries() if (e.backend, e.name) == (ref.backend, ref.name)), None)
 
 
 def _handle(client: Client, name: str, backend: str | None) -> TrainingRun:
@@ -212,7 +212,7 @@ def _handle(client: Client, name: str, backend: str | None) -> TrainingRun:
 
     if name.lstrip().startswith("{"):
         return client.custom.run(_ref(name))
-    own = [entry.ref for entry in Register.own().entries() if entry.ref is not None]
+    own = [entry.ref for entry in Register.of_runs().entries() if entry.ref is not None]
     known = [ref for ref in own if backend in (None, ref.backend) and ref.backend in client.backends]
     found = [ref for ref in known if ref.name == name] or [ref for ref in known if ref.name.startswith(name)]
     if not found:

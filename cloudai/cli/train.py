@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloudai.cli.parser import completes_files
-from cloudai.cli.submitting import cost_line, dry
+from cloudai.cli.submitting import ANEW, anew, cost_line, dry, found_line, marked
 from cloudai.cli.terminal import Grid, Shown, note, show, warn
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from cloudai.types.results import Money
 
 FAILED = 1
-ANEW = "again"
-"""`--again` without a text of one's own."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -58,9 +56,7 @@ def run(args: argparse.Namespace) -> int:
     with open_client(args.config, args.backend) as client:
         if sweep is not None:
             return _sweep(client, job, sweep, file, args)
-        plan = client.custom.plan_training(job)
-        if args.again == ANEW:
-            job, plan = _anew(client, job, plan)
+        job, (plan,) = _planned(client, job, lambda one: (one,), args)
         if args.dry_run:
             show([plan.model_dump_json(indent=2)] if args.json else dry(plan))
             return 0
@@ -69,28 +65,23 @@ def run(args: argparse.Namespace) -> int:
 
 def _with_flags(job: TrainingJob, args: argparse.Namespace) -> TrainingJob:
     from cloudai.training.job_file import money_of
-    from cloudai.training.package import AGAIN
 
-    changed: dict[str, object] = {}
-    if args.max_cost is not None:
-        changed["max_cost"] = money_of(args.max_cost)
-    if args.again is not None:
-        changed["tags"] = {**job.tags, AGAIN: args.again}
-    return job.model_copy(update=changed)
+    return job if args.max_cost is None else job.model_copy(update={"max_cost": money_of(args.max_cost)})
 
 
-def _anew(client: Client, job: TrainingJob, plan: TrainingPlan) -> tuple[TrainingJob, TrainingPlan]:
-    """The first of `again`, `again-2`, ... that was not submitted: one that was killed before it was is done again."""
-    from cloudai.training.package import AGAIN
-    from cloudai.training.register import SUBMITTED, Register
+def _planned(
+    client: Client, job: TrainingJob, split: Callable[[TrainingJob], Sequence[TrainingJob]], args: argparse.Namespace
+) -> tuple[TrainingJob, Sequence[TrainingPlan]]:
+    """The job as `--again` marks it, and the plan of each job that it is split into."""
+    from cloudai.training.register import Register
 
-    done = {(entry.backend, entry.name) for entry in Register.own().entries() if entry.state == SUBMITTED}
-    number = 1
-    while (plan.backend, plan.name) in done:
-        number += 1
-        job = job.model_copy(update={"tags": {**job.tags, AGAIN: f"{ANEW}-{number}"}})
-        plan = client.custom.plan_training(job)
-    return job, plan
+    def planned(one: TrainingJob) -> Sequence[TrainingPlan]:
+        return [client.custom.plan_training(each) for each in split(one)]
+
+    if args.again == ANEW:
+        return anew(job, planned, Register.of_runs(), lambda backend: client.custom.runs(backend=backend))
+    job = job if args.again is None else marked(job, args.again)
+    return job, planned(job)
 
 
 def _one(client: Client, job: TrainingJob, plan: TrainingPlan, file: JobFile, args: argparse.Namespace) -> int:
@@ -102,10 +93,10 @@ def _one(client: Client, job: TrainingJob, plan: TrainingPlan, file: JobFile, ar
         note(cost_line(plan))
     for warning in plan.warnings:
         warn(warning.message)
-    result = submit(client, job, plan=plan, register=Register.own())
+    result = submit(client, job, plan=plan, register=Register.of_runs())
     assert result.run is not None
     if result.found:
-        note("this job was submitted before: this is that run; --again makes a new one")
+        note(found_line(args.again))
     if not args.wait:
         show(
             [result.model_dump_json(indent=2)] if args.json else [Grid(("", ""), _rows(result.run.name, result.state))]
@@ -147,13 +138,13 @@ def _sweep(client: Client, job: TrainingJob, sweep: Sweep, file: JobFile, args: 
     from cloudai.training.sweep import Searcher, best, jobs_of
     from cloudai.types.speech import JobState
 
+    job, plans = _planned(client, job, lambda one: jobs_of(one, sweep), args)
     if args.dry_run:
-        plans = [client.custom.plan_training(one) for one in jobs_of(job, sweep)]
         show(
             [Grid(("run", "instance", "at limit"), tuple((p.name, p.instance, str(p.at_limit or "-")) for p in plans))]
         )
         return 0
-    register = Register.own()
+    register = Register.of_runs()
 
     def told(trial: Trial) -> None:
         state = trial.skipped or (trial.status.state if trial.status is not None else "started")

@@ -1,4 +1,4 @@
-"""The register of submissions, in the user's state folder: written before a job is sent, and after.
+"""The registers of submissions, in the user's state folder: written before a job is sent, and after.
 
 A submission that was killed between the two stands there as `intent`; submitting the same job again finds what the
 first one made, because both have one name.
@@ -14,16 +14,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from pydantic import ValidationError
 
 from cloudai.errors import CloudAIError, ErrorCode
-from cloudai.training.package import masked
-from cloudai.types.custom import RunRef, TrainingJob
+from cloudai.types.custom import BatchPredictRequest, BatchRef, RunRef, TrainingJob
 from cloudai.types.results import Model
 
 M = TypeVar("M", bound=Model)
+J = TypeVar("J", TrainingJob, BatchPredictRequest)
+R = TypeVar("R", RunRef, BatchRef)
 STATE_VARIABLE = "CLOUDAI_STATE"
 INTENT, SUBMITTED = "intent", "submitted"
 _SCHEMA = """
@@ -35,7 +36,7 @@ CREATE TABLE IF NOT EXISTS runs (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class Entry(Generic[J, R]):
     """One submission."""
 
     backend: str
@@ -43,11 +44,10 @@ class Entry:
     state: str
     """`intent`: nobody knows whether it was sent; `submitted`."""
     created: str
-    job: TrainingJob | None
-    """Without the values of variables that are named like secrets.
-    `None`: another version of cloudai wrote what this one takes for no job."""
+    job: J | None
+    """`None`: another version of cloudai wrote what this one takes for no job."""
     hashes: Mapping[str, str]
-    ref: RunRef | None
+    ref: R | None
 
 
 def state_folder() -> Path:
@@ -59,21 +59,26 @@ def state_folder() -> Path:
 
 
 @dataclass(frozen=True)
-class Register:
+class Register(Generic[J, R]):
     """A SQLite file that many processes may use at once."""
 
     path: Path
+    kinds: tuple[type[J], type[R]]
 
-    @classmethod
-    def own(cls) -> Register:
-        """The user's."""
-        return cls(state_folder() / "runs.sqlite")
+    @staticmethod
+    def of_runs() -> Register[TrainingJob, RunRef]:
+        """The user's training runs."""
+        return Register(state_folder() / "runs.sqlite", (TrainingJob, RunRef))
 
-    def intend(self, backend: str, name: str, job: TrainingJob, hashes: Mapping[str, str]) -> None:
-        """Before a job is sent. One that stands there already keeps what is known of it."""
+    @staticmethod
+    def of_batches() -> Register[BatchPredictRequest, BatchRef]:
+        """The user's batch jobs."""
+        return Register(state_folder() / "batches.sqlite", (BatchPredictRequest, BatchRef))
+
+    def intend(self, backend: str, name: str, job: J, hashes: Mapping[str, str]) -> None:
+        """Before a job is sent. One that stands there already keeps what is known of it. It is kept as it is given."""
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        kept = job.model_copy(update={"environment": masked(job.environment)})
-        row = (backend, name, INTENT, now, kept.model_dump_json(), json.dumps(dict(hashes)))
+        row = (backend, name, INTENT, now, job.model_dump_json(), json.dumps(dict(hashes)))
         with self._open() as file:
             file.execute(
                 "INSERT INTO runs (backend, name, state, created, job, hashes) VALUES (?, ?, ?, ?, ?, ?) "
@@ -81,7 +86,7 @@ class Register:
                 row,
             )
 
-    def submitted(self, ref: RunRef, name: str | None = None) -> None:
+    def submitted(self, ref: R, name: str | None = None) -> None:
         """After it was accepted."""
         with self._open() as file:
             file.execute(
@@ -94,13 +99,27 @@ class Register:
         with self._open() as file:
             file.execute("DELETE FROM runs WHERE backend = ? AND name = ? AND state = ?", (backend, name, INTENT))
 
-    def entries(self) -> tuple[Entry, ...]:
+    def entries(self) -> tuple[Entry[J, R], ...]:
         """All, newest first."""
         with self._open() as file:
             rows = file.execute(
                 "SELECT backend, name, state, created, job, hashes, ref FROM runs ORDER BY created DESC, rowid DESC"
             ).fetchall()
-        return tuple(_entry(*row) for row in rows)
+        return tuple(self._entry(*row) for row in rows)
+
+    def _entry(
+        self, backend: str, name: str, state: str, created: str, job: str, hashes: str, ref: str | None
+    ) -> Entry[J, R]:
+        of_job, of_ref = self.kinds
+        return Entry(
+            backend=backend,
+            name=name,
+            state=state,
+            created=created,
+            job=_read(of_job, job),
+            hashes=json.loads(hashes),
+            ref=None if ref is None else _read(of_ref, ref),
+        )
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -111,20 +130,8 @@ class Register:
                 yield file
         except (sqlite3.Error, OSError) as error:
             raise CloudAIError(
-                f"the register of runs ({self.path}) can't be used: {error}", code=ErrorCode.UNAVAILABLE
+                f"the register of submissions ({self.path}) can't be used: {error}", code=ErrorCode.UNAVAILABLE
             ) from error
-
-
-def _entry(backend: str, name: str, state: str, created: str, job: str, hashes: str, ref: str | None) -> Entry:
-    return Entry(
-        backend=backend,
-        name=name,
-        state=state,
-        created=created,
-        job=_read(TrainingJob, job),
-        hashes=json.loads(hashes),
-        ref=None if ref is None else _read(RunRef, ref),
-    )
 
 
 def _read(kind: type[M], text: str) -> M | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import random
 import time
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 Scalar = str | int | float | bool
 MOST = 1000
 """Runs of one sweep."""
+DRAWS = 20
+"""For each run of a random search, at most."""
 
 
 class Range(Model):
@@ -75,21 +78,28 @@ class Sweep(Model):
 
 
 def jobs_of(job: TrainingJob, sweep: Sweep) -> tuple[TrainingJob, ...]:
-    """The job with each set of hyperparameters: the same sweep, the same jobs. Raises `InvalidInput` for too many."""
-    found = tuple(itertools.islice(_points(sweep), MOST + 1))
+    """The job with each set of hyperparameters, once: the same sweep, the same jobs. Raises `InvalidInput` for more
+    than `MOST`."""
+    wanted = sweep.runs if sweep.method == "random" else MOST + 1
+    found = dict[str, dict[str, Scalar]]()
+    for point in _points(sweep):
+        found.setdefault(json.dumps(point), point)
+        if len(found) == wanted:
+            break
     if len(found) > MOST:
         raise InvalidInput(f'the sweep has more than {MOST} runs: take values out, or method = "random"')
-    return tuple(job.model_copy(update={"hyperparameters": {**job.hyperparameters, **point}}) for point in found)
+    return tuple(job.model_copy(update={"hyperparameters": {**job.hyperparameters, **p}}) for p in found.values())
 
 
 def _points(sweep: Sweep) -> Iterator[dict[str, Scalar]]:
+    """Of a random search enough to find most of a small space, where many are drawn twice."""
     if sweep.method == "grid":
         lists = [values for values in sweep.parameters.values() if not isinstance(values, Range)]
         for values in itertools.product(*lists):
             yield dict(zip(sweep.parameters, values, strict=True))
         return
     source = random.Random(sweep.seed)  # noqa: S311  # a search, not a secret
-    for _ in range(sweep.runs):
+    for _ in range(DRAWS * sweep.runs):
         yield {
             name: values.draw(source) if isinstance(values, Range) else source.choice(values)
             for name, values in sweep.parameters.items()

@@ -22,7 +22,7 @@ def send(config: str, job: str, point: int) -> None:
     with Client(config) as client:
         found = read_job(Path(job)).job
         mine = found.model_copy(update={"tags": {AGAIN: str(point)}})
-        submit(client, mine, plan=client.custom.plan_training(mine), register=Register.own())
+        submit(client, mine, plan=client.custom.plan_training(mine), register=Register.of_runs())
 
 
 def child(config: str, job: str, point: int) -> int:

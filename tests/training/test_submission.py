@@ -58,7 +58,7 @@ def test_a_submission_that_is_killed_anywhere_starts_one_run(folder: Path) -> No
             assert client.custom.run(ref).wait(interval=0.02, timeout=60).state is JobState.SUCCEEDED
     starts = Counter((folder / "starts").read_text().split())
     assert starts == {ref.name: 1 for ref in refs}
-    entries = Register.own().entries()
+    entries = Register.of_runs().entries()
     assert {entry.name for entry in entries} == set(starts)
     assert {entry.state for entry in entries} == {SUBMITTED}
     assert sorted(path.name for path in (folder / "runs").iterdir()) == sorted(starts)
@@ -69,18 +69,18 @@ def test_what_was_refused_is_not_in_the_register(folder: Path) -> None:
         job = read_job(folder / "job.toml").job
         limited = job.model_copy(update={"max_cost": Money(amount="0.1")})
         with pytest.raises(BudgetExceeded, match="lower max_seconds"):
-            submit(client, limited, plan=client.custom.plan_training(limited), register=Register.own())
+            submit(client, limited, plan=client.custom.plan_training(limited), register=Register.of_runs())
         plan = client.custom.plan_training(job)
         (folder / "runs").write_text("a file where a folder should be")
         with pytest.raises(CloudAIError):
-            submit(client, job, plan=plan, register=Register.own())
+            submit(client, job, plan=plan, register=Register.of_runs())
         (folder / "runs").unlink()
-    assert [entry.state for entry in Register.own().entries()] in ([], ["intent"])
+    assert [entry.state for entry in Register.of_runs().entries()] in ([], ["intent"])
 
 
 def test_an_intent_that_nobody_can_settle_is_listed_as_unknown(folder: Path) -> None:
     job = read_job(folder / "job.toml").job
-    Register.own().intend("here", "kill-0123456789", job, {})
+    Register.of_runs().intend("here", "kill-0123456789", job, {})
     listed = subprocess.run(
         [sys.executable, "-m", "cloudai", "runs", "list", "--config", str(folder / "cloudai.toml")],
         capture_output=True, text=True, env=os.environ, check=True,
@@ -110,17 +110,17 @@ def test_the_register_keeps_no_secret(folder: Path) -> None:
     (folder / "job.toml").write_text(text + f'STARTS = "{folder}/starts"\n')
     job = read_job(folder / "job.toml").job
     with Client(folder / "cloudai.toml") as client:
-        result = submit(client, job, plan=client.custom.plan_training(job), register=Register.own())
+        result = submit(client, job, plan=client.custom.plan_training(job), register=Register.of_runs())
         assert result.run is not None
         client.custom.run(result.run).wait(interval=0.05)
     assert b"tok-of-mine" not in b"".join(path.read_bytes() for path in (folder / "state").iterdir())
-    (entry,) = Register.own().entries()
+    (entry,) = Register.of_runs().entries()
     assert entry.job is not None
     assert entry.job.environment["MODE"] == "fast"
 
 
 def test_a_row_of_another_version_hides_no_other(folder: Path) -> None:
-    register = Register.own()
+    register = Register.of_runs()
     job = read_job(folder / "job.toml").job
     for name in ("a", "b"):
         register.intend("local", name, job, {})

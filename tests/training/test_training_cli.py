@@ -1,8 +1,10 @@
 """`cloudai train` and `cloudai runs`: job files with their mistakes, dry runs, sweeps, differences, MLflow."""
 
+import contextlib
 import json
 import math
 import os
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -228,6 +230,42 @@ def test_each_again_is_a_run_of_its_own(cloudai: Run, folder: Path) -> None:
     names = [name_in(out.split("run ")[-1]) for out in outs]
     assert len(set(names)) == 4
     assert names[3] == names[4]  # a text of one's own names one
+    for file in (folder / "state").glob("runs.sqlite*"):
+        file.unlink()  # as on another machine
+    assert name_in(cloudai("train", "job.toml", "--again")[1].split("run ")[-1]) not in names
+    planned = json.loads(cloudai("train", "job.toml", "--again", "--dry-run", "--json")[1])
+    assert name_in(cloudai("train", "job.toml", "--again")[1].split("run ")[-1]) == planned["name"]
+
+
+def test_an_again_that_was_interrupted_is_done_again(cloudai: Run, folder: Path) -> None:
+    first, second = (name_in(cloudai("train", "job.toml", *more)[1].split("run ")[-1]) for more in ((), ("--again",)))
+    with contextlib.closing(sqlite3.connect(folder / "state" / "runs.sqlite")) as file, file:
+        file.execute("UPDATE runs SET state = 'intent', ref = NULL WHERE name = ?", (second,))
+    code, out, err = cloudai("train", "job.toml", "--again")
+    assert (code, name_in(out.split("run ")[-1])) == (0, second)
+    assert "interrupted after it had submitted" in err
+    assert name_in(cloudai("train", "job.toml", "--again")[1].split("run ")[-1]) not in (first, second)
+
+
+def test_each_again_of_a_sweep_is_a_sweep_of_its_own(cloudai: Run, folder: Path) -> None:
+    (folder / "sweep.toml").write_text("parallel = 2\n[parameters]\nrate = [0.1, 0.2]\n")
+    asked = ("train", "job.toml", "--sweep", "sweep.toml", "--interval", "0.05", "--json")
+    given: tuple[tuple[str, ...], ...] = ((), (), ("--again",), ("--again",), ("--again", "mine"), ("--again", "mine"))
+    names = [[row["run"] for row in json.loads(cloudai(*asked, *more)[1])] for more in given]
+    assert names[0] == names[1]
+    assert names[4] == names[5]
+    assert len({name for each in names for name in each}) == 8
+
+
+def test_a_sweep_runs_each_set_of_hyperparameters_once(folder: Path) -> None:
+    job = TrainingJob(name="x", script="t.py")
+    for sweep in (
+        Sweep(parameters={"a": (1, 1, 2, 1.0)}),
+        Sweep(method="random", runs=50, parameters={"a": (1, 2, 1.0)}),
+        Sweep(method="random", runs=3, parameters={"a": (1, 2, 1.0)}),
+    ):
+        points = [one.hyperparameters["a"] for one in jobs_of(job, sweep)]
+        assert sorted(map(repr, points)) == ["1", "1.0", "2"]
 
 
 def test_a_metric_that_no_run_logs_is_told(cloudai: Run, folder: Path) -> None:

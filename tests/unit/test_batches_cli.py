@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,8 +22,9 @@ ROW = '{"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 4], "data": [1
 
 
 @pytest.fixture
-def say(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Say:
+def say(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Say:
     """Runs a command with a config of its own: exit code, output, notes."""
+    monkeypatch.setenv("CLOUDAI_STATE", str(tmp_path / "state"))
     scale(tmp_path / "twice", 2.0)
     (tmp_path / "rows.jsonl").write_text(ROW * 3)
     (tmp_path / "cloudai.toml").write_text(
@@ -71,6 +74,23 @@ def test_waiting_at_once_shows_the_result_and_again_makes_another_job(say: Say, 
     assert json.loads(say("batches", "submit", *given(tmp_path, *again))[1])["failed"] == 1
     assert len(json.loads(say("batches", "list", "--json")[1])) == 2
     assert say("batches", "show", "twice-")[0] == 2
+
+
+def test_each_again_is_a_job_of_its_own_and_one_that_was_interrupted_is_done_again(say: Say, tmp_path: Path) -> None:
+    def submitted(*more: str) -> str:
+        return str(json.loads(say("batches", "submit", *given(tmp_path, "--json", *more))[1])["name"])
+
+    names = [submitted(*more) for more in ((), (), ("--again",), ("--again",), ("--again", "me"), ("--again", "me"))]
+    assert names[0] == names[1]
+    assert names[4] == names[5]
+    assert len(set(names)) == 4
+    register = tmp_path / "state" / "batches.sqlite"
+    with contextlib.closing(sqlite3.connect(register)) as file, file:
+        file.execute("UPDATE runs SET state = 'intent', ref = NULL WHERE name = ?", (names[3],))
+    assert submitted("--again") == names[3]
+    register.unlink()  # as on another machine
+    assert submitted("--again") not in names
+    assert len(json.loads(say("batches", "list", "--json")[1])) == 5
 
 
 def test_a_job_that_fails_is_exit_code_1(say: Say, tmp_path: Path) -> None:
