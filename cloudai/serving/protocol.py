@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
@@ -19,6 +21,10 @@ Header: TypeAlias = tuple[bytes, bytes]
 JSON = b"application/json"
 BINARY = b"application/octet-stream"
 HEADER_LENGTH = b"inference-header-content-length"
+SHORT = 1024
+"""Bytes of JSON before raw tensors. Up to here what was read is remembered: a client that sends tensors of one shape
+sends the same JSON each time, and reading it takes longer than all else that is done with a small request."""
+REMEMBERED = 64
 _UNSUPPORTED = {
     "shared_memory_region": "shared memory",
     "classification": "the classification extension",
@@ -44,6 +50,28 @@ class InferRequest:
     """Seconds that it may wait; `None`: as long as it takes."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Given:
+    """One input as the JSON announces it, checked; its values are not."""
+
+    port: Port
+    shape: tuple[int, ...]
+    size: int | None
+    """Bytes behind the JSON; `None`: the values are `data`."""
+    data: object
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Head:
+    """What the JSON of a request says, checked."""
+
+    id: str | None
+    inputs: Sequence[_Given]
+    outputs: list[str]
+    binary: Sequence[bool]
+    timeout: float | None
+
+
 class Decoder:
     """Reads requests for one model; made once, at load."""
 
@@ -56,37 +84,48 @@ class Decoder:
         self._takes = ", ".join(map(str, engine.inputs))
         self._gives = ", ".join(map(str, engine.outputs))
         self._max_json = max_json
+        self._head_again = lru_cache(REMEMBERED)(self._head)
 
     def decode(self, body: bytes | memoryview, header_length: bytes | None) -> InferRequest:
         """Raises `InvalidInput` for anything that is not a sound request for this model."""
         split = len(body) if header_length is None else _header_length(header_length, len(body))
         if split > self._max_json:
             raise TooLarge(f"{split:,} bytes of JSON; the limit is {self._max_json:,}: send tensors as binary data")
-        request = _parsed(body if split == len(body) else memoryview(body)[:split])
+        if split < len(body) and split <= SHORT:  # the same for all tensors of a shape
+            head = self._head_again(bytes(body[:split]))
+        else:
+            head = self._head(body if split == len(body) else memoryview(body)[:split])
+        return InferRequest(
+            id=head.id,
+            feed=_feed(head.inputs, body, split),
+            outputs=head.outputs,
+            binary=head.binary,
+            timeout=head.timeout,
+        )
+
+    def _head(self, text: bytes | memoryview) -> _Head:
+        request = _parsed(text)
         parameters = _parameters(request, "the request")
-        feed = self._feed(request.get("inputs"), body, split)
+        inputs = self._given(request.get("inputs"))
         outputs, binary = self._outputs(request.get("outputs"), _flag(parameters, "binary_data_output", False))
         name = request.get("id")
         if name is not None and not isinstance(name, str):
             raise InvalidInput("id is no text")
-        return InferRequest(id=name, feed=feed, outputs=outputs, binary=binary, timeout=_timeout(parameters))
+        return _Head(id=name, inputs=inputs, outputs=outputs, binary=binary, timeout=_timeout(parameters))
 
-    def _feed(self, inputs: object, body: bytes | memoryview, start: int) -> dict[str, Array]:
+    def _given(self, inputs: object) -> Sequence[_Given]:
         if not isinstance(inputs, list):
             raise InvalidInput(f"inputs is no list; the model takes {self._takes}")
-        feed: dict[str, Array] = {}
+        found: dict[str, _Given] = {}
         for item in inputs:
             name = item.get("name") if isinstance(item, dict) else None
             port = self._inputs.get(name) if isinstance(name, str) else None
-            if port is None or port.name in feed:
+            if port is None or port.name in found:
                 raise self._wrong_inputs(inputs)
-            array, start = _input(port, item, body, start)
-            feed[port.name] = array
-        if len(feed) != len(self._inputs):
+            found[port.name] = _given(port, item)
+        if len(found) != len(self._inputs):
             raise self._wrong_inputs(inputs)
-        if start != len(body):
-            raise InvalidInput(f"{len(body) - start:,} bytes after the JSON belong to no input's binary_data_size")
-        return feed
+        return tuple(found.values())
 
     def _wrong_inputs(self, inputs: Sequence[object]) -> InvalidInput:
         names = [str(item.get("name"))[:100] if isinstance(item, dict) else "?" for item in inputs[:20]]
@@ -111,23 +150,35 @@ def _flag(parameters: Mapping[str, object], name: str, default: bool) -> bool:
     return value
 
 
-def _input(port: Port, item: Mapping[str, object], body: bytes | memoryview, start: int) -> tuple[Array, int]:
-    """One tensor, and where the next one's bytes begin."""
+def _given(port: Port, item: Mapping[str, object]) -> _Given:
     datatype, shape = item.get("datatype"), _shape(port, item.get("shape"))
     if datatype != port.datatype or not port.takes(shape):
         raise InvalidInput(f"input {port.name}: the model takes {port}, given was {str(datatype)[:20]}{list(shape)}")
     size = _parameters(item, f"input {port.name}").get("binary_data_size")
-    if size is None:
-        if "data" not in item:
-            raise InvalidInput(f"input {port.name} has neither data nor binary_data_size")
-        return tensors.from_json(port, shape, item["data"]), start
-    if type(size) is not int or size < 0 or "data" in item:
+    if size is None and "data" not in item:
+        raise InvalidInput(f"input {port.name} has neither data nor binary_data_size")
+    if size is not None and (type(size) is not int or size < 0 or "data" in item):
         raise InvalidInput(f"input {port.name}: binary_data_size is a number of bytes, without data")
-    if start + size > len(body):
-        raise InvalidInput(
-            f"input {port.name}: binary_data_size is {size:,}, but only {len(body) - start:,} bytes are left"
-        )
-    return tensors.from_bytes(port, shape, body, start, size), start + size
+    return _Given(port=port, shape=shape, size=size, data=item.get("data"))
+
+
+def _feed(inputs: Sequence[_Given], body: bytes | memoryview, start: int) -> dict[str, Array]:
+    """The values, from the JSON or from the bytes that begin at `start`."""
+    feed: dict[str, Array] = {}
+    for given in inputs:
+        port, size = given.port, given.size
+        if size is None:
+            feed[port.name] = tensors.from_json(port, given.shape, given.data)
+            continue
+        if start + size > len(body):
+            raise InvalidInput(
+                f"input {port.name}: binary_data_size is {size:,}, but only {len(body) - start:,} bytes are left"
+            )
+        feed[port.name] = tensors.from_bytes(port, given.shape, body, start, size)
+        start += size
+    if start != len(body):
+        raise InvalidInput(f"{len(body) - start:,} bytes after the JSON belong to no input's binary_data_size")
+    return feed
 
 
 def _shape(port: Port, shape: object) -> tuple[int, ...]:
@@ -136,6 +187,8 @@ def _shape(port: Port, shape: object) -> tuple[int, ...]:
     for length in shape:
         if type(length) is not int or not 0 <= length < 2**40:
             raise InvalidInput(f"input {port.name}: shape {shape} is no list of lengths")
+    if math.prod(filter(None, shape)) >= 2**48:  # numpy can't make such an array, be it without elements
+        raise InvalidInput(f"input {port.name}: shape {shape} is larger than any memory")
     return tuple(shape)
 
 

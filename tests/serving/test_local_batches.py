@@ -245,7 +245,9 @@ def test_a_deployed_version_and_a_model_of_the_backend_are_run_by_name(root: Pat
         assert next(read_results(root / "out3")).outputs["y"].array[0, 0] == 3.0
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture], deadline=None
+)
 @given(
     rows=st.lists(st.one_of(st.integers(1, 5), st.none()), max_size=40),
     size=st.integers(1, 50),

@@ -172,6 +172,7 @@ WRONG_JSON: dict[str, tuple[object, str]] = {
     "null for numbers": ({"inputs": [tensor([[1.0, 2.0, 3.0, None]])]}, "data has a null"),
     "true for numbers": ({"inputs": [tensor([[1.0, 2.0, 3.0, True]])]}, "data has a true or false"),
     "out of FP32's range": ({"inputs": [tensor([[1.0, 2.0, 3.0, 1e39]])]}, "a number that FP32 can't hold"),
+    "no elements, and more than numpy can count": ({"inputs": [tensor([], shape=[0, *[2**39] * 5])]}, "any memory"),
     "data is no list": ({"inputs": [{**tensor(ROW, shape=[1, 4]), "data": 1}]}, "data is no list"),
     "no data": ({"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 4]}]}, "neither data nor binary_data_size"),
     "an unknown output": ({"inputs": [tensor([ROW])], "outputs": [{"name": "z"}]}, "no output 'z'"),
@@ -244,6 +245,15 @@ def test_a_wrong_binary_request_is_a_400_that_says_what_is_wrong(server: Served,
     answer = server.ask("/v2/models/double/infer", body, **headers)
     assert answer.status == 400
     assert words in answer.error
+
+
+def test_requests_with_the_same_json_have_their_own_numbers(server: Served) -> None:
+    for row in ([1, 2, 3, 4], [5, 6, 7, 8]):
+        body, headers = binary(raw(16), struct.pack("<4f", *row))
+        answer = server.ask("/v2/models/double/infer", body, **headers)
+        assert answer.json["outputs"][0]["data"] == [2 * value for value in row]
+    short, headers = binary(raw(16), FOUR[:10])
+    assert server.ask("/v2/models/double/infer", short, **headers).status == 400
 
 
 @pytest.mark.parametrize(
