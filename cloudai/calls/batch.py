@@ -54,7 +54,7 @@ def analyze(run: Runner, request: AnalyzeRequest, options: CallOptions) -> tuple
     rest = request.images[len(filled) :]
     if failed is not None and failed.final:
         return (*filled, *[failed.given_up(request) for _ in rest])
-    return (*filled, *[_one(run, request, image, _until(ends, options), failed) for image in rest])
+    return (*filled, *[_one(run, request, image, options, ends, failed) for image in rest])
 
 
 async def analyze_async(run: AsyncRunner, request: AnalyzeRequest, options: CallOptions) -> tuple[Analysis, ...]:
@@ -79,7 +79,7 @@ async def analyze_async(run: AsyncRunner, request: AnalyzeRequest, options: Call
     rest = request.images[len(filled) :]
     if failed is not None and failed.final:
         return (*filled, *[failed.given_up(request) for _ in rest])
-    return (*filled, *[await _one_async(run, request, image, _until(ends, options), failed) for image in rest])
+    return (*filled, *[await _one_async(run, request, image, options, ends, failed) for image in rest])
 
 
 def _ends(engine: Engine, options: CallOptions) -> float:
@@ -229,13 +229,15 @@ def _failed(
     return _Failed(backend=error.backend or "", error=_item_error(error), final=final)
 
 
-def _one(run: Runner, request: AnalyzeRequest, image: Media, options: CallOptions, failed: _Failed | None) -> Analysis:
+def _one(
+    run: Runner, request: AnalyzeRequest, image: Media, options: CallOptions, ends: float, failed: _Failed | None
+) -> Analysis:
     results: dict[str, Result] = {}
     errors: dict[str, ItemError] = {}
     for operation in request.operations:
         try:
             single, skip = _request(request, image, operation), failed.backend if failed else None
-            answer = run(operation, single, options, TYPES[operation].result, skip=skip)
+            answer = run(operation, single, _until(ends, options), TYPES[operation].result, skip=skip)
             results[ANALYSIS_FIELDS[operation]] = failed.told(answer) if failed else answer
         except CloudAIError as error:
             errors[operation] = _item_error(error)
@@ -243,14 +245,14 @@ def _one(run: Runner, request: AnalyzeRequest, image: Media, options: CallOption
 
 
 async def _one_async(
-    run: AsyncRunner, request: AnalyzeRequest, image: Media, options: CallOptions, failed: _Failed | None
+    run: AsyncRunner, request: AnalyzeRequest, image: Media, options: CallOptions, ends: float, failed: _Failed | None
 ) -> Analysis:
     results: dict[str, Result] = {}
     errors: dict[str, ItemError] = {}
     for operation in request.operations:
         try:
             single, skip = _request(request, image, operation), failed.backend if failed else None
-            answer = await run(operation, single, options, TYPES[operation].result, skip=skip)
+            answer = await run(operation, single, _until(ends, options), TYPES[operation].result, skip=skip)
             results[ANALYSIS_FIELDS[operation]] = failed.told(answer) if failed else answer
         except CloudAIError as error:
             errors[operation] = _item_error(error)

@@ -30,16 +30,16 @@ KINDS = ("sync", "async")
 
 
 def analyzed(kind: str, server: FaultServer, config: Config, count: int, **call: Any) -> tuple[Analysis, ...]:
-    images = [picture()] * count
+    images, call = [picture()] * count, {"operations": BOTH, **call}
 
     async def once() -> tuple[Analysis, ...]:
         async with server.async_client(config) as client:
-            return await client.vision.analyze_batch(images, operations=BOTH, **call)
+            return await client.vision.analyze_batch(images, **call)
 
     if kind == "async":
         return asyncio.run(once())
     with server.client(config) as client:
-        return client.vision.analyze_batch(images, operations=BOTH, **call)
+        return client.vision.analyze_batch(images, **call)
 
 
 def routed(
@@ -99,7 +99,7 @@ def test_where_nothing_was_answered_the_error_is_raised(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_hung_backend_leaves_its_fallback_half_of_the_deadline(kind: str) -> None:
     with faults.serve("gcp", Always(Hang())) as first, faults.serve("gcp") as second:
-        answers = analyzed(kind, first, routed(first, second), 2, timeout=60.0, deadline=1.0)
+        answers = analyzed(kind, first, routed(first, second), 2, timeout=60.0, deadline=5.0)
         assert (first.count(), second.count()) == (1, 4)
     assert [each.errors for each in answers] == [{}, {}]
 
@@ -107,10 +107,22 @@ def test_a_hung_backend_leaves_its_fallback_half_of_the_deadline(kind: str) -> N
 @pytest.mark.parametrize("kind", KINDS)
 def test_all_images_and_fallbacks_share_one_deadline(kind: str) -> None:
     with faults.serve("gcp", Always(Hang())) as first, faults.serve("gcp", Always(Hang())) as second:
-        answers = analyzed(kind, first, routed(first, second), 5, timeout=60.0, deadline=0.6)
+        answers = analyzed(kind, first, routed(first, second), 5, timeout=60.0, deadline=3.0)
         assert first.count() == 1
         assert 1 <= second.count() < 5  # ten without: a time-out may fire a little before the deadline
     assert {error.code for each in answers for error in each.errors.values()} == {"deadline_exceeded"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_operations_on_an_image_share_one_deadline(kind: str) -> None:
+    asked = ["vision.detect_labels", "vision.detect_objects", "vision.detect_faces", "vision.read_text"]
+    with faults.serve("plain", Always(Hang())) as server:
+        config = server.config(timeout=60.0, deadline=1.0, max_attempts=1)
+        (answer,) = analyzed(kind, server, config, 1, operations=asked)
+        assert server.count() <= 2  # four without: a time-out may fire a little before the deadline
+    assert {operation: error.code for operation, error in answer.errors.items()} == dict.fromkeys(
+        asked, "deadline_exceeded"
+    )
 
 
 def test_a_dead_backend_is_left_alone_once_its_breaker_is_open() -> None:
