@@ -167,7 +167,9 @@ WORDS = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 @given(argv=st.lists(WORDS, max_size=6))
 def test_no_command_line_raises(argv: list[str], capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     stdin, sys.stdin = sys.stdin, io.TextIOWrapper(io.BytesIO(b"from a pipe"), encoding="utf-8")
@@ -182,7 +184,9 @@ def test_no_command_line_raises(argv: list[str], capsysbinary: pytest.CaptureFix
     assert status == 0 or err
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 @given(data=st.binary(max_size=64), name=st.sampled_from(["a.png", "a.wav", "a.pdf", "a.npz", "a.json", "a.toml"]))
 def test_no_file_raises(data: bytes, name: str, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     Path(name).write_bytes(data)
