@@ -12,6 +12,7 @@ from statistics import median
 import pytest
 
 from cloudai import AsyncClient, Client
+from cloudai.calls.latencies import ENOUGH
 from cloudai.config import Config
 from cloudai.errors import CloudAIError, ErrorCode
 from cloudai.testing import faults
@@ -113,7 +114,7 @@ def test_a_hung_primary_is_left_after_its_share_and_then_left_alone() -> None:
     from cloudai.testing.faults import Hang
 
     with faults.serve(script=Always(Hang())) as hung, faults.serve() as healthy:
-        config = routed([hung, healthy], timeout=0.05, deadline=5.0, backoff=0.001)
+        config = routed([hung, healthy], timeout=0.5, deadline=60.0, backoff=0.001, breaker_cooldown=60.0)
         with hung.client(config) as client:
             assert [translate(client) for _ in range(100)] == ["s1"] * 100
         assert hung.count() <= 6
@@ -176,11 +177,11 @@ def test_a_sync_client_hedges_too() -> None:
 def test_the_hedge_goes_to_the_next_backend() -> None:
     with faults.serve(latency=0.005) as first, faults.serve() as second:
         with first.client(routed([first, second], strategy="hedged")) as client:
-            for _ in range(40):
+            for _ in range(ENOUGH):  # none of these is hedged, however late it is: nobody knows yet what is usual
                 translate(client)
-            first.play(Always(Ok(delay=2.0)))
+            first.play(Always(Ok(delay=5.0)))
             assert translate(client) == "s1"
-        assert second.count() >= 1
+        assert second.count() == 1
 
 
 # --- rates -------------------------------------------------------------------------------------------
@@ -190,16 +191,17 @@ def test_a_rate_is_kept_by_all_threads_together() -> None:
     with faults.serve() as server:
         config = replace(routed([server]), rates={"s0": {"translation.*": 50.0}})
         with server.client(config) as client, ThreadPoolExecutor(16) as threads:
+            begun = time.monotonic()
             list(threads.map(lambda _: translate(client), range(120)))
-        times = [arrival.at for arrival in server.requests]
-        for start in times:
-            assert sum(start <= at < start + 1.0 for at in times) <= 101, "a burst and the rate"
-        assert times[-1] - times[0] >= (120 - 51) / 50 * 0.9
+        times = sorted(arrival.at for arrival in server.requests)
+    assert len(times) == 120
+    early = [number for number, at in enumerate(times, 1) if number > 50 + 50 * (at - begun)]
+    assert early == [], "a burst of a second's calls, then the rate"
 
 
 def test_a_call_that_would_wait_past_its_deadline_is_not_sent() -> None:
     with faults.serve() as server:
-        config = replace(routed([server], deadline=0.2), rates={"s0": {"*": 0.5}})
+        config = replace(routed([server], deadline=20.0), rates={"s0": {"*": 0.01}})
         with server.client(config) as client:
             translate(client)
             with pytest.raises(CloudAIError, match="not sent") as caught:
