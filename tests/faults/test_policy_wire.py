@@ -104,7 +104,7 @@ def test_requests_on_the_wire_are_the_attempts_that_were_configured(provider: st
                 server.play(step)
                 server.forget()
                 with pytest.raises(CloudAIError) as caught:
-                    ask("hello", timeout=0.2 if isinstance(step, Hang | Slow) else 5.0)
+                    ask("hello", timeout=0.3 if isinstance(step, Hang | Slow) else 20.0)
                 server.wait_for(attempts)  # what was given up may still be on its way
                 assert (name, server.count(), caught.value.attempts) == (name, attempts, attempts)
 
@@ -193,7 +193,7 @@ def name_of(body: bytes, headers: object) -> str:
 def test_a_date_is_read_by_the_clock_of_the_server_that_gave_it(provider: str, skew: float) -> None:
     script = [Status(429, retry_after=1, form="date")]
     with faults.serve(provider, script, clock_skew=skew) as server:
-        with asking("sync", server, server.config(deadline=10.0)) as ask:
+        with asking("sync", server, server.config()) as ask:
             ask("hello")
         first, second = (arrival.at for arrival in server.requests)
     assert second - first >= 1.0
@@ -202,7 +202,7 @@ def test_a_date_is_read_by_the_clock_of_the_server_that_gave_it(provider: str, s
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_an_absurd_wait_is_an_error_and_not_a_sleep(provider: str) -> None:
     with faults.serve(provider, Status(429, retry_after=10**9)) as server:
-        with asking("sync", server, server.config(deadline=5.0)) as ask, pytest.raises(CloudAIError) as caught:
+        with asking("sync", server, server.config()) as ask, pytest.raises(CloudAIError) as caught:
             ask("hello")
         assert (caught.value.code, server.count()) == (ErrorCode.RATE_LIMITED, 1)
     assert (caught.value.retry_after or 0) <= Policy().max_retry_after
@@ -261,6 +261,8 @@ FAULTS: Sequence[Step] = (
 COURSES, CALLS_EACH = 100, 10
 MOST = 0.05
 """Seconds over the deadline."""
+TRIES = 5
+"""What is late because the machine does something else is in time now and then; what waits too long never is."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -313,13 +315,16 @@ def overruns(planned: Course, servers: dict[str, FaultServer]) -> list[float]:
 
 
 def test_no_schedule_of_faults_overruns_its_deadline(servers: dict[str, FaultServer]) -> None:
-    """1,000 calls at random. One that is late among others is made again alone: this machine was busy then."""
+    """1,000 calls at random. One that is late among others is made again alone, until this machine is not busy."""
     planned = [course(number) for number in range(COURSES)]
     with ThreadPoolExecutor(6) as pool:
         found = list(pool.map(lambda each: overruns(each, servers), planned))
     assert sum(map(len, found)) == COURSES * CALLS_EACH
-    again = [each for each, late in zip(planned, found, strict=True) if max(late) > MOST]
+    again = [(each, late) for each, late in zip(planned, found, strict=True) if max(late) > MOST]
     print(f"{len(again)} of {COURSES} clients had a late call at first; most {max(map(max, found)):.3f} s")
-    for each in again:
-        alone = [overruns(each, servers) for _ in range(3)]
-        assert max(min(calls) for calls in zip(*alone, strict=True)) <= MOST, each
+    for each, late in again:
+        for _ in range(TRIES):
+            if max(late) <= MOST:
+                break
+            late = [min(pair) for pair in zip(late, overruns(each, servers), strict=True)]
+        assert max(late) <= MOST, each
