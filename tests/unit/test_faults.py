@@ -127,11 +127,12 @@ def test_a_status_has_the_providers_form_and_the_headers_asked_for() -> None:
 
 def test_a_date_to_wait_for_is_never_too_early_and_runs_by_the_servers_clock() -> None:
     with faults.serve("plain", [Status(503, retry_after=90, form="date")], clock_skew=3600) as server:
-        before = time.time()
+        before = math.floor(time.time())  # both headers are in whole seconds
         reply = ask(server)
+        after = time.time()
     then, now = (parsedate_to_datetime(reply.headers[name]).timestamp() for name in ("retry-after", "date"))
     assert then - now >= 90
-    assert abs(now - before - 3600) <= 2
+    assert before <= now - 3600 <= after
 
 
 @pytest.mark.parametrize(
@@ -213,9 +214,8 @@ def test_who_gives_up_is_counted_and_the_server_goes_on(step: Step) -> None:
         with pytest.raises(httpx.ReadTimeout):
             ask(server, timeout=0.1)
         assert ask(server).status_code == 200
-        for _ in range(100):
-            if server.abandoned:
-                break
+        ends = time.monotonic() + 30
+        while not server.abandoned and time.monotonic() < ends:
             time.sleep(0.02)
         assert (server.abandoned, server.in_flight) == (1, 0)
 

@@ -21,7 +21,7 @@ from cloudai.types.results import Result
 from cloudai.types.translation import TranslateResult, Translation
 
 HERE = Origin(place="test")
-QUICK = Policy(timeout=1.0, deadline=2.0, max_attempts=3, backoff=0.001, max_backoff=0.002)
+QUICK = Policy(timeout=20.0, deadline=60.0, max_attempts=3, backoff=0.001, max_backoff=0.002)
 OK = TranslateResult(translations=(Translation(text="hallo", source="en"),), target="de")
 
 
@@ -92,11 +92,11 @@ def test_what_the_backend_asked_to_wait_is_waited() -> None:
 
 
 def test_a_wait_that_does_not_fit_goes_to_the_next_backend_at_once() -> None:
-    first = failing("a", ErrorCode.RATE_LIMITED, retry_after=30.0)
+    first = failing("a", ErrorCode.RATE_LIMITED, retry_after=60.0)
     second = FakeBackend(name="b").answer("translation.translate", OK, always=True)
     started = time.monotonic()
     assert ask(QUICK, first, second).backend == "b"
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 10.0
     assert len(first.calls) == 1
 
 
@@ -111,12 +111,12 @@ def slow(seconds: float) -> Callable[[object], Result]:
 
 
 def test_a_hung_backend_leaves_its_fallback_a_share_of_the_deadline() -> None:
-    policy = replace(QUICK, timeout=0.4, deadline=0.8)
-    first = FakeBackend(name="a").answer("translation.translate", slow(0.4), always=True)
+    policy = replace(QUICK, timeout=1.0, deadline=2.0)
+    first = FakeBackend(name="a").answer("translation.translate", slow(1.0), always=True)
     second = FakeBackend(name="b").answer("translation.translate", OK, always=True)
     assert ask(policy, first, second).backend == "b"
     assert len(first.calls) == 1
-    assert first.calls[0].call.timeout <= 0.4
+    assert first.calls[0].call.timeout <= 1.0
 
 
 def test_the_deadline_ends_a_call_that_would_be_tried_again() -> None:
@@ -129,8 +129,8 @@ def test_the_deadline_ends_a_call_that_would_be_tried_again() -> None:
 
 def test_an_attempts_timeout_never_reaches_past_the_deadline() -> None:
     fake = FakeBackend(name="a").answer("translation.translate", OK)
-    ask(replace(QUICK, timeout=100.0, deadline=0.5), fake)
-    assert fake.calls[0].call.timeout <= 0.5
+    ask(replace(QUICK, timeout=100.0, deadline=50.0), fake)
+    assert fake.calls[0].call.timeout <= 50.0
 
 
 def test_when_all_fail_the_error_names_them_all() -> None:
