@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cloudai.delivery import submitted, unsent
+from cloudai.delivery import unsent
 from cloudai.errors import ErrorCode, ServiceError
 from cloudai_aws import sagemaker_hosting as codec
 from cloudai_aws.faults import code_of, lost
@@ -100,7 +100,10 @@ class Resources:
         return created
 
     def put(self, kind: str, name: str, body: Params) -> bool:
-        """Creates a model or configuration unless it is there; whether it was made now. Neither costs anything."""
+        """Creates a model or configuration unless it is there; whether it was made now. Neither costs anything.
+
+        Raises what lost the answer of a creation where it is not there either, or that can't be seen.
+        """
         with unsent():
             if self.find(kind, name) is not None:
                 return False
@@ -113,12 +116,16 @@ class Resources:
                 raise
             return False  # somebody else came before with the same
         except Exception as error:
-            if not lost(error):
+            if not (lost(error) and self._seen(kind, name)):
                 raise
-            with submitted(), within(LOOK_SECONDS):
-                if self.find(kind, name) is None:
-                    raise
         return True
+
+    def _seen(self, kind: str, name: str) -> bool:
+        try:
+            with within(LOOK_SECONDS):
+                return self.find(kind, name) is not None
+        except Exception:  # noqa: BLE001  # the creation's own failure is told
+            return False
 
     def delete(self, kind: str, name: str) -> None:
         """One that is gone is no error."""

@@ -1,7 +1,8 @@
-"""What creates something that costs (a training job, an endpoint) is asked for once, whatever happens on the way.
+"""What creates something that costs (a training job, an endpoint, a batch job) is asked for once, whatever happens.
 
 Counted at a socket before strict servers of SageMaker, Vertex AI and Azure ML, with retries allowed, for each step that
-creates something and each way in which it can go wrong.
+creates something and each way in which it can go wrong. What a batch job is made of beforehand costs nothing while no
+job runs, and has a name of its content: there a second try is allowed, and makes no second of it.
 """
 
 from __future__ import annotations
@@ -24,38 +25,57 @@ import test_gcp_custom_training as gcp
 from aws_hosting import HostingService
 from aws_sagemaker import ROLE, TrainingService
 from aws_server import StrictServer, serving
-from azureml_custom_server import MlServer, ml_server
+from aws_transform import TransformService
+from azureml_batch_server import BatchServer, batch_server
 from fault_proxy import FaultProxy, Mishap, before
 from served import scale
 from test_azure_auth import entra
+from test_azure_batch import inputs
 from vertex_custom_server import VertexServer, vertex_server
 
 from cloudai import Client
+from cloudai.calls.batches import BatchRun
 from cloudai.config import BackendConfig, Config, Origin, Policy, Route
 from cloudai.errors import CloudAIError, Delivery, ErrorCode
-from cloudai.types.custom import Accelerator, DeployRequest, DeployResult, TrainingJob, TrainResult
+from cloudai.types.custom import Accelerator, BatchPredictRequest, DeployRequest, DeployResult, TrainingJob, TrainResult
 
 HERE = Origin(place="test")
 MACHINES = {"aws": "ml.m5.xlarge", "gcp": "n1-standard-4", "azure": "Standard_NC4as_T4_v3"}
 CREATES: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("aws", "train"): ("CreateTrainingJob",),
     ("aws", "deploy"): ("CreateModel", "CreateEndpointConfig", r"CreateEndpoint$"),
+    ("aws", "batch"): ("CreateTransformJob",),
     ("gcp", "train"): ("POST .*/customJobs ",),
     ("gcp", "deploy"): ("POST .*/endpoints ", "POST .*/models:upload ", "POST .*:deployModel "),
+    ("gcp", "batch"): ("POST .*/batchPredictionJobs ",),
     ("azure", "train"): ("PUT .*/jobs/",),
     ("azure", "deploy"): (
         "PUT .*/onlineEndpoints/[^/]+ ",
         "PUT .*/models/.*/versions/",
         "PUT .*/onlineEndpoints/.*/deployments/",
     ),
+    ("azure", "batch"): ("POST /batch-.*/jobs ",),
 }
+PARTS = [
+    ("aws", "CreateModel"),
+    ("azure", "PUT .*/batchEndpoints/[^/]+ "),
+    ("azure", "PUT .*/models/.*/versions/"),
+    ("azure", "PUT .*/codes/.*/versions/"),
+    ("azure", "PUT .*/environments/.*/versions/"),
+    ("azure", "PUT .*/computes/"),
+    ("azure", "PUT .*/batchEndpoints/.*/deployments/"),
+]
+"""Of a batch job, before it is submitted."""
 LOOKS: Mapping[tuple[str, str], str] = {
     ("aws", "train"): "DescribeTrainingJob",
     ("aws", "deploy"): "DescribeEndpoint$",
+    ("aws", "batch"): "DescribeTransformJob",
     ("gcp", "train"): "GET .*/customJobs ",
     ("gcp", "deploy"): "GET .*/endpoints",
+    ("gcp", "batch"): "GET .*/batchPredictionJobs ",
     ("azure", "train"): "GET .*/jobs/",
     ("azure", "deploy"): "GET .*/onlineEndpoints/",
+    ("azure", "batch"): "GET .*/batchEndpoints/",
 }
 """What is looked at before anything is created."""
 LOST: Mapping[str, Mishap] = {
@@ -67,7 +87,8 @@ LOST: Mapping[str, Mishap] = {
 }
 REFUSED: Mapping[str, Mishap] = {"429": Mishap(how="429"), "503": Mishap(how="503")}
 STEPS = [(provider, verb, step) for (provider, verb), steps in CREATES.items() for step in steps]
-Server = StrictServer | VertexServer | MlServer
+Server = StrictServer | VertexServer | BatchServer
+Asked = TrainingJob | DeployRequest | BatchPredictRequest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,11 +107,13 @@ class Cloud:
     client: Client
     proxy: FaultProxy
     counted: Callable[[], dict[str, int]]
-    request: TrainingJob | DeployRequest
+    request: Asked
 
-    def submit(self, deadline: float = 60.0) -> TrainResult | DeployResult:
+    def submit(self, deadline: float = 60.0) -> TrainResult | DeployResult | BatchRun:
         if isinstance(self.request, TrainingJob):
             return self.client.custom.train(self.request, deadline=deadline)
+        if isinstance(self.request, BatchPredictRequest):
+            return self.client.custom.submit_batch(self.request, deadline=deadline)
         return self.client.custom.deploy(self.request, deadline=deadline)
 
 
@@ -103,7 +126,7 @@ def values(provider: str, stack: ExitStack, folder: Path) -> tuple[dict[str, Any
         vertex = stack.enter_context(vertex_server())
         known = gcp.settings(vertex, folder)
         return known.model_dump(mode="json", exclude_none=True), vertex.url, vertex
-    login, ml = stack.enter_context(entra(folder)), stack.enter_context(ml_server(folder))
+    login, ml = stack.enter_context(entra(folder)), stack.enter_context(batch_server(folder))
     return azure.values(login, ml, folder), ml.url, ml
 
 
@@ -113,33 +136,38 @@ def counting(server: Server) -> Callable[[], dict[str, int]]:
         server.forget()
         training, hosting = TrainingService(server).answer(), HostingService(server)
         search = server.answers["Search"]
-        hosting.answer()
+        transform = TransformService(hosting.answer()).answer()
         server.answers["Search"] = search
         return lambda: {
-            "jobs": len(training.jobs),
+            "jobs": len(training.jobs) + len(transform.jobs),
             "models": len(hosting.models),
             "deployed": len(hosting.endpoints),
         }
     return lambda: made(server)
 
 
-def made(server: VertexServer | MlServer) -> dict[str, int]:
+def made(server: VertexServer | BatchServer) -> dict[str, int]:
     if isinstance(server, VertexServer):
         deployed = [each for endpoint in server.endpoints.values() for each in endpoint.get("deployedModels", [])]
-        return {"jobs": len(server.jobs), "models": len(server.models), "deployed": len(deployed)}
+        jobs = len(server.jobs) + len(server.batches)
+        return {"jobs": jobs, "models": len(server.models), "deployed": len(deployed)}
     keys = list(server.resources)
     return {
         "jobs": len([key for key in keys if key.startswith("jobs/")]),
-        "models": len([key for key in keys if "/versions/" in key]),
+        "models": len([key for key in keys if key.startswith("models/") and "/versions/" in key]),
         "deployed": len([key for key in keys if "/deployments/" in key]),
     }
 
 
-def asked(verb: str, provider: str, folder: Path) -> TrainingJob | DeployRequest:
+def asked(verb: str, provider: str, folder: Path) -> Asked:
     machine = Accelerator(instance=MACHINES[provider])
     if verb == "train":
         return azure.job(folder, accelerator=machine, inputs={"train": str(folder / "data")}, framework="pytorch")
-    return DeployRequest(model=str(scale(folder / "twice", 2.0)), name="twice", accelerator=machine)
+    model = str(scale(folder / "twice", 2.0))
+    if verb == "batch":
+        output = str(folder / "out")
+        return BatchPredictRequest(model=model, inputs=str(inputs(folder)), output=output, accelerator=machine)
+    return DeployRequest(model=model, name="twice", accelerator=machine)
 
 
 @pytest.fixture(scope="module")
@@ -175,8 +203,20 @@ def opened(provider: str, folder: Path) -> Iterator[Opened]:
             yield Opened(client=client, proxy=proxy, server=server)
 
 
-def one_of_each(verb: str) -> dict[str, int]:
-    return {"jobs": 1, "models": 0, "deployed": 0} if verb == "train" else {"jobs": 0, "models": 1, "deployed": 1}
+def one_of_each(provider: str, verb: str) -> dict[str, int]:
+    """What a submission leaves."""
+    kept = {"aws": 1, "gcp": 0, "azure": 1}[provider]
+    return {
+        "train": {"jobs": 1, "models": 0, "deployed": 0},
+        "deploy": {"jobs": 0, "models": 1, "deployed": 1},
+        "batch": {"jobs": 1, "models": kept, "deployed": int(provider == "azure")},
+    }[verb]
+
+
+def left_of(provider: str, step: str) -> dict[str, int]:
+    """What a refused submission leaves: SageMaker's model of a batch job, which costs nothing."""
+    kept = (provider, step) == ("aws", "CreateTransformJob")
+    return {"jobs": 0, "models": int(kept), "deployed": 0}
 
 
 @pytest.mark.parametrize("mishap", LOST)
@@ -194,9 +234,9 @@ def test_a_creation_whose_answer_is_lost_is_asked_for_once(
         else:
             assert LOST[mishap].done
         assert there.proxy.count(step) == 1
-        assert all(count <= one_of_each(verb)[kind] for kind, count in there.counted().items())
+        assert all(count <= one_of_each(provider, verb)[kind] for kind, count in there.counted().items())
         there.submit()
-        assert there.counted() == one_of_each(verb)
+        assert there.counted() == one_of_each(provider, verb)
 
 
 @pytest.mark.parametrize("mishap", REFUSED)
@@ -211,9 +251,9 @@ def test_a_creation_that_is_refused_is_asked_for_once(
         expected = ErrorCode.RATE_LIMITED if mishap == "429" else ErrorCode.OUTCOME_UNKNOWN
         assert (caught.value.code, caught.value.delivery) == (expected, Delivery.REFUSED)
         assert there.proxy.count(step) == 1
-        assert there.counted() == {"jobs": 0, "models": 0, "deployed": 0}
+        assert there.counted() == left_of(provider, step)
         there.submit()
-        assert there.counted() == one_of_each(verb)
+        assert there.counted() == one_of_each(provider, verb)
 
 
 @pytest.mark.parametrize("mishap", [Mishap(how="reset", done=False), Mishap(how="short"), Mishap(how="503")])
@@ -230,7 +270,7 @@ def test_what_fails_before_the_first_creation_was_not_sent(
         assert sum(there.proxy.count(step) for step in CREATES[provider, verb]) == 0
         there.proxy.play("(?!)", mishap)
         there.submit()
-        assert there.counted() == one_of_each(verb)
+        assert there.counted() == one_of_each(provider, verb)
 
 
 @pytest.mark.parametrize(("provider", "verb"), LOOKS)
@@ -243,4 +283,41 @@ def test_a_look_that_fails_once_is_repeated_and_the_creation_is_one(
         counts = [there.proxy.count(step) for step in CREATES[provider, verb]]
         updates = (provider, verb) == ("azure", "deploy")  # the traffic goes into the endpoint that stands, by PUT too
         assert counts == [1 + updates, *[1] * (len(counts) - 1)]
-        assert there.counted() == one_of_each(verb)
+        assert there.counted() == one_of_each(provider, verb)
+
+
+@pytest.mark.parametrize("mishap", LOST)
+@pytest.mark.parametrize(("provider", "part"), PARTS)
+def test_a_part_of_a_batch_job_is_made_once_and_the_job_submitted_once(
+    provider: str, part: str, mishap: str, tmp_path: Path, amazon: Opened
+) -> None:
+    (job,) = CREATES[provider, "batch"]
+    with cloud(provider, "batch", tmp_path, amazon) as there:
+        there.proxy.play(part, LOST[mishap])
+        try:
+            there.submit(deadline=3.0 if LOST[mishap].how == "hang" else 60.0)
+        except CloudAIError as error:
+            assert error.delivery is Delivery.NOT_SENT  # noqa: PT017
+            assert there.proxy.count(job) == 0
+            there.submit()
+        assert there.proxy.count(job) == 1
+        assert there.counted() == one_of_each(provider, "batch")
+
+
+@pytest.mark.parametrize("mishap", REFUSED)
+@pytest.mark.parametrize(("provider", "part"), PARTS)
+def test_a_part_of_a_batch_job_that_is_refused_submits_no_job_and_leaves_nothing(
+    provider: str, part: str, mishap: str, tmp_path: Path, amazon: Opened
+) -> None:
+    (job,) = CREATES[provider, "batch"]
+    with cloud(provider, "batch", tmp_path, amazon) as there:
+        there.proxy.play(part, REFUSED[mishap], times=100)
+        with pytest.raises(CloudAIError) as caught:
+            there.submit()
+        assert caught.value.delivery is Delivery.NOT_SENT
+        assert there.proxy.count(job) == 0
+        assert there.counted() == {"jobs": 0, "models": 0, "deployed": 0}
+        there.proxy.play("(?!)", REFUSED[mishap])
+        there.submit()
+        assert there.proxy.count(job) == 1
+        assert there.counted() == one_of_each(provider, "batch")
