@@ -8,17 +8,15 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from cloudai.cli.custom import BATCH, batch_request, counted
-from cloudai.cli.parser import completes_files
+from cloudai.cli.questions import FAILED, matching, only, questions
 from cloudai.cli.submitting import ANEW, anew, cost_line, dry, found_line, marked
 from cloudai.cli.terminal import Grid, Shown, note, show, warn
-from cloudai.errors import CloudAIError, ErrorCode, InvalidInput
+from cloudai.errors import CloudAIError
 
 if TYPE_CHECKING:
     from cloudai.calls.batches import BatchRun
     from cloudai.client import Client
     from cloudai.types.custom import BatchPlan, BatchPredictRequest, BatchRef, BatchStatus
-
-FAILED = 1
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +28,6 @@ examples:
   cloudai batches fetch digits-0123456789 ./answers
 
 exit codes: 0 fine, 1 the job failed, 2 wrong input, 3 it may cost more than --max-cost"""
-    verbs = parser.add_subparsers(metavar="VERB", title="verbs", required=True, dest="verb")
     words = {
         "submit": "a model over a folder, files or an object-store prefix, as one job",
         "list": "the batch jobs that cloudai submitted, newest first",
@@ -39,22 +36,8 @@ exit codes: 0 fine, 1 the job failed, 2 wrong input, 3 it may cost more than --m
         "fetch": "put its results into a folder: the input's files, line for line",
         "cancel": "stop it",
     }
-    for name, text in words.items():
-        sub = verbs.add_parser(name, help=text, description=f"{text[:1].upper()}{text[1:]}.")
-        if name == "submit":
-            _configure_submission(sub)
-        elif name != "list":
-            sub.add_argument("name", metavar="JOB", help="its name, the start of it, or its ref in JSON")
-        if name == "fetch":
-            completes_files(sub.add_argument("folder", metavar="FOLDER", help="where to"))
-        if name in ("submit", "wait"):
-            sub.add_argument("--interval", type=float, default=5.0, metavar="S", help="between looks (default: 5)")
-        if name == "wait":
-            sub.add_argument("--timeout", type=float, default=86_400.0, metavar="S", help="at most (default: a day)")
-        if name in ("submit", "list", "show"):
-            sub.add_argument("--json", action="store_true", help="as JSON")
-        sub.add_argument("--backend", metavar="NAME", help="only this backend")
-        completes_files(sub.add_argument("--config", metavar="FILE", help="use this cloudai.toml"))
+    named_by = "its name, the start of it, or its ref in JSON"
+    _configure_submission(questions(parser, words, of="JOB", named_by=named_by)["submit"])
 
 
 def _configure_submission(parser: argparse.ArgumentParser) -> None:
@@ -217,10 +200,5 @@ def _handle(client: Client, name: str, backend: str | None) -> BatchRun:
     """By its ref, or by the start of its name, which is looked for at the backends."""
     if name.lstrip().startswith("{"):
         return client.custom.batch(name)
-    there = client.custom.batches(backend=backend)
-    found = [ref for ref in there if ref.name == name] or [ref for ref in there if ref.name.startswith(name)]
-    if not found:
-        raise InvalidInput(f"no batch job {name!r}: see `cloudai batches list`", code=ErrorCode.NOT_FOUND)
-    if len(found) > 1:
-        raise InvalidInput(f"{name!r} could be {', '.join(f'{ref.name} ({ref.backend})' for ref in found[:5])}")
-    return client.custom.batch(found[0])
+    found = matching(name, client.custom.batches(backend=backend))
+    return client.custom.batch(only(name, found, what="batch job", command="batches"))

@@ -7,14 +7,13 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from cloudai.cli.parser import completes_files
+from cloudai.cli.questions import FAILED
 from cloudai.cli.terminal import Grid, Shown, note, show, warn
 from cloudai.errors import InvalidInput
 
 if TYPE_CHECKING:
     from cloudai.types.custom import DeployPlan, DeployRequest, EndpointStatus
     from cloudai.types.results import Money
-
-FAILED = 1
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

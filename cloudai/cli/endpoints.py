@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from cloudai.cli.deploy import shown, traffic_of
-from cloudai.cli.parser import completes_files
+from cloudai.cli.questions import questions
 from cloudai.cli.terminal import Grid, note, show
 
 if TYPE_CHECKING:
@@ -17,23 +17,14 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """One subcommand per question."""
-    verbs = parser.add_subparsers(metavar="VERB", title="verbs", required=True, dest="verb")
     words = {
         "list": "the endpoints that cloudai made, with what they cost",
         "show": "one endpoint: its versions, their traffic, its cost",
         "traffic": "share the requests among its versions; a=100 takes the others back",
         "delete": "with all that belongs to it",
     }
-    for name, text in words.items():
-        sub = verbs.add_parser(name, help=text, description=f"{text[:1].upper()}{text[1:]}.")
-        if name != "list":
-            sub.add_argument("name", metavar="ENDPOINT", help="its name, or its ref in JSON")
-        if name == "traffic":
-            sub.add_argument("traffic", metavar="V=N,...", help="percent by version: a=90,b=10")
-        if name in ("list", "show"):
-            sub.add_argument("--json", action="store_true", help="as JSON")
-        sub.add_argument("--backend", metavar="NAME", help="only this backend")
-        completes_files(sub.add_argument("--config", metavar="FILE", help="use this cloudai.toml"))
+    subs = questions(parser, words, of="ENDPOINT", named_by="its name, or its ref in JSON")
+    subs["traffic"].add_argument("traffic", metavar="V=N,...", help="percent by version: a=90,b=10")
 
 
 def run(args: argparse.Namespace) -> int:

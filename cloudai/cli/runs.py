@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cloudai.cli.parser import completes_files
+from cloudai.cli.questions import FAILED, matching, only, questions
 from cloudai.cli.terminal import Grid, Shown, note, show, warn
-from cloudai.errors import CloudAIError, ErrorCode, InvalidInput
+from cloudai.errors import CloudAIError, InvalidInput
 
 if TYPE_CHECKING:
     from cloudai.calls.runs import TrainingRun
@@ -20,12 +20,9 @@ if TYPE_CHECKING:
     from cloudai.training.tracking import Tracking
     from cloudai.types.custom import RunRef, RunStatus, TrainingJob
 
-FAILED = 1
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """One subcommand per question."""
-    verbs = parser.add_subparsers(metavar="VERB", title="verbs", required=True, dest="verb")
     words = {
         "list": "the runs that cloudai submitted, newest first",
         "show": "one run: state, cost, metrics",
@@ -35,25 +32,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "fetch": "download its model",
         "diff": "what differs between two runs: source, data, parameters, packages, model",
     }
-    for name, text in words.items():
-        sub = verbs.add_parser(name, help=text, description=f"{text[:1].upper()}{text[1:]}.")
-        if name == "diff":
-            sub.add_argument("name", metavar="A", help="a run's name, the start of it, or its ref in JSON")
-            sub.add_argument("other", metavar="B", help="another's")
-        elif name != "list":
-            sub.add_argument("name", metavar="RUN", help="its name, the start of it, or its ref in JSON")
-        if name == "logs":
-            sub.add_argument("-f", "--follow", action="store_true", help="until it has ended")
-        if name == "fetch":
-            completes_files(sub.add_argument("folder", metavar="FOLDER", help="where to"))
-        if name in ("logs", "wait"):
-            sub.add_argument("--interval", type=float, default=5.0, metavar="S", help="between looks (default: 5)")
-        if name == "wait":
-            sub.add_argument("--timeout", type=float, default=86_400.0, metavar="S", help="at most (default: a day)")
-        if name in ("list", "show", "diff"):
-            sub.add_argument("--json", action="store_true", help="as JSON")
-        sub.add_argument("--backend", metavar="NAME", help="only this backend")
-        completes_files(sub.add_argument("--config", metavar="FILE", help="use this cloudai.toml"))
+    subs = questions(parser, words, of="RUN", named_by="its name, the start of it, or its ref in JSON")
+    subs["diff"].add_argument("other", metavar="OTHER", help="the run that it is compared with")
+    subs["logs"].add_argument("-f", "--follow", action="store_true", help="until it has ended")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -61,9 +42,8 @@ def run(args: argparse.Namespace) -> int:
     from cloudai.cli.calls import open_client
 
     with open_client(args.config, args.backend) as client:
-        verb = {"list": _list, "show": _show, "logs": _logs, "wait": _wait, "cancel": _cancel, "fetch": _fetch}
-        status: int = (verb.get(args.verb) or _diff)(client, args)
-        return status
+        verbs = {"list": _list, "show": _show, "logs": _logs, "wait": _wait, "cancel": _cancel, "fetch": _fetch}
+        return {**verbs, "diff": _diff}[args.verb](client, args)
 
 
 def _list(client: Client, args: argparse.Namespace) -> int:
@@ -214,15 +194,8 @@ def _handle(client: Client, name: str, backend: str | None) -> TrainingRun:
         return client.custom.run(_ref(name))
     own = [entry.ref for entry in Register.of_runs().entries() if entry.ref is not None]
     known = [ref for ref in own if backend in (None, ref.backend) and ref.backend in client.backends]
-    found = [ref for ref in known if ref.name == name] or [ref for ref in known if ref.name.startswith(name)]
-    if not found:
-        there = client.custom.runs(backend=backend)
-        found = [ref for ref in there if ref.name == name] or [ref for ref in there if ref.name.startswith(name)]
-    if not found:
-        raise InvalidInput(f"no run {name!r}: see `cloudai runs list`", code=ErrorCode.NOT_FOUND)
-    if len({(ref.backend, ref.name) for ref in found}) > 1:
-        raise InvalidInput(f"{name!r} could be {', '.join(f'{ref.name} ({ref.backend})' for ref in found[:5])}")
-    return client.custom.run(found[0])
+    found = matching(name, known) or matching(name, client.custom.runs(backend=backend))
+    return client.custom.run(only(name, found, what="run", command="runs"))
 
 
 def _ref(text: str) -> RunRef:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloudai.cli.parser import completes_files
+from cloudai.cli.questions import FAILED
 from cloudai.cli.submitting import ANEW, anew, cost_line, dry, found_line, marked
 from cloudai.cli.terminal import Grid, Shown, note, show, warn
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from cloudai.training.sweep import Sweep, Trial
     from cloudai.types.custom import RunStatus, TrainingJob, TrainingPlan
     from cloudai.types.results import Money
-
-FAILED = 1
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
