@@ -34,16 +34,14 @@ from cloudai_aws import sagemaker_transform as codec
 from cloudai_aws.reply import Params, Reply, ignored, told
 from cloudai_aws.sagemaker_images import serving_image
 from cloudai_aws.sagemaker_machines import batch_machine
-from cloudai_aws.sagemaker_objects import Objects
-from cloudai_aws.sagemaker_resources import Resources
+from cloudai_aws.sagemaker_resources import Part
 from cloudai_aws.sagemaker_training import JOB_TAG, tags, when
-from cloudai_aws.settings import AwsSettings, BatchOptions, sagemaker_role
+from cloudai_aws.settings import BatchOptions, sagemaker_role
 from cloudai_aws.wire import within
 
 if TYPE_CHECKING:
     from cloudai.driver import Call
     from cloudai.serving.packaging import Package
-    from cloudai_aws.clients import Clients
 
 OPERATION, KIND = "custom.batch_predict", "transform_job"
 
@@ -62,15 +60,8 @@ class Made:
     """What the model is made of; `None`: it is in S3 already."""
 
 
-class Batches:
+class Batches(Part):
     """Batch transform jobs of one backend. A job's name is its content's: no attempt makes a second one."""
-
-    def __init__(self, clients: Clients, settings: AwsSettings, *, backend: str) -> None:
-        self._clients = clients
-        self._settings = settings
-        self._backend = backend
-        self._objects = Objects(clients, settings)
-        self._resources = Resources(clients)
 
     # --- before, and the submission ------------------------------------------------------------------
 
@@ -82,8 +73,7 @@ class Batches:
 
     def submit(self, request: BatchPredictRequest, call: Call) -> BatchPredictResult:
         """Finds the job where it was submitted before; else stages what is not there yet, and submits it once."""
-        for service in ("s3", "sagemaker"):
-            self._clients(service)  # made before the clock starts
+        self._warm("s3", "sagemaker")
         with within(call.timeout), unsent():
             made = self._made(request, call)
             refuse_above(request, made.plan.at_limit)
@@ -109,9 +99,8 @@ class Batches:
 
     def _ref(self, name: str, submitted: str | None) -> BatchRef:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        region = str(self._clients.session.region_name)
         return BatchRef(
-            backend=self._backend, id=name, name=name, submitted=submitted or now, details=(("region", region),)
+            backend=self._backend, id=name, name=name, submitted=submitted or now, details=(("region", self._region),)
         )
 
     # --- what it is made of --------------------------------------------------------------------------
@@ -121,7 +110,7 @@ class Batches:
         options = call.options if isinstance(call.options, BatchOptions) else BatchOptions()
         model, body, package = self._model(request)
         prepared = prepare_batch(request, model=model)
-        region = str(self._clients.session.region_name)
+        region = self._region
         shape = self._clients("sagemaker").meta.service_model.shape_for("TransformInstanceType")
         chosen = batch_machine(
             region, request.accelerator, allowed=shape.enum, copies=request.instances, seconds=request.max_seconds
@@ -169,9 +158,7 @@ class Batches:
             raise InvalidInput(f"model = {request.model!r}: SageMaker reads s3://.../model.tar.gz and local folders")
         name = hosting.model_name(f"{stem}-batch", version)
         gpu = request.accelerator.name.lower() != "none"
-        image = request.image or serving_image(
-            str(self._clients.session.region_name), gpu=gpu, own=self._settings.serving_image
-        )
+        image = request.image or serving_image(self._region, gpu=gpu, own=self._settings.serving_image)
         role = sagemaker_role(self._settings)
         marks = tags(request.tags, {JOB_TAG: name})
         return (
@@ -222,7 +209,7 @@ class Batches:
         used = there["TransformResources"]
         return machine_for(
             "aws",
-            str(self._clients.session.region_name),
+            self._region,
             Accelerator(instance=str(used["InstanceType"])),
             copies=int(used["InstanceCount"]),
             operation=OPERATION,
@@ -242,8 +229,7 @@ class Batches:
 
     def fetch(self, batch: BatchRef, folder: Path, call: Call) -> None:
         """The outputs under the names of their inputs."""
-        for service in ("s3", "sagemaker"):
-            self._clients(service)
+        self._warm("s3", "sagemaker")
         with within(call.timeout):
             there = self._there(batch)
             if codec.state_of(there) is not JobState.SUCCEEDED:

@@ -30,16 +30,14 @@ from cloudai_aws.faults import code_of, fault_of, lost
 from cloudai_aws.reply import Params, Reply, told
 from cloudai_aws.sagemaker_images import serving_image
 from cloudai_aws.sagemaker_machines import machine
-from cloudai_aws.sagemaker_objects import Objects
-from cloudai_aws.sagemaker_resources import LOOK_SECONDS, Resources
+from cloudai_aws.sagemaker_resources import LOOK_SECONDS, Part
 from cloudai_aws.sagemaker_training import when
-from cloudai_aws.settings import AwsSettings, DeployOptions, sagemaker_role
+from cloudai_aws.settings import DeployOptions, sagemaker_role
 from cloudai_aws.wire import within
 
 if TYPE_CHECKING:
     from cloudai.driver import Call
     from cloudai.serving.packaging import Package
-    from cloudai_aws.clients import Clients
 
 SCALING = "scaling"
 """The detail of a handle with the scaling that is set as soon as the endpoint answers."""
@@ -67,15 +65,8 @@ class Made:
         )
 
 
-class Hoster:
+class Hoster(Part):
     """Endpoints of one backend."""
-
-    def __init__(self, clients: Clients, settings: AwsSettings, *, backend: str) -> None:
-        self._clients = clients
-        self._settings = settings
-        self._backend = backend
-        self._objects = Objects(clients, settings)
-        self._resources = Resources(clients)
 
     # --- deploying -----------------------------------------------------------------------------------
 
@@ -85,8 +76,7 @@ class Hoster:
 
     def deploy(self, request: DeployRequest, call: Call) -> DeployResult:
         """Returns when SageMaker has taken it; the endpoint answers some minutes later: `wait()`."""
-        for service in ("s3", "sagemaker", "application-autoscaling"):
-            self._clients(service)  # made before the clock starts
+        self._warm("s3", "sagemaker", "application-autoscaling")
         self._made(request, call, ())  # what can't be is refused before anything is sent
         with within(call.timeout):
             with unsent():
@@ -182,7 +172,7 @@ class Hoster:
 
     def _made(self, request: DeployRequest, call: Call, standing: Sequence[codec.Variant]) -> Made:
         options = call.options if isinstance(call.options, DeployOptions) else DeployOptions()
-        region, role = str(self._clients.session.region_name), sagemaker_role(self._settings)
+        region, role = self._region, sagemaker_role(self._settings)
         package = None if request.model.startswith("s3://") else _package(request)
         version = codec.checked_version(request.version or (package.version if package else _version_of(request.model)))
         shares = codec.weights(request, version)
@@ -306,7 +296,7 @@ class Hoster:
         from cloudai.training.machines import machine_for
         from cloudai.types.custom import Accelerator
 
-        region = str(self._clients.session.region_name)
+        region = self._region
         kinds = {version.instance for version in versions if version.instance is not None}
         return {
             kind: machine_for("aws", region, Accelerator(instance=kind), operation="custom.deploy").hourly
@@ -352,8 +342,7 @@ class Hoster:
     def delete(self, endpoint: EndpointRef, call: Call) -> None:
         """The endpoint before the rest: with it the costs end. Then what its deployments left, by our tag."""
         name = endpoint.id
-        for service in ("s3", "sagemaker", "application-autoscaling"):
-            self._clients(service)
+        self._warm("s3", "sagemaker", "application-autoscaling")
         with within(call.timeout):
             configs = self._resources.ours("endpoint_config", name)
             for config in configs:
@@ -392,7 +381,7 @@ class Hoster:
     # --- looking -------------------------------------------------------------------------------------
 
     def _ref(self, name: str, scaling: str | None = None) -> EndpointRef:
-        details = (("region", str(self._clients.session.region_name)),)
+        details = (("region", self._region),)
         more = () if scaling is None else ((SCALING, scaling),)
         return EndpointRef(backend=self._backend, id=name, name=name, details=(*details, *more))
 

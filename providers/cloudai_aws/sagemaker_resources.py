@@ -9,10 +9,12 @@ from cloudai.errors import ErrorCode, ServiceError
 from cloudai_aws import sagemaker_hosting as codec
 from cloudai_aws.faults import code_of, lost
 from cloudai_aws.reply import Params, Reply
+from cloudai_aws.sagemaker_objects import Objects
 from cloudai_aws.wire import within
 
 if TYPE_CHECKING:
     from cloudai_aws.clients import Clients
+    from cloudai_aws.settings import AwsSettings
 
 LOOK_SECONDS = 5.0
 """For looking whether a creation got through whose answer was lost."""
@@ -167,3 +169,23 @@ class Resources:
             if not reply.get("NextToken"):
                 return found
             asked["NextToken"] = reply["NextToken"]
+
+
+class Part:
+    """What training, hosting and batch jobs of one backend have alike."""
+
+    def __init__(self, clients: Clients, settings: AwsSettings, *, backend: str) -> None:
+        self._clients = clients
+        self._settings = settings
+        self._backend = backend
+        self._objects = Objects(clients, settings)
+        self._resources = Resources(clients)
+
+    @property
+    def _region(self) -> str:
+        return str(self._clients.session.region_name)
+
+    def _warm(self, *services: str) -> None:
+        """Makes botocore's clients, which takes a while, before the clock starts."""
+        for service in services:
+            self._clients(service)

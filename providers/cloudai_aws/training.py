@@ -28,28 +28,19 @@ from cloudai_aws.reply import Params, Reply, told
 from cloudai_aws.sagemaker_archive import unpack
 from cloudai_aws.sagemaker_images import training_image
 from cloudai_aws.sagemaker_machines import machine
-from cloudai_aws.sagemaker_objects import Objects
-from cloudai_aws.sagemaker_resources import Resources
-from cloudai_aws.settings import AwsSettings, TrainOptions, sagemaker_role
+from cloudai_aws.sagemaker_resources import Part
+from cloudai_aws.settings import TrainOptions, sagemaker_role
 from cloudai_aws.wire import within
 
 if TYPE_CHECKING:
     from cloudai.driver import Call
     from cloudai.training.machines import ChosenMachine
-    from cloudai_aws.clients import Clients
 
 KIND = "training_job"
 
 
-class Trainer:
+class Trainer(Part):
     """Training jobs of one backend. A job's name is its content's: no attempt makes a second one."""
-
-    def __init__(self, clients: Clients, settings: AwsSettings, *, backend: str) -> None:
-        self._clients = clients
-        self._settings = settings
-        self._backend = backend
-        self._objects = Objects(clients, settings)
-        self._resources = Resources(clients)
 
     # --- before, and the submission ------------------------------------------------------------------
 
@@ -62,8 +53,7 @@ class Trainer:
         prepared = prepare(job)
         plan, body = self._plan(prepared, _options(call))
         refuse_above(job, plan.at_limit)
-        for service in ("s3", "sagemaker"):
-            self._clients(service)  # made before the clock starts
+        self._warm("s3", "sagemaker")
         with unsent(), within(call.timeout):
             there = self._resources.job(KIND, prepared.name, prepared.hashes["job"])
             if there is None:
@@ -89,19 +79,18 @@ class Trainer:
 
     def _ref(self, name: str, title: str, digest: str, submitted: str | None) -> RunRef:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        region = str(self._clients.session.region_name)
         return RunRef(
             backend=self._backend,
             id=name,
             name=name,
             submitted=submitted or now,
-            details=(("job", digest), ("region", region), ("title", title)),
+            details=(("job", digest), ("region", self._region), ("title", title)),
         )
 
     # --- what it is made of --------------------------------------------------------------------------
 
     def _plan(self, prepared: Prepared, options: TrainOptions) -> tuple[TrainingPlan, Params]:
-        job, region = prepared.job, str(self._clients.session.region_name)
+        job, region = prepared.job, self._region
         chosen = self._machine(job, region)
         places = self._places(prepared)
         gpu = job.accelerator.name.lower() != "none"
