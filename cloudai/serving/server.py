@@ -19,6 +19,7 @@ import uvicorn
 
 from cloudai.errors import CloudAIError, InvalidInput
 from cloudai.serving.app import App
+from cloudai.serving.connection import Connection
 from cloudai.serving.guard import check_settings
 from cloudai.serving.metrics import Meters
 from cloudai.serving.models import Models
@@ -120,7 +121,7 @@ async def _watch(models: Models, seconds: float) -> None:
 def _config(app: App, settings: ServeSettings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=Connection,
         ws="none",
         lifespan="off",
         interface="asgi3",
