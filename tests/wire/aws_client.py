@@ -27,3 +27,9 @@ def config(server: StrictServer, *, attempts: int = 1, timeout: float = 20.0, **
 def opened(server: StrictServer, **more: Any) -> Client:
     """A client of it."""
     return Client(config(server, **more))
+
+
+def ready(client: Client, *services: str) -> None:
+    """Has boto3 read what it must of these services: a second on a slow machine, and no part of a short timeout."""
+    for service in services:
+        client.driver("aws").client(service)

@@ -47,14 +47,14 @@ class Gate:
             self.now += 1
             self.most = max(self.most, self.now)
             self.here.notify_all()
-            self.here.wait_for(lambda: self.most >= self.expected, timeout=10.0)
+            self.here.wait_for(lambda: self.most >= self.expected, timeout=30.0)
             self.now -= 1
         return LABELS
 
 
 def ask_many(server: StrictServer, count: int, **settings: Any) -> None:
     async def ask() -> None:
-        async with AsyncClient(config(server, timeout=20.0, **settings)) as client:
+        async with AsyncClient(config(server, timeout=60.0, **settings)) as client:
             await asyncio.gather(*[client.vision.detect_labels(picture()) for _ in range(count)])
 
     asyncio.run(ask())
@@ -82,7 +82,7 @@ def test_nothing_waits_behind_jobs(server: StrictServer) -> None:
         async with AsyncClient(config(server, timeout=60.0, connections=2)) as client:
             documents = [asyncio.create_task(client.vision.read_document(pdf(3))) for _ in range(2)]
             await _until(lambda: len(jobs.looks) == 2)
-            assert (await client.vision.detect_labels(picture(), timeout=20.0)).labels
+            assert (await client.vision.detect_labels(picture())).labels
             jobs.states = ["SUCCEEDED"]
             assert [len(each.pages) for each in await asyncio.gather(*documents)] == [3, 3]
 
@@ -155,7 +155,7 @@ def test_a_job_is_submitted_found_again_and_fetched(server: StrictServer) -> Non
             job = await client.speech.transcribe_job(tone(), language="en-US")
             saved = job.ref.model_dump_json()
         async with AsyncClient(config(server)) as client:
-            result = await client.speech.job(saved).result(timeout=10.0, interval=0.01)
+            result = await client.speech.job(saved).result(timeout=60.0, interval=0.01)
         return result.text
 
     assert asyncio.run(ask()) == "Hello world."
@@ -197,7 +197,7 @@ def test_the_async_driver_has_every_method_of_the_plain_one() -> None:
 
 
 async def _until(there: Any) -> None:
-    ends = time.monotonic() + 10
+    ends = time.monotonic() + 60
     while not there() and time.monotonic() < ends:
         await asyncio.sleep(0.01)
     assert there()

@@ -13,7 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from aws_answers import ANALYSIS, aws, pages_of_text
-from aws_client import config, opened
+from aws_client import config, opened, ready
 from aws_jobs import DocumentJobs
 from aws_pages import pdf, png, tiff
 from aws_server import Broken, Failure, StrictServer
@@ -234,10 +234,12 @@ def test_two_backends_may_share_a_bucket(server: StrictServer, jobs: DocumentJob
 # --- faults --------------------------------------------------------------------------------------
 
 
-def failing(server: StrictServer, *, attempts: int = 1, timeout: float = 5.0) -> CloudAIError:
+def failing(server: StrictServer, *, attempts: int = 1, timeout: float = 20.0) -> CloudAIError:
     """Reads two pages, in vain."""
-    with Client(config(server, attempts=attempts, timeout=timeout)) as client, pytest.raises(CloudAIError) as caught:
-        client.vision.read_document(pdf(2))
+    with Client(config(server, attempts=attempts, timeout=timeout)) as client:
+        ready(client, "s3", "textract")
+        with pytest.raises(CloudAIError) as caught:
+            client.vision.read_document(pdf(2))
     assert server.objects == {}, "the staged document was left behind"
     return caught.value
 
@@ -255,7 +257,7 @@ def test_a_failed_job_says_why(server: StrictServer, jobs: DocumentJobs, reason:
 
 def test_a_job_that_takes_too_long_is_not_begun_again(server: StrictServer, jobs: DocumentJobs) -> None:
     jobs.states = ["IN_PROGRESS"]
-    error = failing(server, attempts=3, timeout=0.5)
+    error = failing(server, attempts=3, timeout=2.0)
     assert error.code is ErrorCode.DEADLINE_EXCEEDED
     assert "longer timeout" in error.message
     assert server.operations().count("StartDocumentTextDetection") == 1
@@ -283,7 +285,7 @@ def test_a_fault_on_the_way_has_its_code_and_leaves_nothing(
     server: StrictServer, jobs: DocumentJobs, step: str, fault: Failure | Broken, expected: ErrorCode
 ) -> None:
     server.next_faults.extend([fault] if step == "the upload" else [None, fault])
-    error = failing(server, timeout=0.5)
+    error = failing(server, timeout=1.5 if expected is ErrorCode.DEADLINE_EXCEEDED else 20.0)
     assert error.code is expected
 
 

@@ -17,7 +17,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from aws_answers import Jobs, aws, transcribing
-from aws_client import config
+from aws_client import config, ready
 from aws_server import ACCESS_KEY, SECRET_KEY, Broken, Failure, StrictServer
 
 from cloudai import AsyncClient, Client
@@ -31,11 +31,13 @@ def server() -> Iterator[StrictServer]:
         yield strict
 
 
-def failing(server: StrictServer, fault: Failure | Broken, *, attempts: int = 1, timeout: float = 5.0) -> CloudAIError:
+def failing(server: StrictServer, fault: Failure | Broken, *, attempts: int = 1, timeout: float = 20.0) -> CloudAIError:
     """Labels a picture while every request meets `fault`."""
     server.next_faults.extend([fault] * 20)
-    with Client(config(server, attempts=attempts, timeout=timeout)) as client, pytest.raises(CloudAIError) as caught:
-        client.vision.detect_labels(picture())
+    with Client(config(server, attempts=attempts, timeout=timeout)) as client:
+        ready(client, "rekognition")
+        with pytest.raises(CloudAIError) as caught:
+            client.vision.detect_labels(picture())
     return caught.value
 
 
@@ -158,7 +160,7 @@ def test_after_a_throttling_the_answer_comes(server: StrictServer) -> None:
 )
 def test_what_is_no_answer_ends_the_attempt_in_time(server: StrictServer, kind: str, expected: ErrorCode) -> None:
     """Who waits until the server gives up, after 20 seconds, sees a lost connection instead of a passed deadline."""
-    error = failing(server, Broken(kind=kind, seconds=20.0), timeout=0.6)
+    error = failing(server, Broken(kind=kind, seconds=20.0), timeout=1.0)
     assert error.code is expected
     assert server.requests == 1
 
@@ -283,9 +285,11 @@ def left(server: StrictServer, jobs: Jobs) -> tuple[int, int]:
     return len(server.objects), len(jobs.jobs)
 
 
-def transcribing_fails(server: StrictServer, timeout: float = 5.0) -> CloudAIError:
-    with Client(config(server, timeout=timeout)) as client, pytest.raises(CloudAIError) as caught:
-        client.speech.transcribe(tone(), language="en-US")
+def transcribing_fails(server: StrictServer, timeout: float = 20.0) -> CloudAIError:
+    with Client(config(server, timeout=timeout)) as client:
+        ready(client, "s3", "transcribe")
+        with pytest.raises(CloudAIError) as caught:
+            client.speech.transcribe(tone(), language="en-US")
     return caught.value
 
 
@@ -301,8 +305,10 @@ def test_a_failed_job_says_why_and_leaves_nothing(server: StrictServer) -> None:
 def test_a_job_that_takes_too_long_is_deleted_and_not_begun_again(server: StrictServer) -> None:
     jobs = transcribing(server, Jobs(server))
     jobs.states = ["IN_PROGRESS"]
-    with Client(config(server, attempts=3, timeout=0.5)) as client, pytest.raises(CloudAIError) as caught:
-        client.speech.transcribe(tone(), language="en-US")
+    with Client(config(server, attempts=3, timeout=2.0)) as client:
+        ready(client, "s3", "transcribe")
+        with pytest.raises(CloudAIError) as caught:
+            client.speech.transcribe(tone(), language="en-US")
     assert caught.value.code is ErrorCode.DEADLINE_EXCEEDED
     assert "transcribe_job" in caught.value.message
     assert left(server, jobs) == (0, 0)
@@ -361,7 +367,7 @@ def test_a_transcript_that_does_not_come_at_all_leaves_nothing(
 ) -> None:
     jobs = transcribing(server, Jobs(server))
     server.next_faults.extend([*[None] * 6, fault])
-    assert transcribing_fails(server, timeout=1.0).code is expected
+    assert transcribing_fails(server, timeout=3.0).code is expected
     assert left(server, jobs) == (0, 0)
 
 

@@ -16,7 +16,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from aws_answers import MARKS, aws
-from aws_client import opened
+from aws_client import opened, ready
 from aws_jobs import SpeechTasks
 from aws_server import Broken, Failure, StrictServer
 
@@ -39,10 +39,11 @@ def tasks(server: StrictServer) -> SpeechTasks:
     return SpeechTasks(server).answer()
 
 
-def spoken(server: StrictServer, timeout: float = 5.0, settings: Any = None, **asked: Any) -> SynthesizeResult:
+def spoken(server: StrictServer, timeout: float = 20.0, settings: Any = None, **asked: Any) -> SynthesizeResult:
     """Asks the driver."""
     request = SynthesizeRequest(**{"text": LONG, "language": "en-US", **asked})
     with opened(server, **(settings or {})) as client:
+        ready(client, "polly", "s3")
         result: SynthesizeResult = client.driver("aws").synthesize(request, Call(timeout=timeout, idempotency_key="k"))
     return result
 
@@ -167,7 +168,7 @@ def test_a_failed_task_says_why(server: StrictServer, tasks: SpeechTasks) -> Non
 def test_a_task_that_takes_too_long_says_what_will_be_left(server: StrictServer, tasks: SpeechTasks) -> None:
     tasks.states = ["inProgress"]
     with pytest.raises(CloudAIError, match=r"will write cloudai/cloudai-k-[0-9a-f]{8}\.task-0\.pcm") as caught:
-        spoken(server, timeout=0.4)
+        spoken(server, timeout=1.5)
     assert (caught.value.code, caught.value.retryable) == (ErrorCode.DEADLINE_EXCEEDED, False)
     assert len(tasks.tasks) == 1
 
@@ -176,7 +177,7 @@ def test_a_task_that_takes_too_long_says_what_will_be_left(server: StrictServer,
 def test_a_start_whose_answer_was_lost_is_not_repeated(server: StrictServer, tasks: SpeechTasks, kind: str) -> None:
     server.next_faults.append(Broken(kind=kind, seconds=20.0))
     with pytest.raises(CloudAIError) as caught:
-        spoken(server, timeout=0.5)
+        spoken(server, timeout=1.0 if kind == "hang" else 20.0)
     assert (caught.value.code, caught.value.retryable) == (ErrorCode.OUTCOME_UNKNOWN, False)
     assert server.requests == 1
 

@@ -404,8 +404,8 @@ def test_a_job_outlives_its_process(server: StrictServer) -> None:
     with opened(server) as second:
         job = second.speech.job(JobRef.model_validate_json(saved))
         seen: list[JobState] = []
-        job.wait(timeout=5, interval=0.01, progress=lambda status: seen.append(status.state))
-        result = job.result(timeout=5, interval=0.01)
+        job.wait(timeout=60, interval=0.01, progress=lambda status: seen.append(status.state))
+        result = job.result(timeout=60, interval=0.01)
     assert seen == [JobState.QUEUED, JobState.RUNNING, JobState.SUCCEEDED]
     assert (result.text, result.duration, result.backend) == ("Hello world.", 1.0, "aws")
     assert result.cost is not None
@@ -460,4 +460,4 @@ def test_only_one_byte_too_many_is_ever_asked_for(server: StrictServer, client: 
 def _call() -> Any:
     from cloudai.driver import Call
 
-    return Call(timeout=5.0)
+    return Call(timeout=30.0)
