@@ -48,6 +48,8 @@ class Entra:
     requests: list[str] = field(default_factory=list)
     seconds: float = 0.0
     """Before it answers."""
+    answering: threading.Event = field(default_factory=threading.Event)
+    """Set: until it is cleared, an answer is given at once."""
     tokens: dict[str, str] = field(default_factory=dict)
     """By scope, where it is not Azure's AI services'."""
 
@@ -66,6 +68,7 @@ class Entra:
 @contextmanager
 def entra(tmp_path: Path) -> Iterator[Entra]:
     authority, found = trustme.CA(), Entra()
+    found.answering.set()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
     path = tmp_path / "ca.pem"
@@ -100,6 +103,7 @@ def _handler(state: Entra) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             state.requests.append(self.rfile.read(int(self.headers["content-length"])).decode())
             time.sleep(state.seconds)
+            state.answering.wait(60)
             if state.refuses:
                 text = f"AADSTS7000215: Invalid client secret {SECRET}"
                 self.send({"error": "invalid_client", "error_description": text}, 401)
@@ -170,13 +174,14 @@ def test_while_one_thread_renews_the_others_go_on_with_the_token_they_have(tmp_p
         assert auth._token is not None
         auth._token = auth._token._replace(expires_on=int(time.time()) + 60)
         auth._credential, login.tokens["https://cognitiveservices.azure.com/.default"] = None, "the.next.token"
-        login.seconds = 1.0
+        login.answering.clear()
         with ThreadPoolExecutor(4) as pool:
             renewing = pool.submit(auth.headers)
             while len(login.requests) == 1:
                 time.sleep(0.01)
             others = [pool.submit(auth.headers) for _ in range(3)]
-            assert [other.result(0.5) for other in others] == [first] * 3
+            assert [other.result(30) for other in others] == [first] * 3
+            login.answering.set()
             assert renewing.result()["Authorization"] == "Bearer the.next.token"
         assert auth.ready() == {"Authorization": "Bearer the.next.token"}
         assert len(login.requests) == 2

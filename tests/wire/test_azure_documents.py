@@ -160,7 +160,7 @@ def test_a_failed_batch_tells_the_documents_error_and_leaves_nothing(kind: str) 
 def test_a_batch_that_does_not_end_in_time_is_cancelled(kind: str) -> None:
     with desk(end="Running") as found:
         with pytest.raises(CloudAIError) as caught:
-            found.translate(kind, LARGE, policy={"timeout": 0.8, "deadline": 0.8})
+            found.translate(kind, LARGE, policy={"timeout": 2.0, "deadline": 2.0})
         assert len(found.jobs.cancelled) == 1
         assert found.storage.methods[-1] == "DELETE"
     assert caught.value.code is ErrorCode.DEADLINE_EXCEEDED

@@ -122,7 +122,7 @@ def test_a_file_that_could_not_be_read_is_its_own_error(tmp_path: Path) -> None:
 def test_a_lost_answer_is_never_a_second_job(fault: str, tmp_path: Path) -> None:
     with google(handlers(finished())) as server:
         server.faults.append(Broken(kind=fault))
-        made = config(settings(server, tmp_path), timeout=0.7, max_attempts=3)
+        made = config(settings(server, tmp_path), deadline=3.0 if fault == "hang" else 30.0, max_attempts=3)
         with Client(made) as client, pytest.raises(CloudAIError, match="may have been created") as caught:
             client.speech.transcribe_job(URI, language="en")
         assert (caught.value.code, server.arrived) == (ErrorCode.OUTCOME_UNKNOWN, 1)

@@ -143,7 +143,7 @@ def test_a_batch_that_failed_says_why_and_leaves_nothing(kind: str, batch: Batch
 @both
 def test_a_batch_that_outlasts_the_call_is_cancelled_and_not_sent_again(kind: str, tmp_path: Path) -> None:
     batch = Batch(looks=10_000)
-    with account(tmp_path, batch, timeout=1.0, max_attempts=3) as (made, server):
+    with account(tmp_path, batch, timeout=3.0, max_attempts=3) as (made, server):
         with pytest.raises(CloudAIError, match="longer timeout") as caught:
             ask(kind, made, "vision", "read_document", pdf(16))
         assert caught.value.code is ErrorCode.DEADLINE_EXCEEDED

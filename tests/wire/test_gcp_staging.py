@@ -126,7 +126,7 @@ def test_a_minute_is_still_one_request(tmp_path: Path) -> None:
 @both
 def test_a_job_that_outlasts_the_deadline_is_cancelled(kind: str, tmp_path: Path) -> None:
     jobs = Jobs(looks=10_000)
-    with staging(tmp_path, jobs, deadline=1.5) as (made, server):
+    with staging(tmp_path, jobs, deadline=3.0) as (made, server):
         with pytest.raises(CloudAIError) as caught:
             ask(kind, made, "speech", "transcribe", wav(61), language="en")
         assert caught.value.code is ErrorCode.DEADLINE_EXCEEDED
@@ -155,14 +155,15 @@ def test_nothing_is_left_of_a_job_that_failed(kind: str, ending: Mapping[str, An
         Failure(status=503, code="UNAVAILABLE"),
         Broken(kind="reset"),
         Broken(kind="reset after headers"),
-        Broken(kind="hang", seconds=3.0),
+        Broken(kind="hang", seconds=20.0),
         Broken(kind="truncated"),
         Broken(kind="html"),
     ],
     ids=lambda fault: getattr(fault, "kind", None) or str(fault.status),
 )
 def test_nothing_is_left_of_a_job_that_was_not_made(kind: str, fault: Failure | Broken, tmp_path: Path) -> None:
-    with staging(tmp_path, Jobs(), deadline=1.5) as (made, server):
+    hangs = isinstance(fault, Broken) and fault.kind == "hang"
+    with staging(tmp_path, Jobs(), deadline=3.0 if hangs else 30.0) as (made, server):
         server.faults.append(fault)
         with pytest.raises(CloudAIError):
             transcribed(kind, made, wav(61))
