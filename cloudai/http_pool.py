@@ -81,9 +81,9 @@ class TimedPools(httpx.BaseTransport):
             "network_backend": self._network,
         }
         if proxy is None:
-            return httpcore.ConnectionPool(**shared)
+            return _Pool(**shared)
         parsed = httpx.Proxy(proxy)
-        return httpcore.HTTPProxy(
+        return _ProxyPool(
             proxy_url=httpcore.URL(
                 scheme=parsed.url.raw_scheme, host=parsed.url.raw_host, port=parsed.url.port, target=b""
             ),
@@ -96,6 +96,95 @@ class TimedPools(httpx.BaseTransport):
         """Closes all connections."""
         for pool in self._by_proxy.values():
             pool.close()
+
+
+class _Pool(httpcore.ConnectionPool):
+    def create_connection(self, origin: httpcore.Origin) -> httpcore.ConnectionInterface:
+        return _Kept(super().create_connection(origin))
+
+
+class _ProxyPool(httpcore.HTTPProxy):
+    def create_connection(self, origin: httpcore.Origin) -> httpcore.ConnectionInterface:
+        return _Kept(super().create_connection(origin))
+
+
+class _Kept(httpcore.ConnectionInterface):
+    """A connection that is closed after the request that is on it, and not under it.
+
+    httpcore's pool takes a connection for idle or expired, and closes it, though another thread has just begun a
+    request on it: https://github.com/encode/httpcore/issues/1110 (open on 2026-11-21).
+    """
+
+    def __init__(self, connection: httpcore.ConnectionInterface) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+        self._busy = 0
+        self._ended = False
+
+    def handle_request(self, request: httpcore.Request) -> httpcore.Response:
+        with self._lock:
+            if self._ended:
+                raise httpcore.ConnectionNotAvailable
+            self._busy += 1
+        try:
+            answer = self._connection.handle_request(request)
+        except BaseException:
+            self._free()
+            raise
+        stream = _Answer(answer, self._free)
+        return httpcore.Response(answer.status, headers=answer.headers, content=stream, extensions=answer.extensions)
+
+    def close(self) -> None:
+        with self._lock:
+            self._ended = True
+            if self._busy:
+                return
+        self._connection.close()
+
+    def _free(self) -> None:
+        with self._lock:
+            self._busy -= 1
+            if self._busy or not self._ended:
+                return
+        self._connection.close()
+
+    def can_handle_request(self, origin: httpcore.Origin) -> bool:
+        return self._connection.can_handle_request(origin)
+
+    def is_available(self) -> bool:
+        return not self._ended and self._connection.is_available()
+
+    def is_closed(self) -> bool:
+        return self._ended or self._connection.is_closed()
+
+    def is_idle(self) -> bool:
+        return self._connection.is_idle()
+
+    def has_expired(self) -> bool:
+        return self._connection.has_expired()
+
+    def info(self) -> str:
+        return self._connection.info()
+
+
+class _Answer:
+    """An answer's body; `closed` is called once, after it."""
+
+    def __init__(self, answer: httpcore.Response, closed: Callable[[], None]) -> None:
+        self._answer = answer
+        self._closed = closed
+        self._open = True
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._answer.iter_stream()
+
+    def close(self) -> None:
+        if self._open:
+            self._open = False
+            try:
+                self._answer.close()
+            finally:
+                self._closed()
 
 
 class _Body(httpx.SyncByteStream):

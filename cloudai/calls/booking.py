@@ -36,7 +36,6 @@ def hold(books: Books, job: Job, step: Step[Any], request: Model) -> Reservation
             provider=backend.provider,
             region=backend.region,
             bound=bound.amount,
-            usage=bound.usage,
             tag=job.options.get("tag"),
             call_id=job.key,
             attempt=job.attempts + 1,

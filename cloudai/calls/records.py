@@ -78,13 +78,15 @@ def _who(job: Job, result: Result | None) -> tuple[str, str, str | None]:
     return (backend, entry.provider, entry.region) if entry is not None else (backend, "", None)
 
 
-def _used(result: Result) -> list[Used]:
+def _used(result: Result) -> tuple[Used, ...]:
     """With what each was priced by; of one meter the result says it."""
     if len(result.usage) == 1:
         (one,) = result.usage
-        return [Used(meter=one.meter, unit=one.unit, quantity=one.quantity, sku=_sku(result.price_ref))]
+        return (Used(meter=one.meter, unit=one.unit, quantity=one.quantity, sku=_sku(result.price_ref)),)
     priced = [(used, cost_of(result.provider, result.region, (used,))[1]) for used in result.usage]
-    return [Used(meter=used.meter, unit=used.unit, quantity=used.quantity, sku=_sku(refs)) for used, refs in priced]
+    return tuple(
+        [Used(meter=used.meter, unit=used.unit, quantity=used.quantity, sku=_sku(refs)) for used, refs in priced]
+    )
 
 
 def _sku(refs: Sequence[PriceRef]) -> str:

@@ -21,7 +21,7 @@ from cloudai.types.media import Media, MediaLike
 from cloudai.types.results import Model, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from cloudai.ledger import Books
 
@@ -222,10 +222,12 @@ class AsyncRunner:
         """On the loop where that takes no disk and no network, else by the teller."""
         return task(books, *of) if books.quick else await self.engine.teller.ask(task, books, *of)
 
-    async def unbooked(self, job: Job, step: Step[Any], timeout: float, request: Model) -> Any:
+    def unbooked(self, job: Job, step: Step[Any], timeout: float, request: Model) -> Awaitable[Any]:
         """One request that nobody bills: a question about a job."""
-        if not self.engine.watchers:
-            return await self._sent(job, step, timeout, request)
+        ask = self._watched if self.engine.watchers else self._sent
+        return ask(job, step, timeout, request)
+
+    async def _watched(self, job: Job, step: Step[Any], timeout: float, request: Model) -> Any:
         with attempted(job, step):
             return await self._sent(job, step, timeout, request)
 

@@ -33,7 +33,7 @@ class Teller:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="cloudai-books")
         self._waiting: WeakKeyDictionary[asyncio.AbstractEventLoop, deque[Asked]] = WeakKeyDictionary()
 
-    async def ask(self, task: Callable[..., T], *of: Any) -> T:
+    def ask(self, task: Callable[..., T], *of: Any) -> asyncio.Future[T]:
         """Runs `task(*of)`, which books something. A task that is cancelled meanwhile is booked all the same."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
@@ -43,7 +43,7 @@ class Teller:
         waiting.append((partial(task, *of), future))
         if len(waiting) == 1:
             loop.call_soon(self._serve_here, loop, waiting)
-        return await future
+        return future
 
     def close(self) -> None:
         """Waits for what is being booked."""

@@ -22,10 +22,10 @@ from cloudai.ledger.entries import (
     State,
     dollars,
 )
-from cloudai.ledger.later import Later, Task
+from cloudai.ledger.later import Later
 from cloudai.ledger.periods import instant, moment, period_of, zone_of
 from cloudai.ledger.settings import BudgetSettings, Limit
-from cloudai.ledger.store import Booked, LedgerFailure, Standing, Store, Window
+from cloudai.ledger.store import Booked, Ended, LedgerFailure, Standing, Store, Window
 
 logger = logging.getLogger("cloudai.budget")
 T = TypeVar("T")
@@ -132,25 +132,23 @@ class Books:
                 self.record(call)
             return
         state, booked = _ending(outcome, cost, reservation.attempt.bound)
-        number, attempt, at = reservation.id, reservation.attempt, reservation.at
+        ended = Ended(reservation.id, reservation.attempt, reservation.at, state, booked)
         if self._joins and outcome is Outcome.ANSWERED:
-            self._later.settle(
-                lambda store: store.settle(number, attempt=attempt, at=at, state=state, cost=booked, call=None)
-            )
+            self._later.settle(ended)
             if call is not None:
                 self.record(call)
         else:
-            self._tell(lambda store: store.settle(number, attempt=attempt, at=at, state=state, cost=booked, call=call))
+            self._tell(lambda store: store.settle(ended, call))
 
     def record(self, call: CallRecord) -> None:
         """Writes down a finished call that settled nothing: one from a cache, or refused. Never raises for a ledger
         that fails."""
         if not call.at:
             call = replace(call, at=self._clock())
-        recorded = call
         if self._joins:
-            self._later.record(lambda store: store.record(recorded))
+            self._later.record(call)
         else:
+            recorded = call
             self._tell(lambda store: store.record(recorded))
 
     def adjust(self, number: int, cost: int) -> bool:
@@ -274,8 +272,8 @@ class Books:
         try:
             if self._joins:
                 with store.together():
-                    for task in self._later.settling():
-                        task(store)
+                    for ended in self._later.settling():
+                        store.settle(ended)
                     answer = question(store)
             else:
                 answer = question(store)
@@ -301,11 +299,11 @@ class Books:
             self._tell(self._write)
 
     def _write(self, store: Store) -> None:
-        for task in self._later.recording():
-            task(store)
+        for call in self._later.recording():
+            store.record(call)
         store.tidy()
 
-    def _tell(self, task: Task) -> None:
+    def _tell(self, task: Callable[[Store], object]) -> None:
         """What fails is said, once."""
         if self.store is None:
             return
@@ -352,11 +350,11 @@ class Books:
 
 
 def _ending(outcome: Outcome, cost: int | None, bound: int | None) -> tuple[State, int | None]:
-    """What is written: a billed attempt of unknown cost counts at its bound."""
+    """What is written: a billed attempt of unknown cost counts at its bound, which is what it cost if that is 0."""
     if outcome is Outcome.UNBILLED:
         return State.RELEASED, 0
-    if outcome is Outcome.ANSWERED and (cost is not None or bound is None):
-        return State.SETTLED, cost
+    if outcome is Outcome.ANSWERED and (cost is not None or not bound):
+        return State.SETTLED, bound if cost is None else cost
     return State.UNKNOWN, bound
 
 

@@ -5,8 +5,8 @@ Money is in whole micro-USD, rounded up: a ledger never says less than was spent
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from enum import IntEnum, StrEnum
 
@@ -57,8 +57,6 @@ class Attempt:
     region: str | None = None
     bound: int | None
     """The most it can cost, in micro-USD; `None`: no price is known."""
-    usage: Mapping[str, Decimal] = field(default_factory=dict)
-    """The most it can use, by meter."""
     tag: str | None = None
     """The user's project."""
     call_id: str = ""

@@ -14,22 +14,23 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakSet
 
 if TYPE_CHECKING:
-    from cloudai.ledger.store import Store
+    from cloudai.ledger.entries import CallRecord
+    from cloudai.ledger.store import Ended
 
 WITHIN = 0.02
 """Seconds."""
 MOST = 10_000
-"""Tasks that wait while the ledger can't be written. An older one is given up: its bound stays reserved."""
-Task = Callable[["Store"], object]
+"""Of what waits while the ledger can't be written. What is older is given up: its bound stays reserved."""
+T = TypeVar("T")
 _all: WeakSet[Later] = WeakSet()
 
 
 class Later:
-    """The tasks of one client's books. Thread-safe; `write` is called when they are due, and takes them."""
+    """What waits in one client's books. Thread-safe; `write` is called when it is due, and takes it."""
 
     def __init__(self, write: Callable[[], None]) -> None:
         self._write = write
@@ -38,7 +39,7 @@ class Later:
 
     def begin(self) -> None:
         """With nothing to do: what a fork copied is the parent's to write."""
-        self._settling, self._recording = deque[Task](maxlen=MOST), deque[Task](maxlen=MOST)
+        self._settling, self._recording = deque["Ended"](maxlen=MOST), deque["CallRecord"](maxlen=MOST)
         self._due, self._closing, self._starting = threading.Event(), threading.Event(), threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -47,21 +48,21 @@ class Later:
         """Whether there are any."""
         return bool(self._settling or self._recording)
 
-    def settle(self, task: Task) -> None:
+    def settle(self, ended: Ended) -> None:
         """Before the next reservation."""
-        self._settling.append(task)
+        self._settling.append(ended)
         self._wake()
 
-    def record(self, task: Task) -> None:
+    def record(self, call: CallRecord) -> None:
         """Soon."""
-        self._recording.append(task)
+        self._recording.append(call)
         self._wake()
 
-    def settling(self) -> Iterator[Task]:
+    def settling(self) -> Iterator[Ended]:
         """All settlements that wait, in their order, for whoever is alone with the ledger."""
         return _taken(self._settling)
 
-    def recording(self) -> Iterator[Task]:
+    def recording(self) -> Iterator[CallRecord]:
         """All records that wait, likewise."""
         return _taken(self._recording)
 
@@ -97,9 +98,9 @@ class Later:
             self._write()
 
 
-def _taken(tasks: deque[Task]) -> Iterator[Task]:
-    while tasks:
-        yield tasks.popleft()
+def _taken(waiting: deque[T]) -> Iterator[T]:
+    while waiting:
+        yield waiting.popleft()
 
 
 def _forked() -> None:

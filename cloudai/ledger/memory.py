@@ -14,7 +14,7 @@ from decimal import Decimal
 from itertools import count
 
 from cloudai.ledger.entries import Attempt, CallRecord, State
-from cloudai.ledger.store import Booked, Group, Row, Standing, UsedGroup, Window
+from cloudai.ledger.store import Booked, Ended, Group, Row, Standing, UsedGroup, Window
 
 KEPT_CALLS = 10_000
 KEPT_UNKNOWN = 10_000
@@ -87,13 +87,11 @@ class MemoryStore:
             found = self._totals[window.key] = _Total(window)
         return found
 
-    def settle(
-        self, number: int, *, attempt: Attempt, at: int, state: State, cost: int | None, call: CallRecord | None
-    ) -> None:
+    def settle(self, ended: Ended, call: CallRecord | None = None) -> None:
         with self._lock:
-            entry = self._open.get(number)
+            entry = self._open.get(ended.id)
             if entry is not None:
-                self._end(number, entry, state, cost)
+                self._end(ended.id, entry, ended.state, ended.cost)
             if call is not None:
                 self._record(call)
 

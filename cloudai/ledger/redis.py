@@ -18,7 +18,7 @@ from cloudai.errors import MissingDependency
 from cloudai.ledger.entries import Attempt, CallRecord, State
 from cloudai.ledger.settings import without_credentials
 from cloudai.ledger.sql import DAY, usage_of, usage_text
-from cloudai.ledger.store import Booked, Group, LedgerFailure, Row, Standing, UsedGroup, Window
+from cloudai.ledger.store import Booked, Ended, Group, LedgerFailure, Row, Standing, UsedGroup, Window
 
 T = TypeVar("T")
 SECONDS = 5.0
@@ -78,10 +78,9 @@ class RedisStore:
         over = [standing for standing in before if not standing.has_room(attempt.bound)]
         return Booked(int(number) if number else None, before, over)
 
-    def settle(
-        self, number: int, *, attempt: Attempt, at: int, state: State, cost: int | None, call: CallRecord | None
-    ) -> None:
-        self._do("settle", number, int(state), _text(cost), _call_text(call), call.at if call else 0)
+    def settle(self, ended: Ended, call: CallRecord | None = None) -> None:
+        told = _call_text(call), call.at if call else 0
+        self._do("settle", ended.id, int(ended.state), _text(ended.cost), *told)
 
     def record(self, call: CallRecord) -> None:
         self._do("record", _call_text(call), call.at)

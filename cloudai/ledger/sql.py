@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
 
 from cloudai.ledger.entries import Attempt, CallRecord, State, Used
 from cloudai.ledger.settings import service_of
-from cloudai.ledger.store import Booked, Group, Row, Standing, UsedGroup, Window
+from cloudai.ledger.store import Booked, Ended, Group, Row, Standing, UsedGroup, Window
 
 T = TypeVar("T")
 Value: TypeAlias = "int | float | str | None"
@@ -179,9 +179,9 @@ class SqlStore(ABC):
             window.key,
         ).fetchone()
 
-    def settle(
-        self, number: int, *, attempt: Attempt, at: int, state: State, cost: int | None, call: CallRecord | None
-    ) -> None:
+    def settle(self, ended: Ended, call: CallRecord | None = None) -> None:
+        number, attempt, at, state, cost = ended
+
         def work(execute: Execute) -> None:
             if execute(_ENDED, (state, cost, number)).rowcount:
                 moved = (attempt.bound or 0, cost or 0)

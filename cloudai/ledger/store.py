@@ -88,6 +88,17 @@ class UsedGroup(NamedTuple):
     calls: int
 
 
+class Ended(NamedTuple):
+    """How a reservation ended. `cost` in micro-USD, `None`: not known."""
+
+    id: int
+    attempt: Attempt
+    at: int
+    """When it was reserved."""
+    state: State
+    cost: int | None
+
+
 class Row(NamedTuple):
     """One attempt, as stored."""
 
@@ -131,8 +142,7 @@ class Store(Protocol):
         self, attempt: Attempt, *, at: int, expires: int, windows: Sequence[Window], enforce: bool
     ) -> Booked: ...
 
-    def settle(self, number: int, *, attempt: Attempt, at: int, state: State, cost: int | None,
-               call: CallRecord | None) -> None:  # fmt: skip
+    def settle(self, ended: Ended, call: CallRecord | None = None) -> None:
         """Ends a reservation, also one that has expired; one that was settled stays as it is."""
         ...
 

@@ -181,15 +181,15 @@ def test_closing_meets_the_thread_at_any_moment(monkeypatch: pytest.MonkeyPatch)
     """It may be about to wait, waiting, or writing: it hears of the end, and what was told before is written."""
     monkeypatch.setattr(later, "WITHIN", 0.0001)
     for number in range(300):
-        written = list[object]()
+        written = list[CallRecord]()
         one = later.Later(lambda: written.extend(one.recording()))  # noqa: B023  # called while it lasts
-        one.record(print)
+        one.record(CALL)
         time.sleep(number * 1e-6)
         closing = threading.Thread(target=one.close, daemon=True)
         closing.start()
         closing.join(PATIENCE)
         assert not closing.is_alive()
-        assert written == [print]
+        assert written == [CALL]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing is forked on Windows")
