@@ -258,6 +258,19 @@ def test_an_unknown_attempt_can_be_put_right_once(ledger: Ledger) -> None:
     assert spent(books) == [(0, 0)]
 
 
+@pytest.mark.parametrize(("bound", "state", "cost"), [(0, State.SETTLED, 0), (9, State.UNKNOWN, 9)])
+def test_an_answer_of_unknown_cost_counts_at_its_bound_which_it_cost_where_that_is_0(
+    ledger: Ledger, bound: int, state: State, cost: int
+) -> None:
+    books = ledger(MONTH)
+    books.settle(books.reserve(attempt(bound)), outcome=Outcome.ANSWERED)
+    books.write()
+    assert books.store is not None
+    (group,) = books.store.groups(0, EVER)
+    assert (group.state, group.amount, group.unpriced) == (state, cost, 0)
+    assert spent(books) == [(cost, 0)]
+
+
 def test_on_exceed_warn_lets_pass_and_says_so(ledger: Ledger, caplog: pytest.LogCaptureFixture) -> None:
     books = ledger(MONTH, on_exceed="warn", warn_at=())
     answer(books, 9500, bound=9500)
