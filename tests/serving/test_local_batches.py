@@ -82,7 +82,7 @@ def stop(folder: Path) -> None:
     until(lambda: not RunFolder(folder).supervised())
 
 
-def until(true: Any, seconds: float = 30.0) -> None:
+def until(true: Any, seconds: float = 60.0) -> None:
     ends = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < ends, "it takes too long"
@@ -236,7 +236,7 @@ def test_a_deployed_version_and_a_model_of_the_backend_are_run_by_name(root: Pat
                 client.custom.submit_batch(by_name.model_copy(update={"version": "z"}))
             assert len({job.ref.name for job in jobs}) == 3
             for job, expected in zip(jobs, (2.0, 5.0, 2.0), strict=True):
-                output = job.result(timeout=30, interval=0.05).output
+                output = job.result(timeout=60, interval=0.05).output
                 assert next(read_results(str(output))).outputs["y"].array[0, 0] == expected
         finally:
             client.custom.endpoint(ref).delete()

@@ -34,7 +34,7 @@ ROW = [1.0, 2.0, 3.0, 4.0]
 KEY = "a-key-of-some-thirty-two-characters"
 
 
-def until(true: Callable[[], bool], seconds: float = 30) -> None:
+def until(true: Callable[[], bool], seconds: float = 60) -> None:
     """Waits for it; fails when it does not come."""
     end = time.monotonic() + seconds
     while not true():
@@ -144,8 +144,8 @@ def test_too_many_requests_at_a_time_answer_503_before_their_bodies_are_read(tmp
 
 def test_a_request_that_waited_longer_than_it_may_is_a_504(tmp_path: Path) -> None:
     manifest = served.TENSORS + "[serving]\nmax_batch = 1\n"
-    with served.serving(served.slow(tmp_path / "slow", manifest=manifest)) as run:
-        answers = together(run, "slow", 8, parameters={"timeout": 1000})
+    with served.serving(served.slow(tmp_path / "slow", turns=60, manifest=manifest)) as run:
+        answers = together(run, "slow", 8, parameters={"timeout": 50_000})  # microseconds; a run takes longer
         assert {answer.status for answer in answers} == {200, 504}
 
 
@@ -165,13 +165,14 @@ def test_health_is_answered_while_a_long_run_computes(tmp_path: Path) -> None:
 
 def test_sigterm_answers_what_it_has_taken_and_ends_with_0(tmp_path: Path) -> None:
     manifest = served.TENSORS + "[serving]\nmax_batch = 1\n"
-    with served.serving(served.slow(tmp_path / "slow", manifest=manifest)) as run, ThreadPoolExecutor(6) as pool:
+    slow = served.slow(tmp_path / "slow", turns=40, manifest=manifest)  # all six are there before one is answered
+    with served.serving(slow) as run, ThreadPoolExecutor(6) as pool:
         asked = [pool.submit(run.infer, "slow", tensor([[float(number)] * 4])) for number in range(6)]
         until(lambda: run.metric("cloudai_serve_requests_in_flight") == 6)
         run.process.terminate()
         answers = [one.result() for one in asked]
         assert [answer.status for answer in answers] == [200] * 6
-        assert run.process.wait(30) == 0
+        assert run.process.wait(60) == 0
 
 
 def test_readiness_is_denied_while_requests_are_still_taken(tmp_path: Path) -> None:
@@ -182,7 +183,7 @@ def test_readiness_is_denied_while_requests_are_still_taken(tmp_path: Path) -> N
         assert run.ask("/v2/models/m/ready").status == 503
         assert run.infer("m", tensor([ROW])).status == 200
         run.process.terminate()  # a second signal does not wait
-        assert run.process.wait(10) == 0
+        assert run.process.wait(25) == 0  # the delay is 30 s
 
 
 # --- reload ----------------------------------------------------------------------------------------
