@@ -37,13 +37,13 @@ for step in range(begun, 6):
     print("step", step, flush=True)
     if step == 2 and begun == 0:
         (checkpoint_dir() / "waiting").touch()
-        time.sleep(60)
+        time.sleep(300)
 (model_dir() / "m.txt").write_text(f"resumed at {begun}")
 """
 SLEEPS = """
 import subprocess, sys, time
 print("begun", flush=True)
-subprocess.run([sys.executable, "-c", "import time; time.sleep(60)"])
+subprocess.run([sys.executable, "-c", "import time; time.sleep(300)"])
 """
 
 
@@ -67,7 +67,7 @@ class Bench:
         assert run is not None
         return run
 
-    def ended(self, run: RunRef, seconds: float = 60) -> RunStatus:
+    def ended(self, run: RunRef, seconds: float = 120) -> RunStatus:
         ends = time.monotonic() + seconds
         while (status := self.driver.run_status(run, CALL)).state not in ENDED:
             assert time.monotonic() < ends, self.lines(run)
@@ -81,7 +81,7 @@ class Bench:
         self.until(path.exists)
 
     def until(self, true: Callable[[], bool]) -> None:
-        ends = time.monotonic() + 30
+        ends = time.monotonic() + 60
         while not true():
             assert time.monotonic() < ends, "it never came to it"
             time.sleep(0.02)

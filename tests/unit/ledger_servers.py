@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 60.0
 
 
 def free_port() -> int:

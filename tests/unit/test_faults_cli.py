@@ -26,7 +26,7 @@ def test_counts_and_bill_come_at_ctrl_c(number: signal.Signals) -> None:
         for _ in range(3):
             assert httpx.post(f"{found[0]}/v1/vision.detect_labels", content=b'{"units": "2"}').status_code == 200
         program.send_signal(number)
-        out, errors = program.communicate(timeout=20)
+        out, errors = program.communicate(timeout=60)
     assert (program.returncode, errors.strip()) == (0, "")
     counted = json.loads(out)
     assert counted["calls"] == {"vision.detect_labels": 3}
@@ -48,7 +48,7 @@ def test_it_plays_a_script_and_shows_what_to_put_into_the_config(tmp_path: Path)
         translated = [sys.executable, "-m", "cloudai", "translate", "hello", "--to", "de", "--config", str(config)]
         done = subprocess.run(translated, capture_output=True, text=True, check=True)
         program.send_signal(signal.SIGINT)
-        out, _ = program.communicate(timeout=20)
+        out, _ = program.communicate(timeout=60)
     assert done.stdout.strip() == "[de] hello"
     assert re.search(r"TranslateText\s+2", out.decode())
     assert re.search(r"translation.translate\s+1\s+5 character\s+0\.0000750*", out.decode())

@@ -85,7 +85,7 @@ def test_a_model_is_deployed_asked_found_again_and_deleted(root: Path) -> None:
         (found,) = client.custom.endpoints()
         assert found.ref == result.endpoint
         assert str(found.hourly) == "0.5 USD"
-        assert client.custom.endpoint(saved).wait(timeout=5).state is JobState.SUCCEEDED
+        assert client.custom.endpoint(saved).wait(timeout=60).state is JobState.SUCCEEDED
         client.custom.endpoint(saved).delete()
         client.custom.endpoint(saved).delete()
         assert client.custom.endpoints() == ()
@@ -429,7 +429,7 @@ def killing(root: Path) -> Iterator[Callable[[str, str, float], bool]]:
 
 def settled(root: Path) -> list[int]:
     """The endpoint's processes, once those that were just starting have taken the lock or given up."""
-    folder, ends = EndpointFolder(root / "digits"), time.monotonic() + 20
+    folder, ends = EndpointFolder(root / "digits"), time.monotonic() + 60
     while time.monotonic() < ends:
         found = processes_of(root / "digits")
         if found == ([folder.process()] if folder.alive() else []):

@@ -99,7 +99,7 @@ def taking(seconds: float) -> Callable[[object], Result]:
 
 
 def test_the_fastest_gets_nearly_all_and_the_other_is_looked_at_now_and_then() -> None:
-    slow = FakeBackend(name="slow").answer("translation.translate", taking(0.01), always=True)
+    slow = FakeBackend(name="slow").answer("translation.translate", taking(0.03), always=True)
     quick = FakeBackend(name="quick").answer("translation.translate", taking(0.001), always=True)
     with Client(routed(("slow", "quick"), strategy="fastest"), providers=(slow, quick)) as client:
         served(client, 60)  # both are measured
@@ -113,7 +113,7 @@ def test_a_backend_that_got_faster_is_found_again() -> None:
     second = FakeBackend(name="second").answer("translation.translate", taking(0.001), always=True)
     with Client(routed(("first", "second"), strategy="fastest"), providers=(first, second)) as client:
         served(client, 100)
-        second.answer("translation.translate", taking(0.02), always=True)
+        second.answer("translation.translate", taking(0.04), always=True)
         served(client, 250)
         assert served(client, 50)["first"] > 40
 
