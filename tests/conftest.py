@@ -14,8 +14,13 @@ settings.register_profile("any machine", settings(), deadline=None, suppress_hea
 settings.load_profile("any machine")  # how long an example takes says more of the machine than of what is tested
 
 
-def pytest_configure() -> None:
-    """Programs that are started inherit it where Ctrl+C is ignored, as in a background job: tests interrupt them."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Ctrl+C is ignored in a background job, and programs that tests start and interrupt would inherit that.
+
+    Google's packages warn, from 90 days before its end of life on, that a Python is about to be left behind: a date
+    is no reason for a test to fail.
+    """
+    config.addinivalue_line("filterwarnings", "ignore:You are using a .*Python version:FutureWarning")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
