@@ -28,7 +28,8 @@ from cloudai.types.results import Money, Notice
 from cloudai.types.speech import JobState
 from cloudai_local.batch_folder import BatchFolder, BatchOrder, BatchState, Input
 from cloudai_local.run_folder import CANCELLED, ENDED, SUCCEEDED, utc
-from cloudai_local.training import MACHINE, MAKING, start_process, sweep_out
+from cloudai_local.this_machine import MACHINE, device_of, must_have_gpus
+from cloudai_local.training import MAKING, start_process, sweep_out
 
 if TYPE_CHECKING:
     from cloudai.driver import Call
@@ -172,7 +173,7 @@ class LocalBatches:
             images=request.content == "images",
             files=tuple(Input.of(file.name, file.path) for file in prepared.given),
             output=str(Path(request.output).absolute()),
-            device="cpu" if request.accelerator.name.lower() in ("none", "cpu") else "cuda",
+            device=device_of(request.accelerator),
             threads=self._settings.threads,
             batch_size=request.batch_size,
             max_seconds=float(request.max_seconds),
@@ -190,7 +191,7 @@ class LocalBatches:
             manifest = prepared.request.manifest
             if manifest is not None and prepared.request.content == "images":
                 shutil.copytree(manifest, staging / "manifest")
-            _must_load(staging, self._order(prepared))
+            _must_load(staging, self._order(prepared), named=model)
             BatchFolder(staging).write_order(self._order(prepared))
             try:
                 staging.rename(folder.path)
@@ -227,13 +228,17 @@ def _lost(folder: BatchFolder) -> bool:
     return state.state == SUCCEEDED and not all((output / name).is_file() for name in state.written)
 
 
-def _must_load(staging: Path, order: BatchOrder) -> None:
+def _must_load(staging: Path, order: BatchOrder, *, named: Path) -> None:
     """Raises what a model that can't be opened, or images that nobody says how to read, would end the job with."""
     from cloudai_local.batch_process import open_model
     from cloudai_local.onnx.choice import require_runtime
 
     require_runtime()
-    open_model(staging, order)
+    try:
+        open_model(staging, order)
+    except CloudAIError as error:
+        error.message = error.message.replace(str(staging / "model"), str(named))
+        raise
 
 
 def _possible(request: BatchPredictRequest) -> None:
@@ -243,6 +248,7 @@ def _possible(request: BatchPredictRequest) -> None:
                         ("model", request.model)):  # fmt: skip
         if is_remote(place):
             raise Unsupported(f"{what} = {place}: local reads and writes folders of this machine", operation=OPERATION)
+    must_have_gpus(request.accelerator, operation=OPERATION)
 
 
 def _notices(request: BatchPredictRequest) -> tuple[Notice, ...]:

@@ -41,6 +41,7 @@ from cloudai.wirejson import Malformed
 from cloudai_local.endpoint_folder import VARIABLE, Damaged, EndpointFolder, Version, Wanted, changing
 from cloudai_local.onnx.choice import SERVER_INSTALL, gap_of_server
 from cloudai_local.run_folder import utc
+from cloudai_local.this_machine import MACHINE, device_of, must_have_gpus
 
 if TYPE_CHECKING:
     from cloudai.driver import Call
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
     from cloudai_local.settings import LocalSettings
 
 OPERATION = "custom.deploy"
-MACHINE = "this machine"
 STATE_VARIABLE = "CLOUDAI_STATE"
 MARK = "endpoint:"
 """Before an endpoint's name where a model folder's could stand as well."""
@@ -111,7 +111,9 @@ class LocalEndpoints:
             version=version,
             instance=MACHINE,
             hourly=self._hourly,
-            requests=({"call": "serve", "body": {"folder": str(folder.models), "device": _device(request)}},),
+            requests=(
+                {"call": "serve", "body": {"folder": str(folder.models), "device": device_of(request.accelerator)}},
+            ),
             uploads=((request.model, str(folder.version(version))),),
             warnings=_notices(request),
         )
@@ -122,7 +124,9 @@ class LocalEndpoints:
         try:
             _copy(request.model, staging.version(version))
             versions = {version: Version(traffic=100, sha256=package.sha256)}
-            staging.write(Wanted(name=request.name, created=utc(), device=_device(request), versions=versions))
+            staging.write(
+                Wanted(name=request.name, created=utc(), device=device_of(request.accelerator), versions=versions)
+            )
             shutil.rmtree(folder.path, ignore_errors=True)
             staging.path.rename(folder.path)
         finally:
@@ -393,15 +397,12 @@ def _package(request: DeployRequest) -> Package:
         raise Unsupported(f"local serves folders of this machine: download {request.model} first", operation=OPERATION)
     from cloudai.serving.packaging import package_model
 
-    if _device(request) == "cuda":
+    must_have_gpus(request.accelerator, operation=OPERATION)
+    if device_of(request.accelerator) == "cuda":
         from cloudai_local.onnx.serving import OnnxFolders
 
         OnnxFolders(Path(request.model), device="cuda", threads=None)  # or it says what is missing
     return package_model(request.model, name=request.name)
-
-
-def _device(request: DeployRequest) -> str:
-    return "cpu" if request.accelerator.name.lower() in ("none", "cpu") else "cuda"
 
 
 def _notices(request: DeployRequest) -> tuple[Notice, ...]:

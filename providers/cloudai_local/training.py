@@ -18,18 +18,18 @@ from cloudai.errors import CloudAIError, ErrorCode, Unsupported
 from cloudai.training.machines import cost_of_seconds, refuse_above
 from cloudai.training.package import Prepared, is_remote, masked, prepare, processes_per_machine
 from cloudai.training.register import state_folder
-from cloudai.training.runner import gpus, variable
+from cloudai.training.runner import variable
 from cloudai.types.custom import LogPage, RunRef, RunStatus, TrainingJob, TrainingPlan, TrainResult
 from cloudai.types.results import Money, Notice
 from cloudai.types.speech import JobState
 from cloudai_local.run_folder import ENDED, Order, RunFolder, State, replace_file, utc
+from cloudai_local.this_machine import MACHINE, gpus_wanted, must_have_gpus
 
 if TYPE_CHECKING:
     from cloudai.driver import Call
     from cloudai_local.settings import LocalSettings
 
 OPERATION = "custom.train"
-MACHINE = "this machine"
 PAGE = 1 << 20
 MAKING = ".making-"
 """Begins the name of a folder that is not a run yet; the process that makes it follows."""
@@ -220,21 +220,11 @@ def _possible(job: TrainingJob) -> None:
             raise Unsupported(
                 f"input {channel}: local reads folders of this machine: download {address} first", operation=OPERATION
             )
-    wanted = _gpus_wanted(job)
-    if wanted and (found := gpus()) < wanted:
-        raise Unsupported(
-            f"{wanted} x {job.accelerator.name} asked for, and this machine has {found or 'no'} GPU"
-            f"{'s' if found > 1 else ''}: take [accelerator] out, or send the job elsewhere",
-            operation=OPERATION,
-        )
+    must_have_gpus(job.accelerator, operation=OPERATION)
     if job.nodes > 1 and job.framework != "pytorch":
         raise Unsupported(
             'local starts several processes with torch only: say framework = "pytorch"', operation=OPERATION
         )
-
-
-def _gpus_wanted(job: TrainingJob) -> int:
-    return 0 if job.accelerator.name.lower() in ("none", "cpu") else max(1, job.accelerator.count)
 
 
 def _warnings(job: TrainingJob) -> tuple[Notice, ...]:
@@ -256,7 +246,7 @@ def _contract(job: TrainingJob, folder: Path) -> dict[str, str]:
         "CLOUDAI_CHECKPOINT_DIR": str(folder / "checkpoints"),
         "CLOUDAI_HPARAMS": json.dumps(dict(job.hyperparameters), sort_keys=True),
         "CLOUDAI_PROCESSES": str(processes_per_machine(job) * job.nodes),
-        "CLOUDAI_GPUS": str(_gpus_wanted(job)),
+        "CLOUDAI_GPUS": str(gpus_wanted(job.accelerator)),
         "CLOUDAI_INSTALL": "0",
         "MASTER_ADDR": "127.0.0.1",
     }

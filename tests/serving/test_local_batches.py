@@ -549,12 +549,17 @@ def test_what_local_cannot_do_is_said_before_anything_is_made(root: Path) -> Non
     assert not list((root / "batches").glob("*"))
 
 
-def test_an_accelerator_is_a_gpu_or_an_error(root: Path) -> None:
+def test_an_accelerator_is_a_gpu_or_an_error(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import onnxruntime
 
     write(root / "in" / "a.jsonl", line(1))
     asked = request(root, accelerator=Accelerator(name="L4", count=1))
     with Client(config(root)) as client:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+        for ask in (client.custom.plan_batch, client.custom.submit_batch):
+            with pytest.raises(Unsupported, match="1 x L4 asked for, and this machine has no GPU"):
+                ask(asked)
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
         assert client.custom.plan_batch(asked).requests[0]["body"]["device"] == "cuda"  # type: ignore[index,call-overload]
         if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
             with pytest.raises(CloudAIError, match="CUDA"):

@@ -264,6 +264,16 @@ def test_what_can_not_be_deployed_is_refused_and_leaves_nothing(root: Path, more
     assert not list(root.glob(".making-*"))
 
 
+def test_a_gpu_that_is_not_there_is_told_as_such(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    asked = request(root, accelerator=Accelerator(name="T4", count=1))
+    with (
+        Client(config(root)) as client,
+        pytest.raises(Unsupported, match="1 x T4 asked for, and this machine has no GPU"),
+    ):
+        client.custom.deploy(asked)
+
+
 def test_a_corrupt_graph_is_refused_and_the_standing_version_goes_on(root: Path) -> None:
     with Client(config(root)) as client:
         client.custom.deploy(request(root, version="a"))
