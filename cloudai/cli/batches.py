@@ -62,12 +62,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _submit(client: Client, args: argparse.Namespace) -> int:
+    from cloudai.training.machines import refuse_above
     from cloudai.training.register import Register
     from cloudai.training.submission import submit_batch
 
     request, plan = _planned(client, _request(args), args.again)
     if args.dry_run:
         show([plan.model_dump_json(indent=2)] if args.json else dry(plan))
+        refuse_above(request, plan.at_limit)
         return 0
     if not args.json:
         note(cost_line(plan))
@@ -82,13 +84,13 @@ def _submit(client: Client, args: argparse.Namespace) -> int:
         return 0
     status = job.wait(interval=args.interval)
     if not _well(status):
-        show([status.model_dump_json(indent=2)] if args.json else _shown(job.ref, status))
+        show([_as_json(job.ref, status)] if args.json else _shown(job.ref, status))
         return FAILED
     result = job.result(interval=args.interval)
     told = status.model_copy(
         update={name: getattr(result, name) for name in ("output", "total", "succeeded", "failed", "failures")}
     )
-    show([told.model_dump_json(indent=2)] if args.json else _shown(job.ref, told))
+    show([_as_json(job.ref, told)] if args.json else _shown(job.ref, told))
     return 0
 
 
@@ -139,12 +141,12 @@ def _row(client: Client, ref: BatchRef) -> tuple[str, ...]:
 def _show(client: Client, args: argparse.Namespace) -> int:
     job = _handle(client, args.name, args.backend)
     status = job.status()
-    if args.json:
-        whole = {"batch": job.ref.model_dump(mode="json"), "status": status.model_dump(mode="json")}
-        show([json.dumps(whole, indent=2)])
-    else:
-        show(_shown(job.ref, status))
+    show([_as_json(job.ref, status)] if args.json else _shown(job.ref, status))
     return 0
+
+
+def _as_json(ref: BatchRef, status: BatchStatus) -> str:
+    return json.dumps({"batch": ref.model_dump(mode="json"), "status": status.model_dump(mode="json")}, indent=2)
 
 
 def _shown(ref: BatchRef, status: BatchStatus) -> Iterable[Shown]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,18 +80,20 @@ def _row(client: Client, ref: RunRef) -> tuple[str, str, str, str, str]:
 def _show(client: Client, args: argparse.Namespace) -> int:
     handle = _handle(client, args.name, args.backend)
     status = handle.status()
-    if args.json:
-        cost = handle.cost(status)
-        whole = {
-            "run": handle.ref.model_dump(mode="json"),
-            "status": status.model_dump(mode="json"),
-            "cost": None if cost is None else cost.model_dump(mode="json"),
-            "metrics": [metric.model_dump(mode="json") for metric in handle.metrics()],
-        }
-        show([json.dumps(whole, indent=2)])
-    else:
-        show(_shown(handle, status))
+    show([as_json(handle, status)] if args.json else _shown(handle, status))
     return 0
+
+
+def as_json(handle: TrainingRun, status: RunStatus) -> str:
+    """`{"run", "status", "cost", "metrics"}` of a run."""
+    cost = handle.cost(status)
+    whole = {
+        "run": handle.ref.model_dump(mode="json"),
+        "status": status.model_dump(mode="json"),
+        "cost": None if cost is None else cost.model_dump(mode="json"),
+        "metrics": [json.loads(metric.model_dump_json()) for metric in handle.metrics()],
+    }
+    return json.dumps(whole, indent=2, allow_nan=False)
 
 
 def _shown(handle: TrainingRun, status: RunStatus) -> Iterable[Shown]:
@@ -116,9 +118,14 @@ def _shown(handle: TrainingRun, status: RunStatus) -> Iterable[Shown]:
 
 
 def _logs(client: Client, args: argparse.Namespace) -> int:
-    for line in _handle(client, args.name, args.backend).logs(follow=args.follow, interval=args.interval):
+    for line in printed(_handle(client, args.name, args.backend).logs(follow=args.follow, interval=args.interval)):
         show([line])
     return 0
+
+
+def printed(lines: Iterable[str]) -> Iterator[str]:
+    """A log without the lines in which the runner tells cloudai of packages and files."""
+    return (line for line in lines if not line.startswith(('{"cloudai_environment"', '{"cloudai_outcome"')))
 
 
 def _wait(client: Client, args: argparse.Namespace) -> int:

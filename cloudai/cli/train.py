@@ -12,6 +12,7 @@ from cloudai.cli.parser import completes_files
 from cloudai.cli.questions import FAILED
 from cloudai.cli.submitting import ANEW, anew, cost_line, dry, found_line, marked
 from cloudai.cli.terminal import Grid, Shown, note, show, warn
+from cloudai.errors import InvalidInput
 
 if TYPE_CHECKING:
     from cloudai.client import Client
@@ -29,13 +30,13 @@ examples:
   cloudai train job.toml --backend aws --max-cost "5 USD" --wait
   cloudai train job.toml --sweep sweep.toml
 
-exit codes: 0 fine, 1 the run failed, 2 wrong input, 3 it may cost more than --max-cost"""
+exit codes: 0 fine, 1 a run failed or was not started, 2 wrong input, 3 it may cost more than --max-cost"""
     add = parser.add_argument
     completes_files(add("job", metavar="JOB.toml", help="the training job: docs/training.md"))
     add("--backend", metavar="NAME", help="train there, whatever the routes say")
     completes_files(add("--config", metavar="FILE", help="use this cloudai.toml"))
     add("--dry-run", action="store_true", help="print exactly what would be sent, and send nothing")
-    add("--max-cost", metavar="AMOUNT", help='refuse what may cost more: "5 USD"')
+    add("--max-cost", metavar="AMOUNT", help='refuse what may cost more: "5 USD"; with a sweep of all runs together')
     add("--wait", action="store_true", help="follow the log until the run has ended")
     completes_files(add("--sweep", metavar="SWEEP.toml", help="one run for each set of hyperparameters"))
     add("--again", nargs="?", const=ANEW, metavar="TEXT", help="a new run, although the same job was run before")
@@ -47,25 +48,23 @@ exit codes: 0 fine, 1 the run failed, 2 wrong input, 3 it may cost more than --m
 def run(args: argparse.Namespace) -> int:
     """Submits; with `--wait` the exit code says how the run ended."""
     from cloudai.cli.calls import open_client
-    from cloudai.training.job_file import read_job, read_sweep
+    from cloudai.training.job_file import money_of, read_job, read_sweep
+    from cloudai.training.machines import refuse_above
 
     file = read_job(Path(args.job))
-    job = _with_flags(file.job, args)
     sweep = read_sweep(Path(args.sweep)) if args.sweep else file.sweep
+    if args.fetch and (sweep is not None or not args.wait):
+        raise InvalidInput("--fetch goes with --wait, of one run; of a sweep: cloudai runs fetch RUN FOLDER")
+    limit = {} if args.max_cost is None else {"max_cost": money_of(args.max_cost)}
     with open_client(args.config, args.backend) as client:
         if sweep is not None:
-            return _sweep(client, job, sweep, file, args)
-        job, (plan,) = _planned(client, job, lambda one: (one,), args)
+            return _sweep(client, file.job, sweep.model_copy(update=limit), file, args)
+        job, (plan,) = _planned(client, file.job.model_copy(update=limit), lambda one: (one,), args)
         if args.dry_run:
             show([plan.model_dump_json(indent=2)] if args.json else dry(plan))
+            refuse_above(job, plan.at_limit)
             return 0
         return _one(client, job, plan, file, args)
-
-
-def _with_flags(job: TrainingJob, args: argparse.Namespace) -> TrainingJob:
-    from cloudai.training.job_file import money_of
-
-    return job if args.max_cost is None else job.model_copy(update={"max_cost": money_of(args.max_cost)})
 
 
 def _planned(
@@ -84,6 +83,7 @@ def _planned(
 
 
 def _one(client: Client, job: TrainingJob, plan: TrainingPlan, file: JobFile, args: argparse.Namespace) -> int:
+    from cloudai.cli.runs import as_json, printed, tracked
     from cloudai.training.register import Register
     from cloudai.training.submission import submit
     from cloudai.types.speech import JobState
@@ -102,17 +102,15 @@ def _one(client: Client, job: TrainingJob, plan: TrainingPlan, file: JobFile, ar
         )
         return 0
     handle = client.custom.run(result.run)
-    for line in handle.logs(follow=True, interval=args.interval):
-        if not args.json and not line.startswith(('{"cloudai_environment"', '{"cloudai_outcome"')):
+    for line in printed(handle.logs(follow=True, interval=args.interval)):
+        if not args.json:
             show([line])
     status = handle.wait(interval=args.interval)
     cost = handle.cost(status)
     if status.state is JobState.SUCCEEDED and args.fetch:
         handle.fetch(args.fetch)
-    from cloudai.cli.runs import tracked
-
     tracked(handle, job, status, file.tracking)
-    show([status.model_dump_json(indent=2)] if args.json else _ended(handle.ref.name, status, cost))
+    show([as_json(handle, status)] if args.json else _ended(handle.ref.name, status, cost))
     return 0 if status.state is JobState.SUCCEEDED else FAILED
 
 
@@ -139,14 +137,12 @@ def _sweep(client: Client, job: TrainingJob, sweep: Sweep, file: JobFile, args: 
 
     job, plans = _planned(client, job, lambda one: jobs_of(one, sweep), args)
     if args.dry_run:
-        show(
-            [Grid(("run", "instance", "at limit"), tuple((p.name, p.instance, str(p.at_limit or "-")) for p in plans))]
-        )
+        show(_dry_sweep(plans, args))
         return 0
     register = Register.of_runs()
 
     def told(trial: Trial) -> None:
-        state = trial.skipped or (trial.status.state if trial.status is not None else "started")
+        state = trial.skipped or (trial.status.state if trial.status is not None else _begun(trial))
         note(f"{trial.plan.name} {_point(trial, sweep)}: {state}")
         if trial.run is not None and trial.status is not None:
             tracked(trial.run, trial.job, trial.status, file.tracking)
@@ -169,6 +165,21 @@ def _sweep(client: Client, job: TrainingJob, sweep: Sweep, file: JobFile, args: 
     return 0 if len(ended) == len(trials) and set(ended) == {JobState.SUCCEEDED} else FAILED
 
 
+def _dry_sweep(plans: Sequence[TrainingPlan], args: argparse.Namespace) -> Iterable[Shown]:
+    if args.json:
+        yield json.dumps([plan.model_dump(mode="json") for plan in plans], indent=2)
+        return
+    rows = tuple((plan.name, plan.instance, str(plan.at_limit or "unknown")) for plan in plans)
+    yield Grid(("run", "instance", "at limit"), rows)
+    limits = [plan.at_limit.amount for plan in plans if plan.at_limit is not None]
+    known = len(limits) == len(plans)
+    yield f"{len(plans)} runs: {f'{sum(limits):f} USD' if known else 'the cost is not known'} at their time limits"
+
+
+def _begun(trial: Trial) -> str:
+    return "found: it was submitted before" if trial.found else "started"
+
+
 def _trials(trials: tuple[Trial, ...], sweep: Sweep, args: argparse.Namespace) -> Iterable[Shown]:
     rows = tuple(
         (
@@ -176,7 +187,7 @@ def _trials(trials: tuple[Trial, ...], sweep: Sweep, args: argparse.Namespace) -
             _point(trial, sweep),
             str(trial.status.state) if trial.status is not None else f"skipped: {trial.skipped}",
             "-" if trial.value is None else f"{trial.value:g}",
-            str(trial.cost) if trial.cost is not None else "unknown",
+            "-" if trial.skipped else str(trial.cost) if trial.cost is not None else "unknown",
         )
         for trial in trials
     )

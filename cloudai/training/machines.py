@@ -146,7 +146,7 @@ def refuse_above(job: TrainingJob | BatchPredictRequest, at_limit: Money | None)
     most = job.max_cost
     if most is None:
         return
-    hint = "lower max_seconds, choose another machine, or raise --max-cost"
+    hint = "lower the time limit, choose another machine, or raise max_cost"
     if at_limit is None:
         raise BudgetExceeded(f"not sent: max_cost is {most}, and what an hour costs is not known")
     if at_limit.currency != most.currency:

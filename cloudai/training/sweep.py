@@ -113,6 +113,8 @@ class Trial:
     job: TrainingJob
     plan: TrainingPlan
     run: TrainingRun | None = None
+    found: bool = False
+    """It was submitted before this search."""
     status: RunStatus | None = None
     cost: Money | None = None
     value: float | None = None
@@ -139,14 +141,15 @@ class Searcher:
     def search(self, job: TrainingJob, sweep: Sweep) -> tuple[Trial, ...]:
         """Runs them all, in order; what runs when this is interrupted goes on, and is found again by the same sweep.
 
-        Raises `BudgetExceeded` where the sweep has a `max_cost` and what a run costs is not known.
+        Raises `BudgetExceeded` where the sweep has a `max_cost` and what a run costs is not known, or is above it.
         """
         trials = tuple(Trial(job=one, plan=self.plan(one)) for one in jobs_of(job, sweep))
-        if sweep.max_cost is not None and any(trial.plan.at_limit is None for trial in trials):
-            raise BudgetExceeded(f"not started: max_cost is {sweep.max_cost}, and what a run costs is not known")
+        _refuse(trials, sweep)
         waiting, running = list(trials), list[Trial]()
         while waiting or running:
             while waiting and len(running) < sweep.parallel:
+                if running and _excess(waiting[0], trials, sweep) is not None:
+                    break  # those that run may end below their limits
                 self._begin(waiting.pop(0), running, trials, sweep)
             ended = [trial for trial in running if self._ended(trial, sweep)]
             running = [trial for trial in running if trial not in ended]
@@ -155,19 +158,18 @@ class Searcher:
         return trials
 
     def _begin(self, trial: Trial, running: list[Trial], trials: Sequence[Trial], sweep: Sweep) -> None:
-        if sweep.max_cost is not None:
-            bound = _committed(trials) + (trial.plan.at_limit.amount if trial.plan.at_limit else 0)
-            if bound > sweep.max_cost.amount:
-                trial.skipped = f"it could bring the sweep to {bound:f} USD, above its {sweep.max_cost}"
-                self.told(trial)
-                return
+        excess = _excess(trial, trials, sweep)
+        if excess is not None:
+            trial.skipped = f"it could bring the sweep to {excess}, above its {sweep.max_cost}"
+            self.told(trial)
+            return
         try:
             found = self.submit(trial.job)
         except CloudAIError as error:
             trial.skipped = str(error)
         else:
             assert found.run is not None
-            trial.run = self.handle(found.run)
+            trial.run, trial.found = self.handle(found.run), found.found
             running.append(trial)
         self.told(trial)
 
@@ -186,6 +188,28 @@ class Searcher:
             trial.value = last_value(trial.run.metrics(), sweep.metric)
         self.told(trial)
         return True
+
+
+def _refuse(trials: Sequence[Trial], sweep: Sweep) -> None:
+    if sweep.max_cost is None:
+        return
+    limits = [trial.plan.at_limit for trial in trials]
+    known = [limit for limit in limits if limit is not None]
+    if len(known) < len(limits):
+        raise BudgetExceeded(f"not started: max_cost is {sweep.max_cost}, and what a run costs is not known")
+    least = min(known, key=lambda limit: limit.amount)
+    if least.currency != sweep.max_cost.currency:
+        raise BudgetExceeded(f"not started: max_cost is in {sweep.max_cost.currency}, prices are in {least.currency}")
+    if least.amount > sweep.max_cost.amount:
+        raise BudgetExceeded(f"not started: one run may cost {least}, and max_cost of the sweep is {sweep.max_cost}")
+
+
+def _excess(trial: Trial, trials: Sequence[Trial], sweep: Sweep) -> Money | None:
+    """What the sweep may come to with this run, where that is above its `max_cost`."""
+    if sweep.max_cost is None:
+        return None
+    bound = _committed(trials) + (trial.plan.at_limit.amount if trial.plan.at_limit else 0)
+    return Money(amount=bound) if bound > sweep.max_cost.amount else None
 
 
 def _committed(trials: Sequence[Trial]) -> Decimal:

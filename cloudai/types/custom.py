@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, JsonValue
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue
 from pydantic_core import PydanticCustomError
 
 from cloudai.types.media import Media
@@ -143,9 +143,11 @@ class TrainingPlan(Model):
 
 
 class Metric(Model):
+    model_config = ConfigDict(ser_json_inf_nan="strings")
+
     name: str
     value: float
-    """NaN and infinities are kept as they were printed."""
+    """NaN and infinities are kept as they were printed; in JSON as `"NaN"`, `"Infinity"`, `"-Infinity"`."""
     step: int | None = None
     at: str | None = None
     """ISO 8601, UTC."""

@@ -109,7 +109,7 @@ def test_the_plan_has_the_cost_and_sends_nothing(config: Path, tmp_path: Path) -
         plan = client.custom.plan_training(job(tmp_path, max_seconds=100))
         assert (str(plan.hourly), str(plan.at_limit), plan.instance) == ("36 USD", "1 USD", "this machine")
         assert plan.requests[0]["call"] == "start"
-        with pytest.raises(BudgetExceeded, match="lower max_seconds"):
+        with pytest.raises(BudgetExceeded, match="lower the time limit"):
             client.custom.train(job(tmp_path, max_seconds=100, max_cost=Money(amount="0.5")))
         with pytest.raises(InvalidInput, match=r"the script nothing\.py is not in"):
             client.custom.plan_training(job(tmp_path, script="nothing.py"))

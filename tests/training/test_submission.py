@@ -68,7 +68,7 @@ def test_what_was_refused_is_not_in_the_register(folder: Path) -> None:
     with Client(folder / "cloudai.toml") as client:
         job = read_job(folder / "job.toml").job
         limited = job.model_copy(update={"max_cost": Money(amount="0.1")})
-        with pytest.raises(BudgetExceeded, match="lower max_seconds"):
+        with pytest.raises(BudgetExceeded, match="lower the time limit"):
             submit(client, limited, plan=client.custom.plan_training(limited), register=Register.of_runs())
         plan = client.custom.plan_training(job)
         (folder / "runs").write_text("a file where a folder should be")

@@ -14,7 +14,7 @@ from cloudai.cli import main
 from cloudai.errors import InvalidInput
 from cloudai.training.job_file import read_job, read_sweep
 from cloudai.training.sweep import Range, Sweep, jobs_of
-from cloudai.types.custom import Accelerator, TrainingJob
+from cloudai.types.custom import Accelerator, Metric, TrainingJob
 
 SCRIPT = """
 from cloudai.training import hparams, log_metric, model_dir
@@ -105,6 +105,8 @@ def test_a_cost_limit_refuses_with_exit_code_3(cloudai: Run) -> None:
     assert code == 3
     assert "3600 s cost 2 USD, and max_cost is 1.99 USD" in err
     assert cloudai("train", "job.toml", "--max-cost", "cheap")[0] == 2
+    code, out, _ = cloudai("train", "job.toml", "--max-cost", "1.99 USD", "--dry-run")
+    assert (code, '"call": "start"' in out) == (3, True)
 
 
 def test_a_failed_run_is_exit_code_1_with_the_reason(cloudai: Run, folder: Path) -> None:
@@ -174,13 +176,84 @@ def test_a_sweep_finds_the_best_within_its_limits(cloudai: Run, folder: Path) ->
     assert code == 1  # one of them failed
     rows = json.loads(out)
     assert [row["state"] for row in rows] == ["succeeded", "succeeded", "succeeded", "failed"]
-    code, out, _ = cloudai("train", "job.toml", "--sweep", "sweep.toml", "--interval", "0.05")
+    code, out, err = cloudai("train", "job.toml", "--sweep", "sweep.toml", "--interval", "0.05")
     assert "best: " in out
     assert "rate=0.31" in out.split("best: ")[1]
-    (folder / "sweep.toml").write_text('max_cost = "3 USD"\nparallel = 4\n[parameters]\nrate = [0.11, 0.12, 0.13]\n')
-    rows = json.loads(cloudai("train", "job.toml", "--sweep", "sweep.toml", "--interval", "0.05", "--json")[1])
+    assert "found: it was submitted before" in err
+    (folder / "sweep.toml").write_text("parallel = 4\n[parameters]\nrate = [0.11, 0.12, 0.13]\n")
+    asked = ("train", "job.toml", "--sweep", "sweep.toml", "--interval", "0.05")
+    rows = json.loads(cloudai(*asked, "--max-cost", "2.00001 USD", "--json")[1])
     assert [row["state"].partition(":")[0] for row in rows] == ["succeeded", "skipped", "skipped"]
-    assert "above its 3 USD" in rows[1]["state"]
+    assert "above its 2.00001 USD" in rows[1]["state"]
+    assert rows[1]["cost"] == "-"
+
+
+def test_a_sweep_waits_for_room_below_its_limit(cloudai: Run, folder: Path) -> None:
+    (folder / "sweep.toml").write_text('max_cost = "3 USD"\nparallel = 4\n[parameters]\nrate = [0.11, 0.12, 0.13]\n')
+    code, out, err = cloudai("train", "job.toml", "--sweep", "sweep.toml", "--interval", "0.05", "--json")
+    assert [row["state"] for row in json.loads(out)] == ["succeeded"] * 3
+    assert code == 0
+    assert [line.rpartition(": ")[2] for line in err.splitlines()] == ["started", "succeeded"] * 3
+
+
+@pytest.mark.parametrize(
+    ("limit", "words"),
+    [
+        ("1.99 USD", "one run may cost 2 USD, and max_cost of the sweep is 1.99 USD"),
+        ("9 EUR", "max_cost is in EUR, prices are in USD"),
+    ],
+)
+def test_a_sweep_of_which_nothing_fits_is_exit_code_3_and_starts_nothing(
+    cloudai: Run, folder: Path, limit: str, words: str
+) -> None:
+    (folder / "sweep.toml").write_text("[parameters]\nrate = [0.11, 0.12]\n")
+    code, out, err = cloudai("train", "job.toml", "--sweep", "sweep.toml", "--max-cost", limit)
+    assert (code, out) == (3, "")
+    assert words in err
+    assert "no runs" in cloudai("runs", "list")[1]
+
+
+def test_a_dry_run_of_a_sweep_says_what_all_of_it_may_cost(cloudai: Run, folder: Path) -> None:
+    (folder / "sweep.toml").write_text("[parameters]\nrate = [0.11, 0.12]\n")
+    asked = ("train", "job.toml", "--sweep", "sweep.toml", "--dry-run")
+    assert "2 runs: 4 USD at their time limits" in cloudai(*asked)[1]
+    plans = json.loads(cloudai(*asked, "--json")[1])
+    assert [plan["at_limit"]["amount"] for plan in plans] == ["2", "2"]
+
+
+def test_a_model_is_fetched_of_one_run_that_is_waited_for(cloudai: Run, folder: Path) -> None:
+    (folder / "sweep.toml").write_text("[parameters]\nrate = [0.11, 0.12]\n")
+    for words in ((), ("--wait", "--sweep", "sweep.toml")):
+        code, _, err = cloudai("train", "job.toml", "--fetch", "model", *words)
+        assert (code, "--fetch goes with --wait" in err) == (2, True)
+
+
+def test_what_is_waited_for_is_the_same_json_as_what_is_shown(cloudai: Run, folder: Path) -> None:
+    waited = json.loads(cloudai("train", "job.toml", "--wait", "--interval", "0.05", "--json")[1])
+    shown = json.loads(cloudai("runs", "show", waited["run"]["name"], "--json")[1])
+    assert waited == shown
+
+
+def test_a_log_is_what_the_script_printed(cloudai: Run, folder: Path) -> None:
+    cloudai("train", "job.toml", "--wait", "--interval", "0.05")
+    lines = cloudai("runs", "logs", "cli-")[1].splitlines()
+    assert [line[:18] for line in lines] == ['{"cloudai_metric":', "rate was 0.5"]
+
+
+def test_a_metric_that_is_nan_is_json(cloudai: Run, folder: Path) -> None:
+    (folder / "src" / "train.py").write_text(
+        'from cloudai.training import log_metric\nlog_metric("loss", float("nan"))\n'
+    )
+    code, out, _ = cloudai("train", "job.toml", "--wait", "--interval", "0.05", "--json")
+
+    def refused(word: str) -> float:
+        raise AssertionError(f"{word} is no JSON")
+
+    found = json.loads(out, parse_constant=refused)
+    assert (code, found["status"]["message"]) == (1, "loss ended as nan")
+    (metric,) = found["metrics"]
+    assert metric["value"] == "NaN"
+    assert math.isnan(Metric.model_validate(metric).value)
 
 
 @pytest.mark.parametrize(

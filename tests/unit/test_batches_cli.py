@@ -71,7 +71,7 @@ def test_waiting_at_once_shows_the_result_and_again_makes_another_job(say: Say, 
     assert "why it failed" in out
     assert "submitted before" in say("batches", "submit", *given(tmp_path))[2]
     again = ("--wait", "--interval", "0.05", "--again", "--json")
-    assert json.loads(say("batches", "submit", *given(tmp_path, *again))[1])["failed"] == 1
+    assert json.loads(say("batches", "submit", *given(tmp_path, *again))[1])["status"]["failed"] == 1
     assert len(json.loads(say("batches", "list", "--json")[1])) == 2
     assert say("batches", "show", "twice-")[0] == 2
 
@@ -109,6 +109,15 @@ def test_the_operation_itself_waits_and_shows_the_counts(say: Say, tmp_path: Pat
 def test_what_may_cost_too_much_is_exit_code_3(say: Say, tmp_path: Path) -> None:
     code, _, err = say("batches", "submit", *given(tmp_path, "--max-cost", "1 USD"))
     assert (code, "max_cost is 1 USD" in err) == (3, True)
+    code, out, _ = say("batches", "submit", *given(tmp_path, "--max-cost", "1 USD", "--dry-run"))
+    assert (code, '"call": "start"' in out) == (3, True)
+
+
+def test_a_graph_that_is_damaged_is_told_where_the_user_has_it(say: Say, tmp_path: Path) -> None:
+    graph = tmp_path / "twice" / "model.onnx"
+    graph.write_bytes(graph.read_bytes()[:-20])
+    code, _, err = say("batches", "submit", *given(tmp_path))
+    assert (code, f"{graph} is not an ONNX model" in err) == (2, True)
 
 
 @pytest.mark.parametrize(
