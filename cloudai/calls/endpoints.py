@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack, cast
 
 from cloudai.calls.asking import Asking, well_ended
 from cloudai.calls.engine import CallOptions
@@ -198,13 +198,19 @@ def request_of(
         lambda: PredictRequest(
             model=model,
             version=version,
-            tensors={
-                name: value if isinstance(value, Tensor) else Tensor(value) for name, value in (tensors or {}).items()
-            },
+            tensors={name: _tensor(name, value) for name, value in (tensors or {}).items()},
             outputs=tuple(outputs),
             images=images,
         )
     )
+
+
+def _tensor(name: str, value: object) -> Tensor:
+    if isinstance(value, Tensor):
+        return value
+    if not (hasattr(value, "dtype") and hasattr(value, "reshape") and hasattr(value, "tobytes")):
+        raise InvalidInput(f"tensor {name} is a {type(value).__name__}: give a numpy array, whose type the model takes")
+    return Tensor(cast("NDArray[Any]", value))
 
 
 def _given(name: EndpointRef | str) -> EndpointRef | None:

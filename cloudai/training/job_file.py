@@ -45,8 +45,9 @@ class JobFile:
     tracking: Tracking | None = None
 
 
-def read_job(path: Path) -> JobFile:
-    """Raises `InvalidInput`: `job.toml:7: accelerator: ...`."""
+def read_job(path: str | Path) -> JobFile:
+    """Paths in it are relative to the file. Raises `InvalidInput`: `job.toml:7: accelerator: ...`."""
+    path = Path(path)
     try:
         file = TomlFile.load(path, name=str(path))
     except TomlError as error:
@@ -64,10 +65,10 @@ def read_job(path: Path) -> JobFile:
     return JobFile(job=job, sweep=sweep, tracking=tracking)
 
 
-def read_sweep(path: Path) -> Sweep:
+def read_sweep(path: str | Path) -> Sweep:
     """A file of its own with what `[sweep]` may hold, at its top or below `[sweep]`."""
     try:
-        file = TomlFile.load(path, name=str(path))
+        file = TomlFile.load(Path(path), name=str(path))
     except TomlError as error:
         raise InvalidInput(str(error)) from error
     if "sweep" in file.data:

@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from cloudai.errors import InvalidInput, TooLarge
+from cloudai.training.runner import variable
 from cloudai.types.custom import TrainingJob
 
 RUNNER = "cloudai_runner.py"
@@ -111,13 +112,23 @@ class Prepared:
 def prepare(job: TrainingJob, *, lister: Lister | None = None, max_bytes: int = MAX_BYTES) -> Prepared:
     """Reads the source and the local inputs. `lister` gives the objects of remote ones.
 
-    Raises `InvalidInput` for a script, requirements file or input that is not there, `TooLarge` for a source above
+    Raises `InvalidInput` for a script, requirements file or input that is not there and for channels that a script
+    can't tell apart, `TooLarge` for a source above
     `max_bytes`.
     """
+    _must_differ(job.inputs)
     package = pack(job, max_bytes=max_bytes)
     data = {channel: listing(f"input {channel}", address, lister) for channel, address in sorted(job.inputs.items())}
     hashes = _hashes(job, package, data)
     return Prepared(job=job, name=named_by(job.name, hashes["job"]), package=package, data=data, hashes=hashes)
+
+
+def _must_differ(channels: Iterable[str]) -> None:
+    seen: dict[str, str] = {}
+    for channel in sorted(channels):
+        other = seen.setdefault(variable(channel), channel)
+        if other != channel:
+            raise InvalidInput(f"inputs {other} and {channel} are both CLOUDAI_INPUT_{variable(channel)}: rename one")
 
 
 def submission_name(job: TrainingJob, *, lister: Lister | None = None) -> str:

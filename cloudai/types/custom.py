@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from math import isfinite
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue
@@ -34,7 +35,17 @@ def _variables(environment: Mapping[str, str]) -> Mapping[str, str]:
         if _CONTRACT.fullmatch(name):
             words = "the runner sets {name}: take it out, and read it in the script"
             raise PydanticCustomError("variable_of_the_runner", words, {"name": name})
+        if "\0" in environment[name]:
+            raise PydanticCustomError("variable_value", "the value of {name} has a NUL character", {"name": name})
     return environment
+
+
+def _finite(values: Mapping[str, str | int | float | bool]) -> Mapping[str, str | int | float | bool]:
+    for name, value in values.items():
+        if isinstance(value, float) and not isfinite(value):
+            words = "{name} is {value}: JSON has finite numbers only, write it as text"
+            raise PydanticCustomError("finite_number", words, {"name": name, "value": str(value)})
+    return values
 
 
 ResourceName = Annotated[str, AfterValidator(_resource)]
@@ -92,7 +103,9 @@ class TrainingJob(Model):
     image: str | None = None
     """A container of the user's own."""
     inputs: Mapping[str, str] = Field(default_factory=dict)
-    hyperparameters: Mapping[str, str | int | float | bool] = Field(default_factory=dict)
+    hyperparameters: Annotated[Mapping[str, str | int | float | bool], AfterValidator(_finite)] = Field(
+        default_factory=dict
+    )
     environment: Annotated[Mapping[str, str], AfterValidator(_variables)] = Field(default_factory=dict)
     """Variables of the script, but not those that the runner sets."""
     accelerator: Accelerator = Accelerator()

@@ -40,7 +40,11 @@ _INTERRUPTIONS = frozenset({-signal.SIGKILL, -signal.SIGTERM, 128 + signal.SIGKI
 
 
 class Unprepared(Exception):
-    """The virtual environment could not be made."""
+    """The virtual environment could not be made, or was stopped from being made."""
+
+    def __init__(self, state: str, message: str) -> None:
+        super().__init__(message)
+        self.state = state
 
 
 def main(argv: list[str]) -> int:
@@ -64,7 +68,10 @@ def main(argv: list[str]) -> int:
         )
         run.write(state)
         say("ready")
-        ended = supervise(run, run.order(), state)
+        try:
+            ended = supervise(run, run.order(), state)
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            ended = replace(run.state(), state=folders.FAILED, message=f"it could not be run: {error}")
         run.kill_all(None)
         run.write(replace(ended, ended=folders.utc(), group=None))
     return 0
@@ -85,7 +92,7 @@ def supervise(run: RunFolder, order: Order, state: State) -> State:
         try:
             python = interpreter(run, order, log.fileno())
         except Unprepared as error:
-            return replace(state, state=folders.FAILED, message=str(error), exit_code=INSTALL_FAILED)
+            return replace(state, state=error.state, message=str(error), exit_code=INSTALL_FAILED)
         while True:
             state = attempt(run, order, state, python, log.fileno())
             if state.state != folders.RUNNING:
@@ -192,30 +199,34 @@ def interpreter(run: RunFolder, order: Order, log: int) -> str:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "complete").exists():
             shutil.rmtree(folder / "venv", ignore_errors=True)
-            make_environment(order, file, folder / "venv", python, log)
+            make_environment(run, order, file, folder / "venv", log)
             (folder / "complete").touch()
     return str(python)
 
 
-def make_environment(order: Order, requirements: Path, folder: Path, python: Path, log: int) -> None:
-    """With uv where it is there, else with venv and pip."""
-    uv = shutil.which("uv")
+def make_environment(run: RunFolder, order: Order, requirements: Path, folder: Path, log: int) -> None:
+    """With uv where it is there, else with venv and pip, within the run's limit."""
+    uv, python = shutil.which("uv"), str(folder / "bin" / "python")
     if uv is not None:
         make = [uv, "venv", "--quiet", "--python", order.python, str(folder)]
-        install = [uv, "pip", "install", "--python", str(python), "-r", str(requirements)]
+        install = [uv, "pip", "install", "--python", python, "-r", str(requirements)]
     else:
         make = [order.python, "-m", "venv", str(folder)]
-        install = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "-r", str(requirements)]
+        install = [python, "-m", "pip", "install", "--disable-pip-version-check", "-r", str(requirements)]
+    ends = time.monotonic() + order.max_seconds
     for command in (make, install):
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            cwd=requirements.parent, env={**inherited(), **order.environment}, timeout=order.max_seconds, check=False,
+        before = run.log.stat().st_size
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=requirements.parent,
+            env={**inherited(), **order.environment, folders.VARIABLE: str(run.path)}, start_new_session=True,
         )  # fmt: skip
-        os.write(log, done.stdout)
-        if done.returncode:
-            lines = done.stdout.decode("utf-8", "replace").strip().splitlines()
+        stopped = watch(run, process, ends, order)
+        if stopped is not None:
+            raise Unprepared(*stopped)
+        if process.wait():
+            lines = run.log.read_bytes()[before:].decode("utf-8", "replace").strip().splitlines()
             said = [line for line in lines if line.startswith("ERROR")] or lines[-2:]
-            raise Unprepared(f"{requirements.name} could not be installed: {' '.join(said)[:800]}")
+            raise Unprepared(folders.FAILED, f"{requirements.name} could not be installed: {' '.join(said)[:800]}")
 
 
 if __name__ == "__main__":

@@ -289,6 +289,39 @@ def test_requirements_are_installed_in_an_environment_of_the_runs_own(bench: Ben
     assert "torch" not in around.packages
 
 
+@pytest.mark.parametrize("ending", ["cancel", "limit"])
+def test_an_installation_that_never_ends_is_stopped_and_leaves_no_process(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    programs = bench.folder / "bin"
+    programs.mkdir()
+    uv = programs / "uv"
+    uv.write_text("#!/bin/sh\necho $$ > $SEEN\nsleep 300\n")
+    uv.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    source = bench.folder / "source"
+    source.mkdir()
+    (source / "requirements.txt").write_text("little\n")
+    seen = bench.folder / "seen"
+    limit = {"max_seconds": 1} if ending == "limit" else {}
+    run = bench.start("pass", requirements="requirements.txt", environment={"SEEN": str(seen)}, **limit)
+    bench.wait_for(seen)
+    if ending == "cancel":
+        bench.driver.cancel_run(run, CALL)
+    status = bench.ended(run)
+    expected = {"cancel": (JobState.CANCELLED, "cancelled"), "limit": (JobState.FAILED, "longer than its limit of 1 s")}
+    assert status.state is expected[ending][0]
+    assert expected[ending][1] in (status.message or "")
+    bench.until(lambda: not Path("/proc", seen.read_text().strip()).exists())
+
+
+def test_a_run_that_can_not_be_started_says_why(bench: Bench) -> None:
+    run = bench.start("pass", environment={"LONG": "x" * 200_000})  # more than Linux takes of a variable
+    status = bench.ended(run)
+    assert status.state is JobState.FAILED
+    assert "it could not be run: [Errno 7] Argument list too long" in (status.message or "")
+
+
 BACKEND = """
 import zipfile
 def build_wheel(folder, config_settings=None, metadata_directory=None):
@@ -316,6 +349,7 @@ def test_what_this_machine_cannot_do_is_refused_before_anything_starts(
         ({"requirements": "r.txt"}, InvalidInput, "the requirements file r.txt is not in"),
         ({"source": "/nowhere"}, InvalidInput, "the source folder /nowhere is not there"),
         ({"nodes": 2}, Unsupported, 'framework = "pytorch"'),
+        ({"inputs": {"a-b": "x", "a_b": "y"}}, InvalidInput, "inputs a-b and a_b are both CLOUDAI_INPUT_A_B"),
     ):
         with pytest.raises(kind, match=words):
             bench.driver.train(bench.job("pass", **fields), CALL)

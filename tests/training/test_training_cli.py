@@ -4,6 +4,7 @@ import contextlib
 import json
 import math
 import os
+import re
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -88,6 +89,13 @@ def test_a_run_from_submission_to_model(cloudai: Run, folder: Path) -> None:
     assert (code, name_in(out)) == (0, name)
     assert "--again makes a new one" in err
     assert name_in(cloudai("train", "job.toml", "--again")[1]) != name
+
+
+def test_the_program_of_the_guide_runs(cloudai: Run, folder: Path) -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
+    (program,) = [block for block in re.findall(r"```python\n(.*?)```", guide, re.DOTALL) if "read_job" in block]
+    exec(program, {})
+    assert (folder / "model" / "m.txt").read_text() == "0.5"
 
 
 def test_a_dry_run_prints_what_would_be_sent_and_sends_nothing(cloudai: Run, folder: Path) -> None:
@@ -273,6 +281,8 @@ def test_a_metric_that_is_nan_is_json(cloudai: Run, folder: Path) -> None:
         (JOB + '[environment]\nCLOUDAI_MODEL_DIR = "/"\n', "the runner sets CLOUDAI_MODEL_DIR: take it out"),
         (JOB + '[environment]\nCLOUDAI_INPUT_A = "/"\n', "the runner sets CLOUDAI_INPUT_A: take it out"),
         (JOB + '[environment]\n"A B" = "1"\n', "'A B' is no name of a variable"),
+        (JOB + '[environment]\nA = "1\\u0000"\n', "the value of A has a NUL character"),
+        (JOB.replace("0.5", "nan"), "hyperparameters: rate is nan: JSON has finite numbers only"),
         (JOB + "[sweep]\nmethod = 'grid'\n[sweep.parameters]\nrate = { min = 1, max = 2 }\n", "a grid takes lists"),
         (JOB + "[sweep]\n[sweep.parameters]\n", "job.toml:7: sweep: parameters name at least one hyperparameter"),
         (JOB + "[sweep]\nmethods = 'grid'\n", "did you mean 'method'?"),
@@ -283,7 +293,7 @@ def test_a_metric_that_is_nan_is_json(cloudai: Run, folder: Path) -> None:
 def test_a_mistake_in_a_job_file_has_its_line(folder: Path, text: str, message: str) -> None:
     (folder / "job.toml").write_text(text)
     with pytest.raises(InvalidInput) as caught:
-        read_job(Path("job.toml"))
+        read_job("job.toml")
     assert message in str(caught.value)
 
 

@@ -264,6 +264,11 @@ def test_what_can_not_be_deployed_is_refused_and_leaves_nothing(root: Path, more
     assert not list(root.glob(".making-*"))
 
 
+def test_tensors_that_are_no_arrays_are_told(root: Path) -> None:
+    with Client(config(root)) as client, pytest.raises(InvalidInput, match="tensor x is a list: give a numpy array"):
+        client.custom.predict("digits", tensors={"x": [[1.0, 2.0]]})  # type: ignore[dict-item]
+
+
 def test_a_gpu_that_is_not_there_is_told_as_such(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     asked = request(root, accelerator=Accelerator(name="T4", count=1))
