@@ -180,6 +180,8 @@ class Load:
     wall: float = 0.0
     cpu: float = 0.0
     """Of the server."""
+    client: float = 0.0
+    """CPU seconds of the client itself: near `wall`, it is what is measured."""
 
     @property
     def rate(self) -> float:
@@ -278,13 +280,14 @@ def load(
         def over() -> bool:
             return time.perf_counter() >= end or len(found.seconds) + found.refused >= most - clients + 1
 
-        before, begun = server.cpu(), time.perf_counter()
+        before, begun, own = server.cpu(), time.perf_counter(), time.process_time()
         made = [
             await loop.create_connection(lambda: Client(request, found, over, pause), "127.0.0.1", server.port)
             for _ in range(clients)
         ]
         await asyncio.gather(*(client.done for _, client in made))
         found.wall, found.cpu = time.perf_counter() - begun, server.cpu() - before
+        found.client = time.process_time() - own
 
     os.sched_setaffinity(0, {CLIENT_CORE})
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -338,29 +341,43 @@ def small(folder: Path, models: Path, peers: Path | None, seconds: float) -> Non
 
 
 SHAPES = {"small": (1, 64), "digits": (1, 784), "wide": (1, 64), "resnet": (1, 3, 224, 224)}
+BATCHED = (
+    ("small", "bytes"), ("small", "JSON"), ("digits", "bytes"), ("digits", "JSON"),
+    ("wide", "bytes"), ("resnet", "bytes"),
+)  # fmt: skip
+"""Bytes are what tritonclient sends unless told otherwise."""
 
 
 def batching(folder: Path, models: Path, peers: Path | None, seconds: float) -> None:
-    """Requests per second of 32 clients, joined and one by one."""
-    for name, shape in SHAPES.items():
-        alone = folder / f"alone-{name}"
+    """Requests per second of 32 clients, joined and one by one: one server twice, all else the same."""
+    for name, form in BATCHED:
+        alone = folder / f"alone-{name}-{form}"
         shutil.copytree(models / name, alone)
         (alone / "model.toml").write_text('task = "tensors"\n[serving]\nmax_batch = 1\n')
-        x = np.random.default_rng(0).random(shape, np.float32)
+        x = np.random.default_rng(0).random(SHAPES[name], np.float32)
         with ours(folder, models / name, name="joined") as joined, ours(folder, alone, name="alone") as single:
-            gains, cpus, rates = [], [], []
-            for turn in range(6):
+            pairs: list[tuple[Load, Load]] = []
+            for turn in range(8):
                 pair = [(joined, name), (single, alone.name)]
-                found = {}
+                found: dict[str, Load] = {}
                 for server, model in pair if turn % 2 else reversed(pair):
-                    request = as_bytes(f"/v2/models/{model}/infer", x)
-                    found[model] = load(server, request, clients=32, seconds=seconds * (3 if name == "resnet" else 1))
+                    path = f"/v2/models/{model}/infer"
+                    request = as_bytes(path, x) if form == "bytes" else post(path, as_json(x))
+                    long = 3 * seconds if name == "resnet" else seconds
+                    found[server.name] = load(server, request, clients=32, seconds=long)
                 if turn:
-                    gains.append(found[name].rate / found[alone.name].rate)
-                    cpus.append(found[alone.name].cpu_each / found[name].cpu_each)
-                    rates.append(found[name].rate)
-        spread = f"{min(gains):.2f}-{max(gains):.2f}"
-        print(f"batching, {name}: x{median(gains):.2f} ({spread}), by CPU x{median(cpus):.2f}, {median(rates):.0f}/s")
+                    pairs.append((found["joined"], found["alone"]))
+        _tell_gain(f"batching, {name}, {form}", pairs)
+
+
+def _tell_gain(title: str, pairs: Sequence[tuple[Load, Load]]) -> None:
+    gains = [joined.rate / alone.rate for joined, alone in pairs]
+    cpus = [alone.cpu_each / joined.cpu_each for joined, alone in pairs]
+    print(f"{title}: x{median(gains):.2f} ({min(gains):.2f}-{max(gains):.2f}), by CPU x{median(cpus):.2f}")
+    for name, loads in zip(("joined", "one by one"), zip(*pairs, strict=True), strict=True):
+        rate, cpu = median(one.rate for one in loads), median(one.cpu_each for one in loads)
+        busy = median(one.client / one.wall for one in loads)
+        print(f"    {name:10} {rate:6.0f}/s, CPU {cpu:5.0f} us each, the client's core {busy:.0%} busy", flush=True)
 
 
 def binary(folder: Path, models: Path, peers: Path | None, seconds: float) -> None:
