@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cloudai.cli.custom import BATCH, batch_request, counted
 from cloudai.cli.questions import FAILED, matching, only, questions
-from cloudai.cli.submitting import ANEW, anew, cost_line, dry, found_line, marked
+from cloudai.cli.submitting import ANEW, anew, cost_line, dry, found_line, left_behind, marked
 from cloudai.cli.terminal import Grid, Shown, note, show, warn
 from cloudai.errors import CloudAIError
 
@@ -82,7 +82,8 @@ def _submit(client: Client, args: argparse.Namespace) -> int:
         status = job.status()
         show([job.ref.model_dump_json()] if args.json else _shown(job.ref, status))
         return 0
-    status = job.wait(interval=args.interval)
+    with left_behind([job.ref.name], "batches cancel"):
+        status = job.wait(interval=args.interval)
     if not _well(status):
         show([_as_json(job.ref, status)] if args.json else _shown(job.ref, status))
         return FAILED

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cloudai.cli.parser import completes_files
 from cloudai.cli.questions import FAILED
+from cloudai.cli.submitting import left_behind
 from cloudai.cli.terminal import Grid, Shown, note, show, warn
 from cloudai.errors import InvalidInput
 
@@ -63,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
             warn(notice.message)
         assert result.endpoint is not None
         handle = client.custom.endpoint(result.endpoint)
-        status = handle.wait() if args.wait else handle.status()
+        with left_behind([handle.ref.name], "endpoints delete"):
+            status = handle.wait() if args.wait else handle.status()
         show([status.model_dump_json(indent=2)] if args.json else shown(status))
     return FAILED if args.wait and status.state is not JobState.SUCCEEDED else 0
 

@@ -1,13 +1,14 @@
-"""What `train` and `batches submit` do alike: `--again`, and what is said of a job before it is sent."""
+"""What `train`, `batches submit` and `deploy` do alike: `--again`, and what is said of a job before and after."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import count
 from typing import TYPE_CHECKING, TypeVar
 
-from cloudai.cli.terminal import Grid, Shown, warn
+from cloudai.cli.terminal import Grid, Shown, note, warn
 
 if TYPE_CHECKING:
     from cloudai.training.register import J, R, Register
@@ -61,6 +62,17 @@ def found_line(again: str | None) -> str:
     if again == ANEW:
         return "the same command was interrupted after it had submitted: this is what it made"
     return f"submitted before{f' as --again {again}' if again else ''}: this is what it made; --again makes a new one"
+
+
+@contextmanager
+def left_behind(names: Iterable[str], stop: str) -> Iterator[None]:
+    """Of a wait that is interrupted (Ctrl+C): what goes on and costs all the same, and the command that stops it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        for name in names:
+            note(f"{name} goes on, and costs: `cloudai {stop} {name}` stops it")
+        raise
 
 
 def cost_line(plan: TrainingPlan | BatchPlan) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloudai.cli.parser import completes_files
 from cloudai.cli.questions import FAILED
-from cloudai.cli.submitting import ANEW, anew, cost_line, dry, found_line, marked
+from cloudai.cli.submitting import ANEW, anew, cost_line, dry, found_line, left_behind, marked
 from cloudai.cli.terminal import Grid, Shown, note, show, warn
 from cloudai.errors import InvalidInput
 
@@ -102,10 +102,11 @@ def _one(client: Client, job: TrainingJob, plan: TrainingPlan, file: JobFile, ar
         )
         return 0
     handle = client.custom.run(result.run)
-    for line in printed(handle.logs(follow=True, interval=args.interval)):
-        if not args.json:
-            show([line])
-    status = handle.wait(interval=args.interval)
+    with left_behind([handle.ref.name], "runs cancel"):
+        for line in printed(handle.logs(follow=True, interval=args.interval)):
+            if not args.json:
+                show([line])
+        status = handle.wait(interval=args.interval)
     cost = handle.cost(status)
     if status.state is JobState.SUCCEEDED and args.fetch:
         handle.fetch(args.fetch)
@@ -140,8 +141,11 @@ def _sweep(client: Client, job: TrainingJob, sweep: Sweep, file: JobFile, args: 
         show(_dry_sweep(plans, args))
         return 0
     register = Register.of_runs()
+    going: dict[str, Trial] = {}
 
     def told(trial: Trial) -> None:
+        if trial.run is not None:
+            going[trial.run.ref.name] = trial
         state = trial.skipped or (trial.status.state if trial.status is not None else _begun(trial))
         note(f"{trial.plan.name} {_point(trial, sweep)}: {state}")
         if trial.run is not None and trial.status is not None:
@@ -154,7 +158,8 @@ def _sweep(client: Client, job: TrainingJob, sweep: Sweep, file: JobFile, args: 
         interval=args.interval,
         told=told,
     )
-    trials = searcher.search(job, sweep)
+    with left_behind(_unended(going), "runs cancel"):
+        trials = searcher.search(job, sweep)
     show(_trials(trials, sweep, args))
     found = best(trials, sweep)
     if found is not None and not args.json:
@@ -163,6 +168,12 @@ def _sweep(client: Client, job: TrainingJob, sweep: Sweep, file: JobFile, args: 
         warn(f"no run ended well with a value of the metric {sweep.metric!r}: does the script log it by this name?")
     ended = [trial.status.state for trial in trials if trial.status is not None]
     return 0 if len(ended) == len(trials) and set(ended) == {JobState.SUCCEEDED} else FAILED
+
+
+def _unended(going: Mapping[str, Trial]) -> Iterator[str]:
+    for name, trial in going.items():
+        if trial.status is None or not trial.status.state.final:
+            yield name
 
 
 def _dry_sweep(plans: Sequence[TrainingPlan], args: argparse.Namespace) -> Iterable[Shown]:

@@ -5,7 +5,10 @@ import json
 import math
 import os
 import re
+import signal
 import sqlite3
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +17,7 @@ import pytest
 from cloudai.cli import main
 from cloudai.errors import InvalidInput
 from cloudai.training.job_file import read_job, read_sweep
+from cloudai.training.register import SUBMITTED, Register
 from cloudai.training.sweep import Range, Sweep, jobs_of
 from cloudai.types.custom import Accelerator, Metric, TrainingJob
 
@@ -349,6 +353,28 @@ def test_a_sweep_runs_each_set_of_hyperparameters_once(folder: Path) -> None:
     ):
         points = [one.hyperparameters["a"] for one in jobs_of(job, sweep)]
         assert sorted(map(repr, points)) == ["1", "1.0", "2"]
+
+
+@pytest.mark.parametrize("words", [("--wait",), ("--sweep", "sweep.toml")])
+def test_what_is_interrupted_says_what_goes_on(cloudai: Run, folder: Path, words: tuple[str, ...]) -> None:
+    (folder / "sweep.toml").write_text("[parameters]\nrate = [0.1, 0.2]\n")
+    (folder / "src" / "train.py").write_text("import time\ntime.sleep(300)\n")
+
+    def interrupt() -> None:
+        while not any(entry.state == SUBMITTED for entry in Register.of_runs().entries()):
+            time.sleep(0.1)
+        time.sleep(1)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    code, _, err = cloudai("train", "job.toml", *words, "--interval", "0.05")
+    thread.join()
+    name = name_in(err)
+    assert code == 130, err
+    assert err.count("goes on, and costs") == 1
+    assert f"{name} goes on, and costs: `cloudai runs cancel {name}` stops it" in err
+    assert cloudai("runs", "cancel", name)[0] == 0
 
 
 def test_a_metric_that_no_run_logs_is_told(cloudai: Run, folder: Path) -> None:
