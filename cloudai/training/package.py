@@ -12,10 +12,11 @@ import io
 import json
 import re
 import tarfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
@@ -30,6 +31,8 @@ IGNORE_FILE = ".cloudaiignore"
 AGAIN = "cloudai-again"
 """A tag with this name makes the same job another one: `--again`."""
 _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
+SETTLED_NS = 2_000_000_000
+"""A file that was written less long ago may be written again without another time of change: clocks tick."""
 MAX_BYTES = 512 * 1024 * 1024
 SHIPPED = ("__init__.py", "export.py", "export_model.py", "export_strip.py")
 """Files of `cloudai.training` that a script may use where cloudai is not installed."""
@@ -272,6 +275,16 @@ def listing(what: str, address: str, lister: Lister | None = None) -> tuple[List
 
 
 def _listed(file: Path, base: Path) -> Listed:
+    """A plan, its submission and the runs of a sweep read large data once."""
+    state = file.stat()
+    settled = time.time_ns() - state.st_ctime_ns > SETTLED_NS
+    hash_of = _hash_of if settled else _hash_of.__wrapped__
+    found = hash_of(file, state.st_ino, state.st_size, state.st_ctime_ns)
+    return Listed(name=file.relative_to(base).as_posix(), size=state.st_size, hash=found)
+
+
+@lru_cache(maxsize=100_000)
+def _hash_of(file: Path, inode: int, size: int, changed: int) -> str:
+    """Of a file as it stands. All but the path is there for the cache: no write leaves the time of the last change."""
     with file.open("rb") as opened:
-        found = hashlib.file_digest(opened, "sha256").hexdigest()
-    return Listed(name=file.relative_to(base).as_posix(), size=file.stat().st_size, hash=found)
+        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -3,6 +3,7 @@
 import io
 import os
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from cloudai.capabilities import builtin_capabilities
 from cloudai.errors import BudgetExceeded, InvalidInput, TooLarge
 from cloudai.ledger.bounds import bound_of
 from cloudai.training.machines import choose_machine, refuse_above
-from cloudai.training.package import Listed, masked, pack, prepare, submission_name
+from cloudai.training.package import SETTLED_NS, Listed, _hash_of, masked, pack, prepare, submission_name
 from cloudai.types.custom import Accelerator, TrainingJob
 from cloudai.types.results import Money
 
@@ -89,6 +90,25 @@ def test_files_and_data_are_in_the_name_and_where_they_lie_is_not(source: Path, 
     changed = submission_name(job(moved, inputs={"train": str(moved_data)}))
     (moved / "lib" / "net.py").write_text("A = 2")
     assert len({before, changed, submission_name(job(moved, inputs={"train": str(moved_data)}))}) == 3
+
+
+def test_data_that_lies_still_is_read_once_and_data_that_changes_again(source: Path, tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("1,2")
+    wanted = job(source, inputs={"train": str(file)})
+    names = [submission_name(wanted)]
+    file.write_text("1,3")
+    names.append(submission_name(wanted))  # at once: perhaps within one tick of the clock
+    time.sleep(SETTLED_NS / 1e9 + 0.1)
+    hits = _hash_of.cache_info().hits
+    names += [submission_name(wanted) for _ in range(3)]
+    assert _hash_of.cache_info().hits == hits + 2
+    before = file.stat()
+    file.write_text("1,4")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    names.append(submission_name(wanted))
+    assert names[1] == names[2] == names[3] == names[4]
+    assert len({names[0], names[1], names[5]}) == 3
 
 
 def test_remote_inputs_are_listed_by_whoever_can(source: Path) -> None:
