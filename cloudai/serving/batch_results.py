@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 FAILURES: Final = 100
 """So many are told with a result; all of them are in the files."""
 PART: Final = ".part"
+_INPUTS: Final = re.compile(rb'"inputs"\s*:')
+"""The key of a request that no response and no error has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,17 +81,33 @@ def result_file(folder: Path, name: str) -> Iterator[BinaryIO]:
 
 @contextmanager
 def arriving(folder: Path) -> Iterator[Path]:
-    """An empty folder within `folder`, whose files move to the same place in `folder` when all of them are there."""
+    """An empty folder within `folder`, whose files move to the same place in `folder` when all of them are there.
+
+    Raises `InvalidInput` where one would replace a file of requests: the inputs have the names of the results.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     waiting = Path(mkdtemp(prefix=".arriving-", dir=folder))
     try:
         yield waiting
+        for name in result_names(waiting):
+            if _holds_requests(folder / name):
+                raise InvalidInput(
+                    f"{folder / name} holds requests, which the results would replace: name another folder"
+                )
         for name in result_names(waiting):
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             (waiting / name).replace(target)
     finally:
         shutil.rmtree(waiting, ignore_errors=True)
+
+
+def _holds_requests(file: Path) -> bool:
+    """By the beginning of its first line."""
+    if not file.is_file():
+        return False
+    with file.open("rb") as opened:
+        return _INPUTS.search(opened.readline(1 << 20)) is not None
 
 
 def inside(folder: Path, name: str) -> Path:

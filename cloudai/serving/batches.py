@@ -76,10 +76,13 @@ def prepare_batch(
     """Reads the local inputs, and a local model's files. `lister` gives the objects of remote ones; `model`, for an
     endpoint or a registered model, which one stands behind its name now.
 
-    Raises `InvalidInput` for inputs that are not there, that are no JSON lines or images, or that mix local and remote.
+    Raises `InvalidInput` for inputs that are not there, that are no JSON lines or images, or that mix local and remote,
+    and for an `output` that is a file or whose results would replace inputs.
     """
     listed = _listed(request, lister)
     given = () if is_remote(request.places[0]) else tuple(_files(request))
+    if not is_remote(request.output):
+        _must_take(Path(request.output), given)
     parts: dict[str, object] = {
         "inputs": [[place, *(_facts(one) for one in files)] for place, files in listed.items()],
         "model": _folder_facts(request.model) or (request.model, model),
@@ -108,6 +111,18 @@ def _listed(request: BatchPredictRequest, lister: Lister | None) -> dict[str, tu
         raise InvalidInput('content = "images": images are read on this machine, so inputs are local')
     found = [(place, listing(f"input {place}", place, lister)) for place in places]
     return {place if is_remote(place) else str(number): files for number, (place, files) in enumerate(found)}
+
+
+def _must_take(output: Path, given: tuple[InputFile, ...]) -> None:
+    there = next(place for place in (output.absolute(), *output.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise InvalidInput(f"output = {output}: {there} is a file: name a folder")
+    for file in given:
+        target = output / file.name
+        if target.exists() and target.samefile(file.path):
+            raise InvalidInput(
+                f"output = {output}: the results would replace the input {file.name}: name another folder"
+            )
 
 
 def _facts(one: Listed) -> tuple[str, int, str]:

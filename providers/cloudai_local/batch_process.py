@@ -14,6 +14,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -86,7 +87,8 @@ class Work:
 
     def _ended(self, state: str, message: str | None) -> BatchState:
         for name, _ in sources(self._order):
-            self._part(name).unlink(missing_ok=True)
+            with suppress(OSError):  # why it ended is told, not what could not be tidied up
+                self._part(name).unlink(missing_ok=True)
         return replace(self._timed(), state=state, message=message)
 
     def _timed(self) -> BatchState:
@@ -154,7 +156,10 @@ class Work:
         self._state = replace(state, done=state.done + 1, failed=state.failed + (error is not None), failures=failures)
         most = self._order.max_failed
         if most is not None and self._state.failed > most:
-            raise Stopped(folders.FAILED, f"more than {most} lines failed; the last: {name}, line {number}: {error}")
+            raise Stopped(
+                folders.FAILED,
+                f"more than {most} line{'s' * (most != 1)} failed; the last: {name}, line {number}: {error}",
+            )
 
     def _look(self, interval: float = LOOK) -> None:
         """Now and then: whether to stop, and the state for others to read."""

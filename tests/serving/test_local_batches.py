@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -547,6 +548,18 @@ def test_what_local_cannot_do_is_said_before_anything_is_made(root: Path) -> Non
                 client.custom.submit_batch(request(root, **more))
         assert client.custom.batches() == ()
     assert not list((root / "batches").glob("*"))
+
+
+def test_a_job_whose_output_goes_away_says_so(root: Path) -> None:
+    write(root / "in" / "a.jsonl", *[line(1)] * 50_000)
+    with Client(config(root)) as client:
+        job = client.custom.submit_batch(request(root))
+        until(lambda: list((root / "out").glob(".*")))
+        shutil.rmtree(root / "out")
+        (root / "out").write_text("")
+        status = job.wait(interval=0.1, timeout=300)
+    assert status.state is JobState.FAILED
+    assert "NotADirectoryError" in (status.message or "")
 
 
 def test_an_accelerator_is_a_gpu_or_an_error(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

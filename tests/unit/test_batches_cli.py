@@ -134,3 +134,21 @@ def test_wrong_input_is_exit_code_2(say: Say, words: tuple[str, ...]) -> None:
     assert (code, out) == (2, "")
     assert err
     assert "Traceback" not in err
+
+
+def test_results_never_replace_their_input(say: Say, tmp_path: Path) -> None:
+    before = (tmp_path / "rows.jsonl").read_bytes()
+    code, _, err = say("batches", "submit", str(tmp_path / "twice"), str(tmp_path / "rows.jsonl"), str(tmp_path))
+    assert (code, "the results would replace the input rows.jsonl: name another folder" in err) == (2, True)
+    name = json.loads(say("batches", "submit", *given(tmp_path, "--wait", "--interval", "0.05", "--json"))[1])["batch"]
+    code, _, err = say("batches", "fetch", json.dumps(name), str(tmp_path))
+    assert (code, "rows.jsonl holds requests, which the results would replace" in err) == (2, True)
+    assert (tmp_path / "rows.jsonl").read_bytes() == before
+    for _ in range(2):  # results may be fetched again
+        assert say("batches", "fetch", json.dumps(name), str(tmp_path / "out"))[0] == 0
+
+
+@pytest.mark.parametrize("output", ["rows.jsonl", "rows.jsonl/deeper"])
+def test_an_output_that_is_a_file_is_refused(say: Say, tmp_path: Path, output: str) -> None:
+    code, _, err = say("batches", "submit", *given(tmp_path)[:2], str(tmp_path / output))
+    assert (code, f"{tmp_path / 'rows.jsonl'} is a file: name a folder" in err) == (2, True)
