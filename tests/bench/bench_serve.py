@@ -9,30 +9,38 @@ FOLDER holds a virtual environment per peer: `mlserver`, `kserve`, `litserve`, e
 Servers run on core 0, the clients on core 1, one ONNX Runtime thread each; CPU is the server's own processes' time, so
 that what else the machine does is not in it. Rounds go through the servers in turn. It asserts nothing.
 
-2026-11-21, two busy cores of an AMD EPYC (others built on them), Python 3.11, onnxruntime 1.31.1, uvicorn 0.54,
-MLServer 1.7.1, KServe 0.21.0, LitServe 0.2.19. Times of the clock vary with what else runs; CPU does so less.
+2026-11-21, two cores of an AMD EPYC, Python 3.11, onnxruntime 1.31.1, uvicorn 0.54, MLServer 1.7.1, KServe 0.21.0,
+LitServe 0.2.19. Others built on the machine (load 2 to 3); the scheduler preferred the bench's processes, all of them
+alike. Times of the clock vary with what else runs; CPU does so less. The others run on uvloop.
 
     small, JSON      p50 at 1   CPU at 32      rate    p99 at 32
-    cloudai          0.218 ms       82 us    6358/s      14.7 ms
-    bare             0.210 ms      149 us    4202/s      21.9 ms    cloudai: CPU x0.56, p50 x1.04
-    bare, orjson     0.159 ms       98 us    5005/s      24.0 ms           x0.84             x1.43
-    mlserver         0.612 ms      598 us    1141/s     258.2 ms           x0.13             x0.36
-    kserve           0.681 ms      689 us     883/s      63.7 ms           x0.13             x0.32
-    litserve         1.104 ms     1039 us     661/s      98.0 ms           x0.07             x0.21
+    cloudai          0.285 ms      146 us    6649/s       8.2 ms    `cloudai[serve]` alone, on asyncio's own loop
+    bare             0.305 ms      188 us    5364/s      14.6 ms    cloudai: CPU x0.64, p50 x0.99
+    bare, orjson     0.220 ms      164 us    5689/s      12.0 ms           x0.81             x1.27
+    mlserver         0.842 ms      767 us    1244/s     223.0 ms           x0.19             x0.40
+    kserve           0.722 ms      811 us    1202/s      45.7 ms           x0.17             x0.34
+    litserve         1.397 ms     1409 us     700/s      79.0 ms           x0.12             x0.25
 
-    batching, 32 clients, joined over one by one; bars 1.5, 4.5, 0.97 (a quiet machine, as the next one)
-    small (64-128-10)         x1.15 (1.00-1.67): a run takes 7 us, the rest of a request 80; there is nothing to gain
-    digits (784-512-512-10)   x1.47 (1.37-1.61), by CPU x1.48
-    wide (3 x 2,048)          x5.72 (5.10-5.92), by CPU x5.69
-    resnet                    x1.03 (0.97-1.06): both run one by one, since larger batches were found to be slower
+    cloudai          0.257 ms       91 us   10704/s       5.2 ms    `cloudai[serve-fast]`: uvloop
+    bare             0.262 ms      170 us    5650/s      11.6 ms    cloudai: CPU x0.49, p50 x1.18
+    bare, orjson     0.216 ms      131 us    7454/s      10.2 ms           x0.69             x1.39
+    mlserver         0.694 ms      745 us    1273/s     300.8 ms           x0.11             x0.40
 
-    binary, 602,112 bytes to `resnet`: x1.028 of the call in process, by CPU x1.023; bar 1.03
-    start: 0.49 s (0.44-0.67); bar 0.6
+    batching, 32 clients, joined over one by one; bars 1.5, 4.5, 0.97. The client takes 40% of its core or less
+                     by the clock        by CPU   CPU each          `serve` alone
+    digits, bytes    x1.55 (1.47-1.81)   x1.59      77,  127 us     x1.61, by CPU x1.68    784-512-512-10
+    digits, JSON     x1.20 (0.95-1.31)   x1.23     141,  179 us     x1.36, by CPU x1.35    16 kB of numbers to read
+    small, bytes     x1.19 (0.93-1.82)   x1.21      57,   69 us     x1.06, by CPU x1.06    64-128-10: 8 us, joined 1
+    small, JSON      x1.16 (1.02-1.56)   x1.16      83,  101 us
+    wide, bytes      x5.20 (4.98-5.81)   x5.15     350, 1835 us                            3 x 2,048
+    resnet, bytes    x1.05 (0.99-1.13)   x1.05    both one by one: larger batches were found to be slower
+
+    binary, 602,112 bytes to `resnet`: x1.031 of the call in process, by CPU x1.029; 1.028 on a quiet machine; bar 1.03
+    start: 0.49 s (0.44-0.67) on a quiet machine; bar 0.6
     overload, `wide`, a queue of 64: 32 clients 2,475/s, p99 20 ms; 256 clients 2,426/s, p99 62 ms, 54% refused at once
-    memory: 90.8 MB at first, 91.2 after 20,000 requests, 92.1 after 200,000
-    install: 31 MB above numpy and ONNX Runtime, 49 with Python's bytecode; bar 40. rich and Pygments 6, pydantic 7,
-        cloudai 7, PyYAML 3. uvloop (`cloudai[serve-fast]`) would be 14 more
-    uvloop: CPU at 32 clients 93 us; 126 to 159 us with asyncio's own loop, x0.60 of the bare app, p50 at 1 x1.00
+    memory: 87.7 MB at first, 88.4 after 20,000 requests, 89.5 after 200,000
+    install: 31 MB above numpy and ONNX Runtime, 50 with Python's bytecode; bar 40. rich and Pygments 11, cloudai 14,
+        pydantic 9, PyYAML 3. uvloop (`cloudai[serve-fast]`) would be 14 more
 """
 
 from __future__ import annotations
