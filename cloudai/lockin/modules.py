@@ -6,10 +6,11 @@ import ast
 import io
 import re
 import tokenize
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+
+from cloudai.lockin.mending import Mended, NotPython, mended
 
 MAX_LINE = 50_000
 """Longer lines are data, not code."""
@@ -34,17 +35,22 @@ class Source:
     cells: Mapping[int, int] | None = None
     imports: list[tuple[str, int]] = field(default_factory=list)
     """Modules that are imported, with the line."""
+    lost: tuple[tuple[int, str], ...] = ()
+    """Lines that could not be parsed, with the reason."""
 
     def line(self, number: int) -> int:
         """The file's own line."""
         return number if self.lines is None else self.lines.get(number, 1)
 
 
-def decoded(data: bytes, *, python: bool = False, notebook: bool = False) -> str:
+def decoded(data: bytes, *, python: bool = False, notebook: bool = False, marked: bool = False) -> str:
     """The text of a file. Raises `Unreadable` for what is not text, or not in the encoding it says.
 
     So is a line that is data; not in notebooks, whose outputs hold pictures: there `check_lines` is for each cell.
+    `marked`: UTF-16 by its mark is read too, as pip does (`pip freeze > requirements.txt` in PowerShell writes it).
     """
+    if marked and data[:2] in (b"\xff\xfe", b"\xfe\xff") and data[2:4] != b"\x00\x00":
+        return data.decode("utf-16", errors="replace")
     if data[:4] in (b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff") or data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise Unreadable("is UTF-16 or UTF-32, not UTF-8")
     if b"\x00" in data:
@@ -74,24 +80,19 @@ def check_lines(text: str) -> None:
             raise Unreadable(f"has a line of {len(line):,} characters", number)
 
 
-def parsed(text: str) -> ast.Module:
-    """The syntax tree. Raises `Unreadable` with the line of a syntax error."""
+def parsed(text: str) -> Mended:
+    """The syntax tree, and the lines that it lacks with the reason. Raises `Unreadable` for what is no Python."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(text)
-    except SyntaxError as error:
-        raise Unreadable(f"can't be parsed: {error.msg}", error.lineno) from error
-    except (RecursionError, MemoryError) as error:
-        raise Unreadable("is nested too deeply") from error
-    except ValueError as error:
-        raise Unreadable(f"can't be parsed: {error}") from error
+        return mended(text)
+    except NotPython as error:
+        raise Unreadable(error.reason, error.line) from error
 
 
 def source(file: str, text: str) -> Source:
     """A parsed file with its imports."""
-    found = Source(file, parsed(text))
-    found.imports = list(_imports(found.tree))
+    made = parsed(text)
+    found = Source(file, made.tree, lost=made.lost)
+    found.imports = list(_imports(made.tree))
     return found
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from cloudai.lockin.modules import Source, Unreadable, check_lines, source
+from cloudai.lockin.modules import Source, Unreadable, check_lines, parsed, source
 from cloudai.lockin.requirements import installed
 from cloudai.lockin.scanned import Find
 
@@ -42,16 +42,17 @@ def read_notebook(file: str, text: str) -> Notebook:
         code = _without_magics(cell)
         try:
             check_lines("".join(code))
-            source(file, "".join(code))
+            made = parsed("".join(code))
         except Unreadable as problem:
             skipped.append((places[0] if places else 1, f"cell {index} {problem.reason}"))
             continue
-        for part, place in zip(code, places, strict=True):
-            kept.append(part if part.endswith("\n") else f"{part}\n")
+        skipped += [(places[line - 1], f"a line of cell {index} {reason}") for line, reason in made.lost]
+        for part, place in zip(made.text.splitlines(), places, strict=False):
+            kept.append(f"{part}\n")
             numbers[len(kept)], of_cell[len(kept)] = place, index
-    made = source(file, "".join(kept))
-    made.lines, made.cells = numbers, of_cell
-    return Notebook(made, tuple(packages), tuple(skipped))
+    whole = source(file, "".join(kept))
+    whole.lines, whole.cells = numbers, of_cell
+    return Notebook(whole, tuple(packages), tuple(skipped))
 
 
 def _cells(text: str) -> Iterator[tuple[int, list[str]]]:
@@ -77,7 +78,20 @@ def _without_magics(lines: Sequence[str]) -> list[str]:
     written = first.startswith("%%writefile") and first.rstrip().endswith(".py")
     if first.startswith("%%") and not first.startswith(_PYTHON_CELLS) and not written:
         return ["\n"] * len(lines)
-    return [_plain(line) for line in lines]
+    return list(_plain_lines(lines))
+
+
+def _plain_lines(lines: Sequence[str]) -> Iterator[str]:
+    """Without magics, and without what a backslash adds to them."""
+    going = False
+    for line in lines:
+        if going:
+            going = line.rstrip().endswith("\\")
+            yield "\n"
+            continue
+        plain = _plain(line)
+        going = plain != line and not _TIMED.match(line) and line.rstrip().endswith("\\")
+        yield plain
 
 
 def _plain(line: str) -> str:

@@ -49,7 +49,8 @@ class Reader:
             data = candidate.path.read_bytes()
             if candidate.form == "template" and b"AWS" not in data:
                 return
-            text = decoded(data, python=candidate.form == "python", notebook=candidate.form == "notebook")
+            form = candidate.form
+            text = decoded(data, python=form == "python", notebook=form == "notebook", marked=form == "manifest")
             self._by_form(candidate, text)
             self.files += 1
         except Unreadable as problem:
@@ -61,10 +62,11 @@ class Reader:
         name = candidate.name
         match candidate.form:
             case "python" if not _VENDOR.search(text):
-                parsed(text)
+                self._lost(name, parsed(text).lost)
                 self._plain[name] = text
             case "python":
                 self.sources.append(source(name, text))
+                self._lost(name, self.sources[-1].lost)
             case "notebook":
                 self._notebook(name, text)
             case "manifest":
@@ -74,6 +76,9 @@ class Reader:
             case _:
                 if cloudformation.is_template(text):
                     self.finds += cloudformation.find_resources(name, text)
+
+    def _lost(self, name: str, lines: tuple[tuple[int, str], ...]) -> None:
+        self.skipped += [Skipped(file=name, line=line, reason=f"a line {reason}") for line, reason in lines]
 
     def _manifest(self, name: str, text: str) -> None:
         self.finds += requirements.find_packages(name, text)

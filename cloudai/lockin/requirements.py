@@ -148,7 +148,7 @@ def _setup_cfg(text: str) -> Iterator[str]:
 
 
 def _setup_py(text: str) -> Iterator[tuple[str, int]]:
-    for node in ast.walk(parsed(text)):
+    for node in ast.walk(parsed(text).tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             match = _NAME.match(node.value)
             if match and of_package(match[1]) is not None:
