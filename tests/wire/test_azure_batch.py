@@ -5,81 +5,28 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent.parent / "serving"))
 
 from azure_storage import CONTAINER
-from azureml_batch_server import BatchServer, batch_server
-from azureml_custom_server import WORKSPACE, Answered
+from azureml_batches import CALL, NAMES, line, opened, parts, submitted, wanted
+from azureml_custom_server import WORKSPACE
 from served import scale
-from test_azure_auth import entra
-from test_azure_custom_training import driving, values
 
-from cloudai.delivery import marked
-from cloudai.driver import BatchPredict, BatchPrediction, Call
-from cloudai.errors import BudgetExceeded, CloudAIError, Delivery, ErrorCode, InvalidInput
+from cloudai.driver import BatchPredict, BatchPrediction
+from cloudai.errors import BudgetExceeded, CloudAIError, ErrorCode, InvalidInput
 from cloudai.serving.batch_results import read_results
-from cloudai.types.custom import Accelerator, BatchPredictRequest, BatchPredictResult, BatchRef, DeployRequest
+from cloudai.types.custom import Accelerator, DeployRequest
 from cloudai.types.results import Money
 from cloudai.types.speech import JobState
 from cloudai_azure import ml_batch_bodies as bodies
-from cloudai_azure.driver import AzureDriver
-from cloudai_azure.errors import AzureError
 from cloudai_azure.settings import BatchOptions
-
-CALL = Call(timeout=30.0)
-CPU = Accelerator(instance="Standard_F8s_v2")
-NAMES = ("a.jsonl", "deep/b b.jsonl", "deep/a.jsonl")
-
-
-@contextmanager
-def opened(folder: Path, **more: Any) -> Iterator[tuple[AzureDriver, BatchServer]]:
-    with (
-        entra(folder) as login,
-        batch_server(folder) as server,
-        driving(values(login, server, folder, **more)) as driver,
-    ):
-        yield driver, server
-
-
-def line(name: str, *rows: list[float]) -> str:
-    tensor = {"name": "x", "shape": [len(rows), 4], "datatype": "FP32", "data": [each for row in rows for each in row]}
-    return json.dumps({"id": name, "inputs": [tensor]})
-
-
-def inputs(folder: Path, *, lines: int = 3) -> Path:
-    for number, name in enumerate(NAMES):
-        file = folder / "in" / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        made = [line(f"{name}:{each}", [float(number), float(each), 0.0, 1.0]) for each in range(lines)]
-        file.write_text("".join(f"{each}\n" for each in made))
-    return folder / "in"
-
-
-def wanted(folder: Path, **more: Any) -> BatchPredictRequest:
-    known = {"inputs": str(inputs(folder)), "output": str(folder / "out"), "accelerator": CPU}
-    model = more.pop("model", None) or str(scale(folder / "Twice it", 2.0))
-    return BatchPredictRequest.model_validate({"model": model, **known, **more})
-
-
-def submitted(driver: AzureDriver, request: BatchPredictRequest, **more: Any) -> tuple[BatchPredictResult, BatchRef]:
-    result = driver.batch_predict(request, Call(timeout=30.0, **more))
-    assert result.batch is not None
-    return result, result.batch
-
-
-def parts(server: BatchServer, collection: str) -> list[str]:
-    return sorted(path for path in server.resources if path.startswith(f"{collection}/"))
-
 
 # --- the whole way -----------------------------------------------------------------------------------------
 
@@ -346,176 +293,6 @@ def test_a_container_of_the_users_is_the_environment(tmp_path: Path) -> None:
         (environment,) = server.sent("PUT", "environments/versions")
         assert environment["properties"]["image"] == "mine/onnx:1"
         assert "condaFile" not in environment["properties"]
-
-
-# --- trouble -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("forgetful", [True, False])
-def test_a_lost_answer_is_looked_up_by_the_folder_that_the_job_writes_to(tmp_path: Path, forgetful: bool) -> None:
-    with opened(tmp_path) as (driver, server):
-        server.forgetful = forgetful
-        server.trouble = ["lose"]
-        result, batch = submitted(driver, wanted(tmp_path))
-        assert (result.found, server.jobs) == (False, [batch.id])
-        again, _ = submitted(driver, wanted(tmp_path))
-        assert (again.found, server.jobs) == (True, [batch.id])
-
-
-@pytest.mark.parametrize("trouble", ["drop", "500", "504"])
-def test_a_job_that_is_not_found_after_a_lost_answer_is_outcome_unknown(tmp_path: Path, trouble: str) -> None:
-    with opened(tmp_path) as (driver, server):
-        server.trouble = [trouble]
-        with pytest.raises(AzureError) as caught:
-            driver.batch_predict(wanted(tmp_path), CALL)
-        assert caught.value.fault.code is ErrorCode.OUTCOME_UNKNOWN
-        assert caught.value.fault.delivery is Delivery.UNKNOWN
-        assert "Submit it again" in (caught.value.fault.message or "")
-        assert list(driver.list_batches(CALL)) == []
-        result, batch = submitted(driver, wanted(tmp_path))
-        assert (result.found, server.jobs) == (False, [batch.id])
-
-
-def test_a_job_that_shows_up_late_is_found_by_the_next_submission(tmp_path: Path) -> None:
-    with opened(tmp_path) as (driver, server):
-        server.forgetful = True
-        server.trouble = ["lose"]
-        page, server.page = server.page, lambda *_: {"value": []}  # type: ignore[method-assign]
-        with pytest.raises(AzureError) as caught:
-            driver.batch_predict(wanted(tmp_path), CALL)
-        assert caught.value.fault.code is ErrorCode.OUTCOME_UNKNOWN
-        server.page = page  # type: ignore[method-assign]
-        result, batch = submitted(driver, wanted(tmp_path))
-        assert (result.found, server.jobs) == (True, [batch.id])
-
-
-STEPS = (
-    "PUT batchEndpoints",
-    "PUT models/versions",
-    "PUT codes/versions",
-    "PUT environments/versions",
-    "PUT computes",
-    "PUT batchEndpoints/deployments",
-)
-
-
-def left(server: BatchServer) -> set[str]:
-    """But what Azure ML keeps, without cost: a model's empty container, versions of code and environments."""
-    return {path for path in server.resources if path.split("/")[0] not in ("codes", "environments")} - {
-        "models/cloudai-batch-twice-it"
-    }
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_a_refusal_takes_back_what_was_made(tmp_path: Path, step: str) -> None:
-    with opened(tmp_path) as (driver, server):
-        server.refuse[step] = Answered(403, "AuthorizationFailed", "not you")
-        with pytest.raises(AzureError) as caught:
-            driver.batch_predict(wanted(tmp_path), CALL)
-        assert caught.value.fault.code is ErrorCode.PERMISSION_DENIED
-        assert left(server) == set()
-        assert [name for name in server.blobs.blobs if "/batch-code/" not in name] == []
-
-
-def test_a_refused_job_takes_back_what_was_made(tmp_path: Path) -> None:
-    with opened(tmp_path) as (driver, server):
-        server.trouble = ["400"]
-        with pytest.raises(AzureError) as caught:
-            driver.batch_predict(wanted(tmp_path), CALL)
-        assert caught.value.fault.code is ErrorCode.INVALID_INPUT
-        assert left(server) == set()
-        assert list(driver.list_batches(CALL)) == []
-
-
-def test_what_can_not_be_taken_back_is_named_and_listed(tmp_path: Path) -> None:
-    with opened(tmp_path) as (driver, server):
-        server.refuse["PUT batchEndpoints/deployments"] = Answered(400, "BadArgument", "no such machine")
-        server.refuse["DELETE batchEndpoints"] = Answered(403, "AuthorizationFailed", "not you")
-        with pytest.raises(AzureError, match=r"no such machine.*left behind: batchEndpoints/twice-it-"):
-            driver.batch_predict(wanted(tmp_path), CALL)
-        (status,) = driver.list_endpoints(CALL)
-        assert status.hourly == Money(amount=Decimal(0))
-        assert driver.endpoint_status(status.ref, CALL) == status
-        driver.delete_endpoint(status.ref, CALL)
-        assert parts(server, "batchEndpoints") == []
-
-
-def test_an_endpoint_that_another_submission_uses_stays(tmp_path: Path) -> None:
-    with opened(tmp_path) as (driver, server):
-        _, batch = submitted(driver, wanted(tmp_path))
-        server.trouble = ["400"]
-        with pytest.raises(AzureError):
-            driver.batch_predict(wanted(tmp_path, name="second", max_seconds=60), CALL)
-        assert len(parts(server, "batchEndpoints")) == 2
-        assert server.work(batch.id)[1] == []
-
-
-@pytest.mark.parametrize("lost", ["lose", "drop"])
-@pytest.mark.parametrize("step", STEPS)
-def test_after_a_lost_answer_the_same_submission_finishes_it(tmp_path: Path, step: str, lost: str) -> None:
-    with opened(tmp_path) as (driver, server):
-        getattr(server, lost).append(step)
-        with pytest.raises((httpx.TransportError, AzureError)) as caught:
-            driver.batch_predict(wanted(tmp_path), CALL)
-        assert marked(caught.value) is Delivery.NOT_SENT  # of the job: the core may try again
-        assert server.submitted == []
-        submitted(driver, wanted(tmp_path))
-        assert len(server.jobs) == 1
-        assert len(parts(server, "batchEndpoints")) == 2
-
-
-def test_a_part_that_somebody_else_is_making_is_waited_for(tmp_path: Path) -> None:
-    with opened(tmp_path) as (driver, server):
-        server.trouble = ["drop"]
-        with pytest.raises(AzureError):
-            driver.batch_predict(wanted(tmp_path), CALL)
-        (endpoint, deployment) = parts(server, "batchEndpoints")
-        for path in (endpoint, deployment):
-            server.resources[path]["properties"]["provisioningState"] = "Updating"
-        one, asked = server.one, list[str]()
-
-        def ready(path: str) -> Any:
-            asked.append(path)
-            if asked.count(path) > 1 and path in (endpoint, deployment):
-                server.resources[path]["properties"]["provisioningState"] = "Succeeded"
-            return one(path)
-
-        server.one = ready  # type: ignore[method-assign]
-        submitted(driver, wanted(tmp_path))
-        assert len(server.jobs) == 1
-
-
-def test_a_part_that_failed_is_made_again(tmp_path: Path) -> None:
-    with opened(tmp_path) as (driver, server):
-        submitted(driver, wanted(tmp_path))
-        deployment = parts(server, "batchEndpoints")[1]
-        server.resources[deployment]["properties"]["provisioningState"] = "Failed"
-        submitted(driver, wanted(tmp_path, name="second"))
-        assert server.resources[deployment]["properties"]["provisioningState"] == "Succeeded"
-
-
-@pytest.mark.parametrize("kind", ["batchEndpoints", "computes"])
-def test_what_somebody_else_made_is_left_alone(tmp_path: Path, kind: str) -> None:
-    with opened(tmp_path) as (driver, server):
-        submitted(driver, wanted(tmp_path))
-        path = parts(server, kind)[0]
-        server.resources[path]["tags"] = {}
-        with pytest.raises(CloudAIError) as caught:
-            driver.batch_predict(wanted(tmp_path, name="second"), CALL)
-        assert caught.value.code is ErrorCode.CONFLICT
-        assert path in server.resources
-
-
-def test_deleting_a_batch_endpoint_leaves_its_jobs_and_results(tmp_path: Path) -> None:
-    with opened(tmp_path) as (driver, server):
-        _, batch = submitted(driver, wanted(tmp_path))
-        server.work(batch.id)
-        (status,) = driver.list_endpoints(CALL)
-        driver.delete_endpoint(status.ref, CALL)
-        assert not any("/batch-models/" in name for name in server.blobs.blobs)
-        assert [path for path in left(server) if not path.startswith(("jobs/", "computes/"))] == []
-        driver.fetch_batch(batch, tmp_path / "fetched", CALL)
-        assert len(list(read_results(tmp_path / "fetched"))) == 9
 
 
 # --- files that fail ---------------------------------------------------------------------------------------

@@ -17,9 +17,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent.parent / "serving"))
 
 from azureml_batch_server import BatchServer, batch_server
+from azureml_batches import NAMES, wanted
 from azureml_custom_server import Answered
 from test_azure_auth import entra
-from test_azure_batch import NAMES, wanted
 from test_azure_custom_training import values
 
 from cloudai import AsyncClient, Client

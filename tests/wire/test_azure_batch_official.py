@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent.parent / "serving"))
 
 from azureml_batch_server import TOKEN, BatchServer, batch_server
+from azureml_batches import opened, submitted, wanted
 from azureml_custom_server import WORKSPACE
-from test_azure_batch import opened, submitted, wanted
 from test_azure_ml_sdk import bare, front_door
 
 from cloudai_azure import ml_batch_bodies as bodies

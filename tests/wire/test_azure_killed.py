@@ -24,9 +24,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent.parent / "serving"))
 
 from azureml_batch_server import BatchServer, batch_server
+from azureml_batches import inputs
 from served import scale
 from test_azure_auth import entra
-from test_azure_batch import inputs
 from test_azure_custom_training import driving, job, values
 
 from cloudai.driver import Call

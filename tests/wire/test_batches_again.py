@@ -15,8 +15,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent.parent / "serving"))
 
+from azureml_batches import inputs
 from served import scale
-from test_azure_batch import inputs
 from test_creations import MACHINES, counting, values
 
 from cloudai.cli import main

@@ -27,10 +27,10 @@ from aws_sagemaker import ROLE, TrainingService
 from aws_server import StrictServer, serving
 from aws_transform import TransformService
 from azureml_batch_server import BatchServer, batch_server
+from azureml_batches import inputs
 from fault_proxy import FaultProxy, Mishap, before
 from served import scale
 from test_azure_auth import entra
-from test_azure_batch import inputs
 from vertex_custom_server import VertexServer, vertex_server
 
 from cloudai import Client
