@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,6 @@ from cloudai.errors import InvalidInput
 if TYPE_CHECKING:
     from cloudai.client import Client
     from cloudai.training.job_file import JobFile
-    from cloudai.training.sweep import Sweep, Trial
     from cloudai.types.custom import RunStatus, TrainingJob, TrainingPlan
     from cloudai.types.results import Money
 
@@ -48,8 +46,10 @@ exit codes: 0 fine, 1 a run failed or was not started, 2 wrong input, 3 it may c
 def run(args: argparse.Namespace) -> int:
     """Submits; with `--wait` the exit code says how the run ended."""
     from cloudai.cli.calls import open_client
+    from cloudai.cli.train_sweep import run_sweep
     from cloudai.training.job_file import money_of, read_job, read_sweep
     from cloudai.training.machines import refuse_above
+    from cloudai.training.sweep import jobs_of
 
     file = read_job(Path(args.job))
     sweep = read_sweep(Path(args.sweep)) if args.sweep else file.sweep
@@ -58,7 +58,9 @@ def run(args: argparse.Namespace) -> int:
     limit = {} if args.max_cost is None else {"max_cost": money_of(args.max_cost)}
     with open_client(args.config, args.backend) as client:
         if sweep is not None:
-            return _sweep(client, file.job, sweep.model_copy(update=limit), file, args)
+            limited = sweep.model_copy(update=limit)
+            job, plans = _planned(client, file.job, lambda one: jobs_of(one, limited), args)
+            return run_sweep(client, job, plans, limited, file.tracking, args)
         job, (plan,) = _planned(client, file.job.model_copy(update=limit), lambda one: (one,), args)
         if args.dry_run:
             show([plan.model_dump_json(indent=2)] if args.json else dry(plan))
@@ -124,90 +126,3 @@ def _ended(name: str, status: RunStatus, cost: Money | None) -> Iterable[Shown]:
     rows += [("artefact", status.artefact)] if status.artefact else []
     rows += [("why", status.message)] if status.message else []
     yield Grid(("", ""), tuple(rows))
-
-
-# --- sweeps ------------------------------------------------------------------------------------------------
-
-
-def _sweep(client: Client, job: TrainingJob, sweep: Sweep, file: JobFile, args: argparse.Namespace) -> int:
-    from cloudai.cli.runs import tracked
-    from cloudai.training.register import Register
-    from cloudai.training.submission import submit
-    from cloudai.training.sweep import Searcher, best, jobs_of
-    from cloudai.types.speech import JobState
-
-    job, plans = _planned(client, job, lambda one: jobs_of(one, sweep), args)
-    if args.dry_run:
-        show(_dry_sweep(plans, args))
-        return 0
-    register = Register.of_runs()
-    going: dict[str, Trial] = {}
-
-    def told(trial: Trial) -> None:
-        if trial.run is not None:
-            going[trial.run.ref.name] = trial
-        state = trial.skipped or (trial.status.state if trial.status is not None else _begun(trial))
-        note(f"{trial.plan.name} {_point(trial, sweep)}: {state}")
-        if trial.run is not None and trial.status is not None:
-            tracked(trial.run, trial.job, trial.status, file.tracking)
-
-    searcher = Searcher(
-        plan=client.custom.plan_training,
-        submit=lambda one: submit(client, one, plan=client.custom.plan_training(one), register=register),
-        handle=client.custom.run,
-        interval=args.interval,
-        told=told,
-    )
-    with left_behind(_unended(going), "runs cancel"):
-        trials = searcher.search(job, sweep)
-    show(_trials(trials, sweep, args))
-    found = best(trials, sweep)
-    if found is not None and not args.json:
-        show([f"best: {found.plan.name} {_point(found, sweep)}: {sweep.metric} = {found.value:g}"])
-    elif found is None and sweep.metric is not None:
-        warn(f"no run ended well with a value of the metric {sweep.metric!r}: does the script log it by this name?")
-    ended = [trial.status.state for trial in trials if trial.status is not None]
-    return 0 if len(ended) == len(trials) and set(ended) == {JobState.SUCCEEDED} else FAILED
-
-
-def _unended(going: Mapping[str, Trial]) -> Iterator[str]:
-    for name, trial in going.items():
-        if trial.status is None or not trial.status.state.final:
-            yield name
-
-
-def _dry_sweep(plans: Sequence[TrainingPlan], args: argparse.Namespace) -> Iterable[Shown]:
-    if args.json:
-        yield json.dumps([plan.model_dump(mode="json") for plan in plans], indent=2)
-        return
-    rows = tuple((plan.name, plan.instance, str(plan.at_limit or "unknown")) for plan in plans)
-    yield Grid(("run", "instance", "at limit"), rows)
-    limits = [plan.at_limit.amount for plan in plans if plan.at_limit is not None]
-    known = len(limits) == len(plans)
-    yield f"{len(plans)} runs: {f'{sum(limits):f} USD' if known else 'the cost is not known'} at their time limits"
-
-
-def _begun(trial: Trial) -> str:
-    return "found: it was submitted before" if trial.found else "started"
-
-
-def _trials(trials: tuple[Trial, ...], sweep: Sweep, args: argparse.Namespace) -> Iterable[Shown]:
-    rows = tuple(
-        (
-            trial.plan.name,
-            _point(trial, sweep),
-            str(trial.status.state) if trial.status is not None else f"skipped: {trial.skipped}",
-            "-" if trial.value is None else f"{trial.value:g}",
-            "-" if trial.skipped else str(trial.cost) if trial.cost is not None else "unknown",
-        )
-        for trial in trials
-    )
-    heads = ("run", "hyperparameters", "state", sweep.metric or "metric", "cost")
-    if args.json:
-        yield json.dumps([dict(zip(heads, row, strict=True)) for row in rows], indent=2)
-    else:
-        yield Grid(heads, rows)
-
-
-def _point(trial: Trial, sweep: Sweep) -> str:
-    return ", ".join(f"{name}={trial.job.hyperparameters[name]}" for name in sweep.parameters)
