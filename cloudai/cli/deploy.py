@@ -10,6 +10,7 @@ from cloudai.cli.parser import completes_files
 from cloudai.cli.questions import FAILED
 from cloudai.cli.submitting import left_behind
 from cloudai.cli.terminal import Grid, Shown, note, show, warn
+from cloudai.cli.verbs import at_least_one, duration
 from cloudai.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ exit codes: 0 fine, 1 it was deployed and does not answer, 2 wrong input"""
     add("--model-version", metavar="V", help="its version (default: from the hash of the package)")
     add("--traffic", metavar="V=N,...", help="percent by version; without it the new one gets all")
     add("--accelerator", metavar="NAME", help="such as L4, A100-80GB, T4")
-    add("--count", type=int, default=1, metavar="N", help="how many of them")
+    add("--count", type=at_least_one, default=1, metavar="N", help="how many of them")
     add("--instance", metavar="TYPE", help="the provider's own machine type instead")
     add("--min-replicas", type=int, default=1, metavar="N", help="at least this many (default: 1)")
     add("--max-replicas", type=int, default=1, metavar="N", help="at most this many (default: 1)")
@@ -42,7 +43,7 @@ exit codes: 0 fine, 1 it was deployed and does not answer, 2 wrong input"""
     add("--image", metavar="ADDRESS", help="a container of your own")
     add("--dry-run", action="store_true", help="print exactly what would be created, and create nothing")
     add("--wait", action="store_true", help="until it answers")
-    add("--timeout", type=float, default=600.0, metavar="S", help="for the deployment (default: 600)")
+    add("--timeout", type=duration, default=600.0, metavar="S", help="for the deployment (default: 600)")
     add("--json", action="store_true", help="the plan or the endpoint as JSON")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from cloudai.cli.parser import completes_files
+from cloudai.cli.verbs import duration
 from cloudai.errors import ErrorCode, InvalidInput
 
 if TYPE_CHECKING:
@@ -34,9 +35,9 @@ def questions(
         if verb == "fetch":
             completes_files(sub.add_argument("folder", metavar="FOLDER", help="where to"))
         if verb in _LOOKING:
-            sub.add_argument("--interval", type=float, default=5.0, metavar="S", help="between looks (default: 5)")
+            sub.add_argument("--interval", type=duration, default=5.0, metavar="S", help="between looks (default: 5)")
         if verb == "wait":
-            sub.add_argument("--timeout", type=float, default=86_400.0, metavar="S", help="at most (default: a day)")
+            sub.add_argument("--timeout", type=duration, default=86_400.0, metavar="S", help="at most (default: a day)")
         if verb in _AS_JSON:
             sub.add_argument("--json", action="store_true", help="as JSON")
         sub.add_argument("--backend", metavar="NAME", help="only this backend")

@@ -11,6 +11,7 @@ from cloudai.cli.parser import completes_files
 from cloudai.cli.questions import FAILED
 from cloudai.cli.submitting import ANEW, anew, cost_line, dry, found_line, left_behind, marked
 from cloudai.cli.terminal import Grid, Shown, note, show, warn
+from cloudai.cli.verbs import duration
 from cloudai.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ exit codes: 0 fine, 1 a run failed or was not started, 2 wrong input, 3 it may c
     completes_files(add("--sweep", metavar="SWEEP.toml", help="one run for each set of hyperparameters"))
     add("--again", nargs="?", const=ANEW, metavar="TEXT", help="a new run, although the same job was run before")
     add("--fetch", metavar="FOLDER", help="with --wait: download the model into it")
-    add("--interval", type=float, default=5.0, metavar="S", help="seconds between looks (default: 5)")
+    add("--interval", type=duration, default=5.0, metavar="S", help="seconds between looks (default: 5)")
     add("--json", action="store_true", help="the plan or the result as JSON")
 
 

@@ -121,6 +121,14 @@ def test_a_cost_limit_refuses_with_exit_code_3(cloudai: Run) -> None:
     assert (code, '"call": "start"' in out) == (3, True)
 
 
+@pytest.mark.parametrize("interval", ["-1", "0", "nan", "inf", "soon"])
+def test_a_time_that_is_none_is_refused_before_anything_is_sent(cloudai: Run, interval: str) -> None:
+    for words in (("train", "job.toml", "--wait"), ("runs", "wait", "cli-"), ("batches", "submit", "a", "b", "c")):
+        code, _, err = cloudai(*words, f"--interval={interval}")
+        assert (code, f"'{interval}' is not a time such as 20s" in err) == (2, True)
+    assert "no runs" in cloudai("runs", "list")[1]
+
+
 def test_a_failed_run_is_exit_code_1_with_the_reason(cloudai: Run, folder: Path) -> None:
     (folder / "job.toml").write_text(JOB.replace("0.5", "9"))
     code, out, _ = cloudai("train", "job.toml", "--wait", "--interval", "0.05")
