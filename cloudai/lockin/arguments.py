@@ -19,6 +19,18 @@ class Arguments:
     keywords: dict[str, tuple[Value, Place]] = field(default_factory=dict)
     nodes: tuple[ast.expr, ...] = ()
     keyword_nodes: dict[str, ast.expr] = field(default_factory=dict)
+    more: list[tuple[str, Place]] = field(default_factory=list)
+    """Keys that came by `**` and stand in several dictionaries."""
+
+    def spread(self, value: Value) -> None:
+        """`**value`: what it may be, one dictionary after the other as they stand in the code."""
+        tables = [atom for atom in value if isinstance(atom, Table)]
+        for table in sorted(tables, key=lambda each: sorted(place for _, place in each.entries.values())):
+            for name, (given, place) in table.entries.items():
+                before, first = self.keywords.get(name, (UNKNOWN, place))
+                self.keywords[name] = (before | given, first)
+                if place != first:
+                    self.more.append((name, place))
 
     def get(self, position: int, *names: str) -> Value:
         """An argument by place or by one of its names."""
@@ -29,13 +41,15 @@ class Arguments:
 
     def rest(self, count: int) -> Arguments:
         """Without the first so many positional ones."""
-        return Arguments(self.place, self.positional[count:], self.keywords, self.nodes[count:], self.keyword_nodes)
+        return Arguments(
+            self.place, self.positional[count:], self.keywords, self.nodes[count:], self.keyword_nodes, self.more
+        )
 
     def after(self, given: Arguments) -> Arguments:
         """These, with what `partial` was given before them."""
         return Arguments(
             self.place, [*given.positional, *self.positional], {**given.keywords, **self.keywords},
-            (*given.nodes, *self.nodes), {**given.keyword_nodes, **self.keyword_nodes},
+            (*given.nodes, *self.nodes), {**given.keyword_nodes, **self.keyword_nodes}, [*given.more, *self.more],
         )  # fmt: skip
 
     @property
@@ -88,6 +102,6 @@ def _value_words(value: Value, depth: int) -> set[str]:
     for atom in value:
         if isinstance(atom, (Table, Sequence)):
             found |= _words(atom.node)
-            inner = atom.items if isinstance(atom, Sequence) else tuple(entry for entry, _ in atom.entries.values())
+            inner = atom.all if isinstance(atom, Sequence) else tuple(entry for entry, _ in atom.entries.values())
             found |= _value_words(union(inner), depth - 1)
     return found

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from cloudai.lockin import catalog
 from cloudai.lockin.arguments import Arguments
 from cloudai.lockin.catalog import NOTHING
-from cloudai.lockin.expressions import FIELD
+from cloudai.lockin.containers import empty, numbered, on_sequence, on_table, read, zipped
+from cloudai.lockin.expressions import FIELD, KEYS
 from cloudai.lockin.known_functions import KnownFunctions
 from cloudai.lockin.scanned import NEUTRAL, Place
 from cloudai.lockin.values import (
@@ -44,11 +45,11 @@ if TYPE_CHECKING:
 _HTTP = frozenset({"requests", "httpx", "aiohttp", "urllib3"})
 _SESSIONS = frozenset({"Session", "session", "Client", "AsyncClient", "ClientSession", "PoolManager"})
 _PASS = frozenset({
-    "list", "tuple", "set", "sorted", "reversed", "enumerate", "zip", "iter", "next", "max", "min", "filter", "map",
+    "list", "tuple", "set", "sorted", "reversed", "iter", "next", "max", "min", "filter", "map",
     "aiter", "anext", "gather", "run", "wait_for", "as_completed", "cast", "copy", "deepcopy", "chain", "from_iterable",
     "islice", "tqdm", "track", "run_until_complete", "create_task", "ensure_future", "shield", "result", "batched",
     "groupby", "closing", "enter_context", "enter_async_context", "MessageToDict", "to_dict", "MessageToJson",
-    "loads",
+    "loads", "dumps",
 })  # fmt: skip
 _APPLY = frozenset({
     "map", "submit", "to_thread", "run_in_executor", "run_sync", "imap", "imap_unordered", "starmap", "apply_async",
@@ -90,9 +91,7 @@ class Calls(KnownFunctions):
                 args.keywords[keyword.arg] = (value, place)
                 args.keyword_nodes[keyword.arg] = keyword.value
                 continue
-            for atom in value:
-                if isinstance(atom, Table):
-                    args.keywords.update(atom.entries)
+            args.spread(value)
         return args
 
     def call(self, node: ast.Call, frame: Frame) -> Value:
@@ -114,9 +113,9 @@ class Calls(KnownFunctions):
             case Answer():
                 return self._on_answer(atom, name, args, node, frame)
             case Table():
-                return _on_table(atom, name, args)
+                return on_table(atom, name, args)
             case Sequence():
-                return _on_sequence(atom, name)
+                return on_sequence(atom, name, args)
             case Pager():
                 return self.vendor.pages(atom, args)
             case Event():
@@ -207,9 +206,14 @@ class Calls(KnownFunctions):
     def _unknown(self, name: str, args: Arguments, node: ast.Call, frame: Frame) -> Value:
         """A call of something that is not known: what it does with callbacks and with parts of answers."""
         if name == "getattr" and len(args.positional) >= 2:
-            return self._getattr(args, frame)
-        if name == "dict":
+            return self._getattr(args, node, frame)
+        if name == "dict" and args.keywords:
             return one(self.table(args.place, args.keywords))
+        made = empty(name, node, args)
+        if made is not None:
+            return self.kept(made, node, frame)
+        if name in ("enumerate", "zip"):
+            return numbered(node, args) if name == "enumerate" else zipped(node, args)
         if name == "super":
             return union([self.base_of(frame.cls)]) if frame.cls is not None else UNKNOWN
         if (name == "partial" or name in _MAKERS) and args.positional:
@@ -220,16 +224,23 @@ class Calls(KnownFunctions):
         if known is not None:
             return known
         if name in _FIELDS:
-            made = args.get(-1, "default_factory", "factory")
-            return args.get(-1, "default") | union(
-                self._called(atom, Arguments(args.place), node, frame) for atom in made
-            )
+            return self._field(args, node, frame)
         data = union(args.values)
         parts = frozenset(a for a in data if isinstance(a, (Answer, Client, Request, Sequence, Pager, Instance, Table)))
         applied = self._applied(args, name)
         if name in _APPLY and applied is not None:
             return applied
         return parts if name in _PASS else UNKNOWN
+
+    def _field(self, args: Arguments, node: ast.Call, frame: Frame) -> Value:
+        """`field(default_factory=Client)`, `field(default_factory=list)`"""
+        default = args.get(-1, "default")
+        for keyword in ("default_factory", "factory"):
+            factory = args.keyword_nodes.get(keyword)
+            if isinstance(factory, ast.Name):
+                default |= empty(factory.id, factory, Arguments(args.place)) or UNKNOWN
+        made = args.get(-1, "default_factory", "factory")
+        return default | union(self._called(atom, Arguments(args.place), node, frame) for atom in made)
 
     def _applied(self, args: Arguments, name: str) -> Value | None:
         """Functions and bound methods among the arguments of a call of something else are called by it."""
@@ -251,8 +262,8 @@ class Calls(KnownFunctions):
                     self.enter(atom, Arguments(args.place, data[:1], {}))
         return union(found) if found else None
 
-    def _getattr(self, args: Arguments, frame: Frame) -> Value:
-        found: list[Value] = []
+    def _getattr(self, args: Arguments, node: ast.Call, frame: Frame) -> Value:
+        found: list[Value] = [args.get(2)]
         for name in args.positional[1]:
             if not isinstance(name, Text):
                 continue
@@ -264,15 +275,19 @@ class Calls(KnownFunctions):
                         if isinstance(part, Client) and is_method
                         else one(part)
                     )
+                if isinstance(atom, Answer):
+                    found.append(self._of_answer(atom, name.value, frame, node.args[1]))
         return union(found)
 
     def _on_answer(self, atom: Answer, name: str, args: Arguments, node: ast.Call, frame: Frame) -> Value:
         if name == "get" and args.positional:
-            keys = [k for k in args.positional[0] if isinstance(k, Text) and FIELD.fullmatch(k.value)]
+            keys = sorted({k.value for k in args.positional[0] if isinstance(k, Text) and FIELD.fullmatch(k.value)})
             place = self.record.place(frame.source, node.args[0])
-            return union(self.vendor.field(atom, key.value, place) for key in keys[:1]) or one(atom)
+            return union(self.vendor.field(atom, key, place) for key in keys[:KEYS]) | args.get(1) or one(atom)
         if name == "search":
             return self.expression(atom, args)
+        if read(atom, name):
+            return one(atom)
         if name in _RAISING or (name == "get" and not args.keywords):
             self.record.touched.add(atom.service.provider)
         for function in args.functions:
@@ -313,27 +328,3 @@ def _of_vendors(value: Value, method: str) -> Value:
         return value
     able = {a for a in clients if a.service.knows(a.cls, f"{a.path}.{method}" if a.path else method)}
     return frozenset(a for a in value if not isinstance(a, Client) or not able or a in able)
-
-
-def _on_table(table: Table, name: str, args: Arguments) -> Value:
-    keys = [key.value for key in args.get(0) if isinstance(key, Text)]
-    match name:
-        case "get" | "pop" | "setdefault":
-            found = [table.entries[key][0] for key in keys if key in table.entries]
-            return union([*found, args.get(1)] if keys else [value for value, _ in table.entries.values()])
-        case "values" | "items":
-            return one(Sequence(table.node, tuple(value for value, _ in table.entries.values())))
-        case "update":
-            for atom in args.get(0):
-                if isinstance(atom, Table):
-                    table.entries.update(atom.entries)
-            table.entries.update(args.keywords)
-            return UNKNOWN
-        case "copy":
-            return one(table)
-        case _:
-            return UNKNOWN
-
-
-def _on_sequence(sequence: Sequence, name: str) -> Value:
-    return union(sequence.items) if name in ("pop", "__getitem__") else one(sequence) if name == "copy" else UNKNOWN

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from abc import abstractmethod
 from collections.abc import Iterable
+from typing import TypeGuard
 
 from cloudai.lockin.arguments import Arguments
 from cloudai.lockin.calling import Calls
@@ -20,6 +21,7 @@ from cloudai.lockin.values import (
     Function,
     Instance,
     Sequence,
+    Table,
     Text,
     Value,
     one,
@@ -124,7 +126,9 @@ class Entering(Calls):
         """`self.client = ...`"""
         cls = owner.cls if isinstance(owner, Instance) else owner
         attributes = self._attributes.setdefault(cls.node, {})
-        attributes[name] = attributes.get(name, UNKNOWN) | value
+        known = attributes.get(name, UNKNOWN)
+        made = {atom.node for atom in known if isinstance(atom, (Sequence, Table))}
+        attributes[name] = known | {a for a in value if not (_is_empty(a) and a.node in made)}
 
     def instance(self, cls: Class, args: Arguments) -> Value:
         """`Moderator(client)`"""
@@ -158,7 +162,8 @@ class Entering(Calls):
         if args.positional or args.keywords:
             self.unfilled.filled(node)
         bindings = self._bindings(function, args)
-        key = (node, function.frame, function.bound, frozenset((n, v) for n, v in bindings.items() if v))
+        held = frozenset((name, _held(value)) for name, value in bindings.items() if value)
+        key = (node, function.frame, function.bound, frozenset((n, v) for n, v in bindings.items() if v), held)
         known = self._memo.get(key)
         if known is not None:
             self.record.touched |= known[1]
@@ -253,6 +258,15 @@ def _self(function: Function) -> Atom:
         return bound.cls
     assert bound is not None
     return bound
+
+
+def _is_empty(atom: Atom) -> TypeGuard[Sequence | Table]:
+    return isinstance(atom, (Sequence, Table)) and not (atom.all if isinstance(atom, Sequence) else atom.entries)
+
+
+def _held(value: Value) -> int:
+    """How much was put into the containers of a value: a function may answer differently then."""
+    return sum(len(atom.added) for atom in value if isinstance(atom, Sequence))
 
 
 def _decorated(node: ast.FunctionDef | ast.AsyncFunctionDef, *names: str) -> bool:

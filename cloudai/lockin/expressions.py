@@ -55,6 +55,7 @@ _HTTP_OWN = frozenset({
     "status_code", "ok", "headers", "text", "reason", "url", "request", "elapsed", "cookies", "encoding", "is_success",
     "status", "history", "raw", "is_error",
 })  # fmt: skip
+_HTTP_CONTENT = frozenset({"headers", "text", "content", "data"})
 _ANSWERS = ("Response", "Result", "Results", "Annotation", "AnalyzedDocument")
 _MESSAGES_ASKED = ("Request", "Config", "Options", "Params", "Input", "Source", "Type")
 """How classes of what is sent end; those that are read are the others."""
@@ -64,6 +65,8 @@ _HEADERS = frozenset({
 """Headers of any server's."""
 FIELD = re.compile(r"[A-Za-z_@][\w@-]{0,80}")
 """What a field is called: other keys are data of the caller's, as addresses."""
+KEYS = 12
+"""Fields that one place may read, at most."""
 
 
 class Expressions(ABC):
@@ -74,6 +77,7 @@ class Expressions(ABC):
         self.record = record
         self.vendor = VendorCalls(record)
         self._left: dict[str, Value] = {}
+        self._containers: dict[ast.AST, Value] = {}
 
     @abstractmethod
     def module_frame(self, source: Source) -> Frame: ...
@@ -224,9 +228,10 @@ class Expressions(ABC):
     def _built(self, node: ast.expr, frame: Frame) -> Value:
         match node:
             case ast.Dict():
-                return one(self._dict(node, frame))
+                return one(self._dict(node, frame)) if node.keys else self.kept(one(Table(node)), node, frame)
             case ast.List() | ast.Tuple() | ast.Set():
-                return one(Sequence(node, tuple(self.value(part, frame) for part in node.elts)))
+                made = one(Sequence(node, tuple(self.value(part, frame) for part in node.elts)))
+                return made if node.elts else self.kept(made, node, frame)
             case ast.JoinedStr():
                 return one(Text(self._joined(node, frame), self.record.place(frame.source, node)))
             case ast.BinOp():
@@ -238,6 +243,10 @@ class Expressions(ABC):
                     if isinstance(child, ast.expr):
                         self.value(child, frame)
                 return UNKNOWN
+
+    def kept(self, made: Value, node: ast.AST, frame: Frame) -> Value:
+        """An empty container of a module or class is one over all rounds: functions fill it after it was made."""
+        return self._containers.setdefault(node, made) if frame.parent is None or frame.of_class else made
 
     def _dict(self, node: ast.Dict, frame: Frame) -> Table:
         table = Table(node)
@@ -310,15 +319,14 @@ class Expressions(ABC):
         match atom:
             case Answer():
                 place = self.record.place(frame.source, index)
-                named = [key for key in keys if FIELD.fullmatch(key) and key.lower() not in _HEADERS][:1]
+                named = sorted({key for key in keys if FIELD.fullmatch(key) and key.lower() not in _HEADERS})[:KEYS]
                 return union(self.vendor.field(atom, key, place) for key in named) or one(atom)
             case Table():
-                chosen = [atom.entries[key] for key in keys if key in atom.entries] if keys else atom.entries.values()
-                return union(value for value, _ in chosen)
+                return atom.at(keys)
             case Sequence():
                 at = index.value if isinstance(index, ast.Constant) and isinstance(index.value, int) else -1
                 exact = isinstance(atom.node, (ast.List, ast.Tuple)) and 0 <= at < len(atom.items)
-                return atom.items[at] if exact else union(atom.items)
+                return atom.items[at] if exact else union(atom.all)
             case _:
                 return UNKNOWN
 
@@ -365,8 +373,8 @@ class Expressions(ABC):
             return answer and one(Event(atom, name))
         return one(Client(atom.service, atom.cls, f"{atom.path}.{name}" if atom.path else name))
 
-    def _of_answer(self, atom: Answer, name: str, frame: Frame, node: ast.Attribute | None) -> Value:
-        if (atom.http and name in ("headers", "text")) or name == "_pb":
+    def _of_answer(self, atom: Answer, name: str, frame: Frame, node: ast.expr | None) -> Value:
+        if (atom.http and name in _HTTP_CONTENT) or name == "_pb":
             return one(atom)
         if node is None or name.startswith("_") or (atom.http and name in _HTTP_OWN):
             return UNKNOWN

@@ -9,6 +9,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
+from cloudai.lockin.arguments import Arguments
+from cloudai.lockin.containers import on_sequence, on_table
 from cloudai.lockin.entering import Entering
 from cloudai.lockin.frames import Frame
 from cloudai.lockin.modules import Source, Tree
@@ -124,7 +126,10 @@ class Evaluator(Entering):
             for atom in given:
                 if isinstance(atom, Table):
                     table.entries.update(atom.entries)
-        if not tables and isinstance(node.op, ast.Add):
+        lists = [atom for atom in self.subject(node.target, frame) if isinstance(atom, Sequence)]
+        for atom in lists:
+            on_sequence(atom, "extend", Arguments(self.record.place(frame.source, node), [given]))
+        if not (tables or lists) and isinstance(node.op, ast.Add):
             self.bind(node.target, self.summed(self.subject(node.target, frame), given, node.op), frame)
 
     def _compound(self, node: ast.stmt, frame: Frame) -> None:
@@ -256,13 +261,15 @@ class Evaluator(Entering):
                     if isinstance(key, Text):
                         place = self.record.place(frame.source, target.slice)
                         atom.entries[key.value] = (value, place)
+                if not keys and value:
+                    on_table(atom, "setdefault", Arguments(self.record.place(frame.source, target), [keys, value]))
 
     def _unpack(self, targets: list[ast.expr], value: Value, frame: Frame) -> None:
         for position, target in enumerate(targets):
             parts: set[Atom] = set()
             for atom in value:
                 if isinstance(atom, Sequence):
-                    parts |= atom.items[position] if position < len(atom.items) else union(atom.items)
+                    parts |= atom.items[position] if position < len(atom.items) else union(atom.all)
                 elif not isinstance(atom, Text):
                     parts.add(atom)
             self.bind(target, frozenset(parts), frame)

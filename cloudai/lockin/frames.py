@@ -29,6 +29,11 @@ class Frame:
         """The outermost."""
         return self if self.parent is None else self.parent.module
 
+    @property
+    def of_class(self) -> bool:
+        """Whether it is the body of a class."""
+        return self.results is BODY
+
     def look(self, name: str) -> Value | None:
         """A name as a function sees it: class bodies in between are not asked."""
         frame: Frame | None = self
@@ -36,7 +41,7 @@ class Frame:
             if name in frame.names or name in frame.shared:
                 return frame.names.get(name, UNKNOWN) | frame.shared.get(name, UNKNOWN)
             frame = frame.parent
-            while frame is not None and frame.cls is not None and frame.parent is not None and frame.results is BODY:
+            while frame is not None and frame.cls is not None and frame.parent is not None and frame.of_class:
                 frame = frame.parent
         return None
 

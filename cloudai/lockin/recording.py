@@ -33,7 +33,9 @@ class Recorder:
         self, kind: FindKind, place: Place, service: Service | None, meaning: Meaning, name: str, *,
         provider: str = "", site: str = "", feature: str = "", model: str = "",
     ) -> None:  # fmt: skip
-        """One more find; one that is known already keeps its site, and gets a feature that it lacked."""
+        """One more find. Of several that are one line's, the first by name says topic and site: the order that they
+        come in may differ from run to run.
+        """
         owner = service.provider if service is not None else provider
         find = Find(
             file=place.file, line=place.line, provider=owner, service=service.id if service is not None else "",
@@ -44,10 +46,11 @@ class Recorder:
         old = self._finds.get(key)
         if old is None:
             self._finds[key] = find
-        elif (feature and not old.feature) or (model and not old.model) or (site and not old.site):
+        elif old != find:
             self._finds[key] = replace(
-                old, feature=old.feature or feature, model=old.model or model, site=old.site or site
-            )
+                min(old, find, key=lambda each: (_rank(each.topic), _rank(each.site))),
+                feature=min(old.feature, feature, key=_rank), model=min(old.model, model, key=_rank),
+            )  # fmt: skip
         if kind == "operation":
             self.touched.add(owner)
 
@@ -64,3 +67,8 @@ class Recorder:
                 self._finds.values(), key=lambda f: (f.file, f.line, f.kind, f.provider, f.service, f.name, f.operation)
             )
         )
+
+
+def _rank(text: str) -> tuple[bool, str]:
+    """Something before nothing."""
+    return not text, text

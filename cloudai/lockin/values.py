@@ -128,18 +128,33 @@ class Text:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """A dictionary with known keys; keys may be added."""
+    """A dictionary with known keys; keys may be added. `others`: what stands under keys that are not known."""
 
     node: ast.AST
     entries: dict[str, tuple[Value, Place]] = field(default_factory=dict)
+    others: list[Value] = field(default_factory=list)
+
+    def at(self, keys: Iterable[str]) -> Value:
+        """What stands under one of the keys; without any, everything."""
+        wanted = list(keys)
+        chosen = [self.entries[key][0] for key in wanted if key in self.entries]
+        if not wanted:
+            chosen = [value for value, _ in self.entries.values()]
+        return union([*chosen, *self.others])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sequence:
-    """A list or tuple as written."""
+    """A list or tuple as written, and what was added to it."""
 
     node: ast.AST
     items: tuple[Value, ...]
+    added: list[Value] = field(default_factory=list)
+
+    @property
+    def all(self) -> tuple[Value, ...]:
+        """Everything in it."""
+        return (*self.items, *self.added)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +220,7 @@ def elements(value: Value) -> Value:
     found: set[Atom] = set()
     for atom in value:
         if isinstance(atom, Sequence):
-            found |= union(atom.items)
+            found |= union(atom.all)
         elif isinstance(atom, Pager):
             found.add(Answer(atom.service, (atom.meaning,), atom.site))
         elif not isinstance(atom, Text):

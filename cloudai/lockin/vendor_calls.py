@@ -223,6 +223,8 @@ class VendorCalls:
             else:
                 self._parameter(service, method, means, keyword, place, args.words_of(keyword), site)
                 self._voices(service, keyword, value)
+        for keyword, place in args.more:
+            self._parameter(service, method, means, keyword, place, frozenset(), site)
         if service.provider == "gcp" and args.positional:
             for atom in args.positional[0]:
                 if isinstance(atom, Table):

@@ -39,3 +39,16 @@ def scanned(tmp_path: Path) -> Callable[..., Scan]:
         return scan(tmp_path, as_of=DAY)
 
     return run
+
+
+@pytest.fixture
+def marked(scanned: Callable[..., Scan]) -> Callable[[str], tuple[set[tuple[int, str]], set[tuple[int, str]]]]:
+    """Code whose lines say behind `#:` what is found there -> what is found and what is said, by line and name."""
+    kinds = ("operation", "parameter", "option", "result_field")
+
+    def run(code: str) -> tuple[set[tuple[int, str]], set[tuple[int, str]]]:
+        lines = enumerate(code.splitlines(), 1)
+        said = {(number, name) for number, line in lines for name in line.partition("#: ")[2].split()}
+        return {(find.line, find.name) for find in scanned(a=code).finds if find.kind in kinds}, said
+
+    return run

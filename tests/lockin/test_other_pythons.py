@@ -15,6 +15,7 @@ from cloudai.lockin import Scan, scan
 from cloudai.lockin.mending import NotPython, mended
 
 HEAD = "import boto3\nrek = boto3.client('rekognition')\n"
+LINES = ["x = 1", "if x:", "    y = (", ")", 'f"{a["b"]}"', "\tz", "print 'a', b", "'''", "]"]
 OTHERS = {
     "print": 'a = rek.detect_labels(Image={})\nprint "found %s" % a["Labels"]  # the first\n',
     "print after a colon": 'a = rek.detect_labels(Image={})\nif a: print a["Labels"]\n',
@@ -54,7 +55,7 @@ def test_what_is_another_language_is_no_python(text: str) -> None:
         mended(text)
 
 
-@given(st.lists(st.sampled_from(["x = 1", "if x:", "    y = (", ")", 'f"{a["b"]}"', "\tz", "print 'a', b", "'''", "]"])))
+@given(st.lists(st.sampled_from(LINES)))
 def test_lines_keep_their_numbers(lines: list[str]) -> None:
     text = "\n".join(lines)
     try:
