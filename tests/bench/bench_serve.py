@@ -27,13 +27,15 @@ alike. Times of the clock vary with what else runs; CPU does so less. The others
     mlserver         0.694 ms      745 us    1273/s     300.8 ms           x0.11             x0.40
 
     batching, 32 clients, joined over one by one; bars 1.5, 4.5, 0.97. The client takes 40% of its core or less
-                     by the clock        by CPU   CPU each          `serve` alone
-    digits, bytes    x1.55 (1.47-1.81)   x1.59      77,  127 us     x1.61, by CPU x1.68    784-512-512-10
-    digits, JSON     x1.20 (0.95-1.31)   x1.23     141,  179 us     x1.36, by CPU x1.35    16 kB of numbers to read
-    small, bytes     x1.19 (0.93-1.82)   x1.21      57,   69 us     x1.06, by CPU x1.06    64-128-10: 8 us, joined 1
+                     by the clock        by CPU   CPU each
+    digits, bytes    x1.55 (1.47-1.81)   x1.59      77,  127 us    784-512-512-10: a run takes 49 us, joined 15
+    digits, JSON     x1.20 (0.95-1.31)   x1.23     141,  179 us    16 kB of numbers to read
+    small, bytes     x1.19 (0.93-1.82)   x1.21      57,   69 us    64-128-10: a run takes 9 us, joined 1.5
     small, JSON      x1.16 (1.02-1.56)   x1.16      83,  101 us
-    wide, bytes      x5.20 (4.98-5.81)   x5.15     350, 1835 us                            3 x 2,048
+    wide, bytes      x5.20 (4.98-5.81)   x5.15     350, 1835 us    3 x 2,048
     resnet, bytes    x1.05 (0.99-1.13)   x1.05    both one by one: larger batches were found to be slower
+    Repeated, load 7: digits in bytes x1.46 and x1.54, by CPU x1.61 both times. Without uvloop the gain is of a larger
+    whole: x1.33, x1.39 and x1.61, by CPU x1.35, x1.42 and x1.68, 88 to 98 us each; in JSON x1.36; small x1.06
 
     binary, 602,112 bytes to `resnet`: x1.031 of the call in process, by CPU x1.029; 1.028 on a quiet machine; bar 1.03
     start: 0.49 s (0.44-0.67) on a quiet machine; bar 0.6
