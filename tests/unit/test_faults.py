@@ -329,7 +329,7 @@ def test_the_plain_wire_can_be_billed_as_a_vendor() -> None:
 def test_the_most_at_once_is_told() -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    with faults.serve("plain", Ok(delay=0.2)) as server:
+    with faults.serve("plain", Ok(delay=2.0)) as server:
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda _: ask(server), range(4)))
         assert server.peak == 4

@@ -47,14 +47,14 @@ class Gate:
             self.now += 1
             self.most = max(self.most, self.now)
             self.here.notify_all()
-            self.here.wait_for(lambda: self.most >= self.expected, timeout=30.0)
+            self.here.wait_for(lambda: self.most >= self.expected, timeout=120.0)
             self.now -= 1
         return LABELS
 
 
 def ask_many(server: StrictServer, count: int, **settings: Any) -> None:
     async def ask() -> None:
-        async with AsyncClient(config(server, timeout=60.0, **settings)) as client:
+        async with AsyncClient(config(server, timeout=240.0, **settings)) as client:
             await asyncio.gather(*[client.vision.detect_labels(picture()) for _ in range(count)])
 
     asyncio.run(ask())
