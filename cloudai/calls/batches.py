@@ -13,7 +13,7 @@ from cloudai.calls import booking
 from cloudai.calls.asking import Asking, well_ended
 from cloudai.calls.engine import CallOptions, Engine
 from cloudai.calls.looking import Looks
-from cloudai.calls.runs import priced, remembered
+from cloudai.calls.runs import folder_for, priced, remembered
 from cloudai.driver import BatchPrediction
 from cloudai.errors import CloudAIError, ErrorCode, InvalidInput
 from cloudai.types.custom import BatchPlan, BatchPredictRequest, BatchPredictResult, BatchRef, BatchStatus
@@ -65,8 +65,9 @@ class BatchRun:
     def fetch(self, folder: str | Path) -> Path:
         """Puts the results into `folder`: the input's files, line N the response to line N or `{"error": "..."}`.
         Raises `conflict` for a job that has none."""
-        self._fetched(Path(folder))
-        return Path(folder)
+        target = folder_for(folder)
+        self._fetched(target)
+        return target
 
     def cancel(self) -> None:
         """Asks the backend to stop it; one that has ended stays as it is."""
@@ -122,8 +123,9 @@ class AsyncBatchRun:
 
     async def fetch(self, folder: str | Path) -> Path:
         """As `BatchRun.fetch`."""
-        await self._fetched(Path(folder))
-        return Path(folder)
+        target = folder_for(folder)
+        await self._fetched(target)
+        return target
 
     async def cancel(self) -> None:
         """As `BatchRun.cancel`."""

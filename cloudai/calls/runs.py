@@ -15,6 +15,7 @@ from cloudai.calls.asking import Asking, well_ended
 from cloudai.calls.engine import CallOptions, Engine
 from cloudai.calls.looking import Looks
 from cloudai.driver import TrainingRuns
+from cloudai.errors import InvalidInput
 from cloudai.training import metrics_of
 from cloudai.types.custom import BatchPlan, LogPage, Metric, RunRef, RunStatus, TrainingJob, TrainingPlan, TrainResult
 from cloudai.types.results import Money
@@ -81,7 +82,7 @@ class TrainingRun:
 
     def fetch(self, folder: str | Path) -> Path:
         """Downloads the model's files into `folder`. Raises `conflict` for a run that has none."""
-        target = Path(folder)
+        target = folder_for(folder)
         self._ask(lambda driver, call: driver.fetch_run(self.ref, target, call), whole=True)
         return target
 
@@ -145,7 +146,7 @@ class AsyncTrainingRun:
 
     async def fetch(self, folder: str | Path) -> Path:
         """As `TrainingRun.fetch`."""
-        target = Path(folder)
+        target = folder_for(folder)
         await self._ask(lambda driver, call: driver.fetch_run(self.ref, target, call), whole=True)
         return target
 
@@ -223,6 +224,14 @@ def priced(details: Iterable[tuple[str, str]]) -> Money | None:
     """What an hour costs, as a handle remembers it; `None`: not known."""
     hourly = dict(details).get(HOURLY)
     return None if hourly is None else Money(amount=Decimal(hourly))
+
+
+def folder_for(folder: str | Path) -> Path:
+    """Where a download goes. Raises `InvalidInput` for a file."""
+    found = Path(folder)
+    if found.exists() and not found.is_dir():
+        raise InvalidInput(f"{found} is a file: name a folder")
+    return found
 
 
 def _settle(engine: Engine, ref: RunRef, status: RunStatus) -> None:

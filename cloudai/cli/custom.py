@@ -66,6 +66,8 @@ def _from_npz(path: Path) -> dict[str, Tensor]:
 
     from cloudai.types.tensor import Tensor
 
+    if path.is_file() and not zipfile.is_zipfile(path):
+        raise ValueError("it is no .npz, which is a zip file of arrays")
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: Tensor(arrays[name]) for name in arrays.files}

@@ -46,7 +46,9 @@ def questions(
 
 
 def matching(name: str, refs: Sequence[R]) -> list[R]:
-    """Those of this name, else those whose names begin with it."""
+    """Those of this name, else those whose names begin with it; none of no name, as of a variable that is not set."""
+    if not name:
+        return []
     return [ref for ref in refs if ref.name == name] or [ref for ref in refs if ref.name.startswith(name)]
 
 

@@ -115,7 +115,7 @@ class LocalBatches:
         state, output = folder.now(), Path(folder.order().output)
         if state.state != SUCCEEDED:
             raise CloudAIError(
-                f"batch job {batch.name} has no results: it is {state.state}", code=ErrorCode.CONFLICT,
+                f"batch job {batch.name} has no results: its state is {state.state}", code=ErrorCode.CONFLICT,
                 operation=OPERATION,
             )  # fmt: skip
         if _lost(folder):

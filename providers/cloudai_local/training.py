@@ -109,7 +109,9 @@ class LocalTraining:
         source = self._folder(run)
         if source.now().state != JobState.SUCCEEDED:
             raise CloudAIError(
-                f"run {run.name} has no model: it is {source.now().state}", code=ErrorCode.CONFLICT, operation=OPERATION
+                f"run {run.name} has no model: its state is {source.now().state}",
+                code=ErrorCode.CONFLICT,
+                operation=OPERATION,
             )
         shutil.copytree(source.model, folder, dirs_exist_ok=True)
 

@@ -146,6 +146,19 @@ def test_a_run_can_be_cancelled_and_an_unknown_one_is_said_to_be(cloudai: Run, f
     assert cloudai("runs", "show", "nothing")[0] == 2
 
 
+def test_no_name_is_no_run_although_there_is_one_alone(cloudai: Run, folder: Path) -> None:
+    cloudai("train", "job.toml", "--wait", "--interval", "0.05")
+    code, _, err = cloudai("runs", "cancel", "")
+    assert (code, "no run ''" in err) == (2, True)
+
+
+def test_a_download_needs_a_folder(cloudai: Run, folder: Path) -> None:
+    name = name_in(cloudai("train", "job.toml", "--wait", "--interval", "0.05")[1].split("run ")[-1])
+    code, _, err = cloudai("runs", "fetch", name, "job.toml")
+    assert (code, "job.toml is a file: name a folder" in err) == (2, True)
+    assert (folder / "job.toml").read_text() == JOB
+
+
 def test_diff_tells_what_changed_between_two_runs(cloudai: Run, folder: Path) -> None:
     first = name_in(cloudai("train", "job.toml", "--wait", "--interval", "0.05")[1].split("run ")[-1])
     same = name_in(cloudai("train", "job.toml", "--wait", "--interval", "0.05", "--again")[1].split("run ")[-1])

@@ -144,6 +144,8 @@ def test_results_never_replace_their_input(say: Say, tmp_path: Path) -> None:
     code, _, err = say("batches", "fetch", json.dumps(name), str(tmp_path))
     assert (code, "rows.jsonl holds requests, which the results would replace" in err) == (2, True)
     assert (tmp_path / "rows.jsonl").read_bytes() == before
+    code, _, err = say("batches", "fetch", json.dumps(name), str(tmp_path / "cloudai.toml"))
+    assert (code, "cloudai.toml is a file: name a folder" in err) == (2, True)
     for _ in range(2):  # results may be fetched again
         assert say("batches", "fetch", json.dumps(name), str(tmp_path / "out"))[0] == 0
 

@@ -75,3 +75,9 @@ def test_wrong_input_is_exit_code_2(say: Say, words: tuple[str, ...]) -> None:
     assert (code, out) == (2, "")
     assert err
     assert "Traceback" not in err
+
+
+def test_a_file_that_is_no_npz_is_told_as_such(say: Say, tmp_path: Path) -> None:
+    (tmp_path / "x.npz").write_bytes(b"junk")
+    code, _, err = say("predict", "digits", "--tensors", str(tmp_path / "x.npz"))
+    assert (code, "it is no .npz, which is a zip file of arrays" in err, "pickle" in err) == (2, True, False)
