@@ -17,7 +17,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from azure_storage import CONTAINER
-from azureml_custom_server import TOKENS, WORKSPACE, Answered, MlServer, faults, ml_server
+from azureml_custom_server import TOKENS, WORKSPACE, Answered, MlServer, ml_server
+from azureml_models import faults
 from test_azure_auth import Entra, entra
 
 from cloudai.driver import Call, Train, TrainingRuns
