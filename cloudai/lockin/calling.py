@@ -214,6 +214,8 @@ class Calls(KnownFunctions):
             return self.kept(made, node, frame)
         if name in ("enumerate", "zip"):
             return numbered(node, args) if name == "enumerate" else zipped(node, args)
+        if name == "__new__" and args.positional:
+            return frozenset(Instance(atom) for atom in args.positional[0] if isinstance(atom, Class))
         if name == "super":
             return union([self.base_of(frame.cls)]) if frame.cls is not None else UNKNOWN
         if (name == "partial" or name in _MAKERS) and args.positional:

@@ -43,9 +43,16 @@ class Entering(Calls):
         self._classes: set[ast.ClassDef] = set()
         self._memo: dict[tuple[object, ...], tuple[Value, frozenset[str]]] = {}
         self._runs: dict[ast.AST, int] = {}
+        self._given: dict[ast.ClassDef, int] = {}
+        """How often an attribute of a class got something new: its methods may answer differently then."""
         self._stack: list[ast.AST] = []
         self.unfilled = Unfilled()
         self.last_round = False
+
+    @property
+    def given(self) -> int:
+        """How often an attribute got something new."""
+        return sum(self._given.values())
 
     @abstractmethod
     def statements(self, body: Iterable[ast.stmt], frame: Frame) -> None: ...
@@ -129,6 +136,8 @@ class Entering(Calls):
         known = attributes.get(name, UNKNOWN)
         made = {atom.node for atom in known if isinstance(atom, (Sequence, Table))}
         attributes[name] = known | {a for a in value if not (_is_empty(a) and a.node in made)}
+        if len(attributes[name]) > len(known):
+            self._given[cls.node] = self._given.get(cls.node, 0) + 1
 
     def instance(self, cls: Class, args: Arguments) -> Value:
         """`Moderator(client)`"""
@@ -163,7 +172,10 @@ class Entering(Calls):
             self.unfilled.filled(node)
         bindings = self._bindings(function, args)
         held = frozenset((name, _held(value)) for name, value in bindings.items() if value)
-        key = (node, function.frame, function.bound, frozenset((n, v) for n, v in bindings.items() if v), held)
+        key = (
+            node, function.frame, function.bound, frozenset((n, v) for n, v in bindings.items() if v), held,
+            self._given.get(owner) if (owner := _owner(function)) is not None else None,
+        )  # fmt: skip
         known = self._memo.get(key)
         if known is not None:
             self.record.touched |= known[1]
@@ -253,7 +265,7 @@ def _self(function: Function) -> Atom:
     if (
         isinstance(bound, Instance)
         and not isinstance(function.node, ast.Lambda)
-        and _decorated(function.node, "classmethod")
+        and (_decorated(function.node, "classmethod") or function.node.name in ("__new__", "__init_subclass__"))
     ):
         return bound.cls
     assert bound is not None
@@ -267,6 +279,11 @@ def _is_empty(atom: Atom) -> TypeGuard[Sequence | Table]:
 def _held(value: Value) -> int:
     """How much was put into the containers of a value: a function may answer differently then."""
     return sum(len(atom.added) for atom in value if isinstance(atom, Sequence))
+
+
+def _owner(function: Function) -> ast.ClassDef | None:
+    bound = function.bound
+    return bound.cls.node if isinstance(bound, Instance) else bound.node if isinstance(bound, Class) else None
 
 
 def _decorated(node: ast.FunctionDef | ast.AsyncFunctionDef, *names: str) -> bool:

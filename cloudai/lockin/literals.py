@@ -26,6 +26,10 @@ _COLLECTIONS = {
     "recognizers": "speech", "phraseSets": "speech", "customClasses": "speech", "endpoints": "aiplatform",
     "models": "", "datasets": "", "trainingPipelines": "aiplatform", "customJobs": "aiplatform",
     "batchPredictionJobs": "aiplatform", "pipelineJobs": "aiplatform", "featurestores": "aiplatform",
+    "tensorboards": "aiplatform", "hyperparameterTuningJobs": "aiplatform", "metadataStores": "aiplatform",
+    "modelDeploymentMonitoringJobs": "aiplatform", "deploymentResourcePools": "aiplatform",
+    "featureOnlineStores": "aiplatform", "featureGroups": "aiplatform", "tuningJobs": "aiplatform",
+    "persistentResources": "aiplatform", "notebookRuntimeTemplates": "aiplatform", "studies": "aiplatform",
     "publishers": "aiplatform", "indexEndpoints": "aiplatform", "indexes": "aiplatform",
     "productSets": "vision", "products": "vision", "agents": "dialogflow",
 }  # fmt: skip

@@ -1,4 +1,5 @@
-"""Parameters that no call in the scanned tree fills: taken for the client that their module calls by the same name.
+"""Parameters that no call in the scanned tree fills: taken for the client that their module calls by the same name, or
+for the client of the service that they are called after, where the module imports boto3 or its exceptions.
 
 Only where a method of it is called, that the catalog knows:
 `def serve(estimator)` beside `estimator = PyTorch(...)` is code that a notebook or another repository calls.
@@ -7,10 +8,14 @@ Only where a method of it is called, that the catalog knows:
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable
 
+from cloudai.lockin.catalog import of_boto
 from cloudai.lockin.modules import Source
 from cloudai.lockin.values import UNKNOWN, Client, Value
+
+_BOTO = re.compile(r"(?:aio)?(?:boto3|botocore|aioboto3)(?:\.|$)")
 
 
 class Unfilled:
@@ -41,17 +46,32 @@ class Unfilled:
         spec = function.args
         for arg in (*spec.posonlyargs, *spec.args, *spec.kwonlyargs):
             key = (id(source), arg.arg)
-            if key in self._clients and key not in self._others:
-                asked = _attributes(function, arg.arg)
-                able = frozenset(atom for atom in self._clients[key] if isinstance(atom, Client) and _has(atom, asked))
-                if able:
-                    yield arg.arg, able
+            taken = self._clients[key] if key in self._clients and key not in self._others else UNKNOWN
+            asked = _attributes(function, arg.arg) if taken else set[str]()
+            if not taken:
+                taken = _by_name(source, arg.arg)
+                asked = _attributes(source.tree, arg.arg) if taken else asked
+            able = frozenset(atom for atom in taken if isinstance(atom, Client) and _has(atom, asked))
+            if able:
+                yield arg.arg, able
 
 
-def _attributes(function: ast.AST, name: str) -> set[str]:
+def _by_name(source: Source, name: str) -> Value:
+    """`rekognition_client` in a module that imports botocore's exceptions."""
+    words = name.lower().strip("_").split("_")
+    if not ("client" in words or len(words) == 1) or not any(_BOTO.match(module) for module, _ in source.imports):
+        return UNKNOWN
+    services = {of_boto(word) for word in words if word not in ("client", "aws", "boto3")}
+    return frozenset(Client(service, "boto") for service in services if service is not None)
+
+
+def _attributes(tree: ast.AST, name: str) -> set[str]:
+    """What is asked of `name`, and of `self.name`."""
     return {
-        node.attr for node in ast.walk(function)
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == name
+        node.attr for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and ((isinstance(node.value, ast.Name) and node.value.id == name)
+             or (isinstance(node.value, ast.Attribute) and node.value.attr.strip("_") == name))
     }  # fmt: skip
 
 

@@ -135,6 +135,7 @@ class VendorCalls:
         client = method.client
         means = self._meanings(client, method.name, args)
         self._parameters(client.service, method.name, means[0] if len(means) == 1 else NOTHING, args, method.site)
+        self._record.touched.add(client.service.provider)
         return one(Answer(client.service, means, method.site))
 
     def client(self, client: Client, args: Arguments, node: ast.Call | None = None) -> Value:
@@ -163,6 +164,7 @@ class VendorCalls:
     def pages(self, pager: Pager, args: Arguments) -> Value:
         """`paginator.paginate(...)` and `waiter.wait(...)`."""
         self._parameters(pager.service, pager.method, pager.meaning, args, pager.site)
+        self._record.touched.add(pager.service.provider)
         return one(Answer(pager.service, (pager.meaning,), pager.site))
 
     def _pager(self, service: Service, args: Arguments) -> Value:
