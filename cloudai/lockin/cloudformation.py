@@ -1,4 +1,5 @@
-"""AI resources in CloudFormation and SAM templates, YAML or JSON, with lines; intrinsic functions are left as they are.
+"""AI resources in templates of CloudFormation, SAM and the Serverless Framework and in IAM policies, YAML or JSON, with
+lines; intrinsic functions are left as they are.
 
 The document is read by PyYAML's `compose` into nodes, which have lines and construct nothing: `!Ref` does no harm.
 """
@@ -6,6 +7,7 @@ The document is read by PyYAML's `compose` into nodes, which have lines and cons
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from cloudai.lockin.literals import literals
@@ -17,9 +19,11 @@ if TYPE_CHECKING:
     import yaml
 
 
-def is_template(text: str) -> bool:
+def is_template(name: str, data: bytes) -> bool:
     """Whether a YAML or JSON file is one: cheaply, before it is parsed."""
-    return "AWSTemplateFormatVersion" in text or "AWS::" in text
+    if PurePosixPath(name).name.startswith("serverless."):
+        return b"aws" in data
+    return b"AWSTemplateFormatVersion" in data or b"AWS::" in data or (b'"Statement"' in data and b'"Action"' in data)
 
 
 def find_resources(file: str, text: str) -> Iterator[Find]:

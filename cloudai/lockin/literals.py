@@ -33,7 +33,7 @@ _COLLECTIONS = {
     "publishers": "aiplatform", "indexEndpoints": "aiplatform", "indexes": "aiplatform",
     "productSets": "vision", "products": "vision", "agents": "dialogflow",
 }  # fmt: skip
-_ARN = re.compile(r"arn:aws[a-z-]*:([a-z0-9-]+):[^\s\"'<>]*")
+_ARN = re.compile(r"arn:(?:aws[a-z-]*|\{\}|\$\{[\w.:]+\}):([a-z0-9-]+):[^\s\"'<>]*")
 _RESOURCE = re.compile(r"projects/[^/\s\"']+/locations/[^/\s\"'?]+(?:/([A-Za-z]+)(?:/[^\s\"'?]+)?)?")
 _URL = r"(?:(?:https?|wss?)://)?"
 _REST = r"(?::\d+)?(?:[/?][^\s\"'<>]*)?"
@@ -67,7 +67,7 @@ _AZURE_PATH = re.compile(
 _UNKNOWN_HOST = re.compile(r"(?:https?://)?(?!localhost)(?:\{\}|[\w<>{}-]+(?=/))")
 """From the environment, or a placeholder: no name with a dot."""
 _HINTS = (
-    "arn:aws",
+    "arn:",
     "projects/",
     "googleapis",
     "azure",

@@ -47,9 +47,9 @@ class Reader:
     def _one(self, candidate: Candidate) -> None:
         try:
             data = candidate.path.read_bytes()
-            if candidate.form == "template" and b"AWS" not in data:
-                return
             form = candidate.form
+            if form == "template" and not cloudformation.is_template(candidate.name, data):
+                return
             text = decoded(data, python=form == "python", notebook=form == "notebook", marked=form == "manifest")
             self._by_form(candidate, text)
             self.files += 1
@@ -74,8 +74,7 @@ class Reader:
             case "terraform":
                 self.finds += terraform.find_resources(name, text)
             case _:
-                if cloudformation.is_template(text):
-                    self.finds += cloudformation.find_resources(name, text)
+                self.finds += cloudformation.find_resources(name, text)
 
     def _lost(self, name: str, lines: tuple[tuple[int, str], ...]) -> None:
         self.skipped += [Skipped(file=name, line=line, reason=f"a line {reason}") for line, reason in lines]

@@ -199,3 +199,33 @@ def test_a_notebooks_finds_have_the_line_of_the_file_and_the_cell(corpus: Path) 
     for find in finds:
         assert find.name in lines[find.line - 1]
         assert find.cell in (2, 3)
+
+
+def test_permissions_of_a_serverless_file_are_found(tmp_path: Path) -> None:
+    text = """\
+service: images
+provider:
+  name: aws
+  iam:
+    role:
+      statements:
+        - Effect: Allow
+          Action:
+            - rekognition:DetectLabels
+            - s3:GetObject
+          Resource: arn:${aws:partition}:rekognition:eu-west-1:1:collection/faces
+"""
+    assert found(tmp_path, "serverless.yml", text) == {
+        (9, "aws", "rekognition", "rekognition:DetectLabels"),
+        (11, "aws", "rekognition", "arn:${aws:partition}:rekognition:eu-west-1:1:collection/faces"),
+    }
+
+
+def test_permissions_of_a_policy_are_found(tmp_path: Path) -> None:
+    text = '{\n "Version": "2012-10-17",\n "Statement": [{"Effect": "Allow",\n  "Action": ["textract:*"]}]\n}\n'
+    assert found(tmp_path, "policy.json", text) == {(4, "aws", "textract", "textract:*")}
+
+
+def test_a_resource_name_whose_partition_is_filled_in_is_an_id(tmp_path: Path) -> None:
+    code = 'import boto3\nboto3.client("polly")\nname = f"arn:{part}:polly:{region}:1:lexicon/a"\n'
+    assert (3, "aws", "polly", "arn:{}:polly:{}:1:lexicon/a") in found(tmp_path, "a.py", code)
