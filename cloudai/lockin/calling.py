@@ -55,9 +55,11 @@ _APPLY = frozenset({
     "map", "submit", "to_thread", "run_in_executor", "run_sync", "imap", "imap_unordered", "starmap", "apply_async",
     "apply", "filter", "run_in_threadpool", "retry_call", "sync_to_async", "call", "Depends", "Security",
 })  # fmt: skip
+_ONCE = frozenset({"submit", "to_thread", "run_in_executor", "run_sync", "run_in_threadpool", "apply", "apply_async"})
+"""Of these, what calls once, with the arguments as they are."""
 _SAME = frozenset({
     "result", "wait", "pop", "values", "items", "copy", "to_dict", "as_dict", "json", "execute", "by_page", "pages",
-    "next", "__getitem__", "get_result", "model_dump", "ListFields", "from_json", "setdefault",
+    "next", "get_result", "model_dump", "ListFields", "from_json",
 })  # fmt: skip
 _MAKERS = frozenset({"Singleton", "ThreadLocalSingleton", "ThreadSafeSingleton", "Factory", "Resource", "Callable"})
 """How containers of dependencies hold what they make, as `partial` does."""
@@ -251,7 +253,8 @@ class Calls(KnownFunctions):
             rest = args.rest(position + 1)
             for atom in value:
                 if isinstance(atom, Function):
-                    inner = [elements(v) for v in (rest.positional if name in _APPLY else args.positional[:position])]
+                    inner = rest.positional if name in _APPLY else args.positional[:position]
+                    inner = [elements(v) if name not in _ONCE else v for v in inner]
                     found.append(self.enter(atom, Arguments(args.place, inner, {})))
                 elif isinstance(atom, Client) and atom.path and atom.service.knows(atom.cls, atom.path):
                     found.append(self.vendor.client(atom, rest))
@@ -282,7 +285,7 @@ class Calls(KnownFunctions):
         return union(found)
 
     def _on_answer(self, atom: Answer, name: str, args: Arguments, node: ast.Call, frame: Frame) -> Value:
-        if name == "get" and args.positional:
+        if name in ("get", "pop", "setdefault", "__getitem__") and args.positional:
             keys = sorted({k.value for k in args.positional[0] if isinstance(k, Text) and FIELD.fullmatch(k.value)})
             place = self.record.place(frame.source, node.args[0])
             return union(self.vendor.field(atom, key, place) for key in keys[:KEYS]) | args.get(1) or one(atom)

@@ -22,7 +22,7 @@ TABLES = frozenset({"dict", "OrderedDict", "defaultdict"})
 _PUT = frozenset({"append", "add", "appendleft", "put", "put_nowait"})
 _PUT_ALL = frozenset({"extend", "update", "extendleft"})
 _TAKEN = frozenset({"pop", "popleft", "get", "get_nowait", "__getitem__"})
-_MOST = 40
+MOST = 40
 """Different things that a list is known to hold, at most."""
 
 
@@ -47,9 +47,12 @@ def on_table(table: Table, name: str, args: Arguments) -> Value:
             return table.at(keys) | args.get(1)
         case "values":
             return one(Sequence(table.node, (table.at(()),)))
+        case "keys":
+            return one(Sequence(table.node, (union(table.keys),)))
         case "items":
             pairs = [(one(Text(key, place)), value) for key, (value, place) in table.entries.items()]
-            pairs += [(UNKNOWN, value) for value in table.others]
+            if table.keys or table.others:
+                pairs.append((union(table.keys), union(table.others)))
             return one(Sequence(table.node, tuple(one(Sequence(table.node, pair)) for pair in pairs)))
         case "update":
             for atom in args.get(0):
@@ -67,7 +70,7 @@ def put(table: Table, keys: list[str], args: Arguments) -> None:
     """`table.setdefault(key, value)`"""
     for key in keys:
         table.entries.setdefault(key, (args.get(1), args.place))
-    if not keys and len(table.others) < _MOST:
+    if not keys and len(table.others) < MOST:
         table.others.append(args.get(1))
 
 
@@ -87,7 +90,7 @@ def on_sequence(sequence: Sequence, name: str, args: Arguments) -> Value:
 
 
 def _grow(sequence: Sequence, value: Value) -> None:
-    if value and len(sequence.added) < _MOST and not value <= union(sequence.added):
+    if value and len(sequence.added) < MOST and not value <= union(sequence.added):
         sequence.added.append(value)
 
 

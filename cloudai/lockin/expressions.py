@@ -300,8 +300,8 @@ class Expressions(ABC):
             for test in part.ifs:
                 self.value(test, inner)
         if isinstance(node, ast.DictComp):
-            self.value(node.key, inner)
-            return one(Sequence(node, (self.value(node.value, inner),)))
+            key = self.value(node.key, inner)
+            return one(Table(node, others=[self.value(node.value, inner)], keys=[key]))
         return one(Sequence(node, (self.value(node.elt, inner),)))
 
     def _item(self, node: ast.Subscript, frame: Frame) -> Value:

@@ -10,7 +10,7 @@ import ast
 from collections.abc import Iterable
 
 from cloudai.lockin.arguments import Arguments
-from cloudai.lockin.containers import on_sequence, on_table
+from cloudai.lockin.containers import MOST, on_sequence
 from cloudai.lockin.entering import Entering
 from cloudai.lockin.frames import Frame
 from cloudai.lockin.modules import Source, Tree
@@ -264,8 +264,14 @@ class Evaluator(Entering):
                     if isinstance(key, Text):
                         place = self.record.place(frame.source, target.slice)
                         atom.entries[key.value] = (value, place)
-                if not keys and value:
-                    on_table(atom, "setdefault", Arguments(self.record.place(frame.source, target), [keys, value]))
+                if not any(isinstance(key, Text) for key in keys):
+                    self._set_other(atom, keys, value)
+
+    def _set_other(self, table: Table, keys: Value, value: Value) -> None:
+        """A key that is not known, or an object."""
+        for held, new in ((table.keys, keys), (table.others, value)):
+            if new and len(held) < MOST and not new <= union(held):
+                held.append(new)
 
     def _unpack(self, targets: list[ast.expr], value: Value, frame: Frame) -> None:
         for position, target in enumerate(targets):

@@ -11,6 +11,7 @@ from cloudai.lockin.expressions import Expressions
 from cloudai.lockin.values import (
     UNKNOWN,
     Answer,
+    Class,
     Function,
     Method,
     Sequence,
@@ -36,6 +37,7 @@ class KnownFunctions(Expressions):
     def __init__(self, tree: Tree, record: Recorder) -> None:
         super().__init__(tree, record)
         self._getters: dict[ast.Call, Function] = {}
+        self._made: dict[ast.Call, Class] = {}
 
     def of_known(self, name: str, args: Arguments, node: ast.Call, frame: Frame) -> Value | None:
         """What a function of that name gives; None: none of these."""
@@ -44,6 +46,8 @@ class KnownFunctions(Expressions):
                 return self._getter(name, args, node, frame)
             case "reduce":
                 return self._reduced(args)
+            case "namedtuple" | "NamedTuple" | "make_dataclass":
+                return self._made_class(node, frame)
             case "urljoin":
                 return _joined_address(args)
             case "Thread" | "Process":
@@ -64,6 +68,18 @@ class KnownFunctions(Expressions):
             made = ast.copy_location(ast.Lambda(spec, body), node)
             self._getters[node] = Function(ast.fix_missing_locations(made), frame)
         return one(self._getters[node])
+
+    def _made_class(self, node: ast.Call, frame: Frame) -> Value:
+        """`namedtuple("Found", ["labels", "model"])` as the class that it is."""
+        if node not in self._made:
+            names = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant)][1:]
+            fields = [word for name in names if isinstance(name, str) for word in name.replace(",", " ").split()]
+            body: list[ast.stmt] = [
+                ast.AnnAssign(ast.Name(name, ast.Store()), ast.Constant(None), None, 1) for name in fields
+            ]
+            made = ast.ClassDef(name="_", bases=[], keywords=[], body=body or [ast.Pass()], decorator_list=[])
+            self._made[node] = Class(ast.fix_missing_locations(ast.copy_location(made, node)), frame)
+        return one(self._made[node])
 
     def _reduced(self, args: Arguments) -> Value:
         """`reduce(function, values, start)`: the function is given the start or its own answer, and each value."""

@@ -133,6 +133,8 @@ class Table:
     node: ast.AST
     entries: dict[str, tuple[Value, Place]] = field(default_factory=dict)
     others: list[Value] = field(default_factory=list)
+    keys: list[Value] = field(default_factory=list)
+    """What is no string and is a key, as the jobs in `{pool.submit(ask, name): name}`."""
 
     def at(self, keys: Iterable[str]) -> Value:
         """What stands under one of the keys; without any, everything."""
@@ -223,6 +225,8 @@ def elements(value: Value) -> Value:
             found |= union(atom.all)
         elif isinstance(atom, Pager):
             found.add(Answer(atom.service, (atom.meaning,), atom.site))
+        elif isinstance(atom, Table):
+            found |= {atom, *union(atom.keys)}
         elif not isinstance(atom, Text):
             found.add(atom)
     return frozenset(found)

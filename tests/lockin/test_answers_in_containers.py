@@ -122,6 +122,36 @@ for given in [
 ]:
     rek.detect_text(**given)  #: detect_text
 """,
+    "jobs of a pool": """\
+from concurrent.futures import ThreadPoolExecutor, as_completed
+def ask(name):
+    return rek.detect_labels(Image={"Bytes": name})  #: detect_labels Image
+def together(names):
+    with ThreadPoolExecutor() as pool:
+        jobs = {pool.submit(ask, name): name for name in names}
+        print([job.result()["Labels"] for job in as_completed(jobs)])  #: Labels
+        more = {}
+        for name in names:
+            more[pool.submit(ask, name)] = name
+        for job, name in more.items():
+            print(name, job.result()["LabelModelVersion"])  #: LabelModelVersion
+        print([job.result()["OrientationCorrection"] for job in more])  #: OrientationCorrection
+def show(answers):
+    return answers[0]["Labels"][0]["Name"]  #: Labels Name
+ThreadPoolExecutor().submit(show, [ask("a"), ask("b")])
+""",
+    "named tuple": """\
+from collections import namedtuple
+Found = namedtuple("Found", "labels version")
+answer = rek.detect_labels(Image={})  #: detect_labels Image
+found = Found(answer["Labels"], version=answer["LabelModelVersion"])  #: Labels LabelModelVersion
+print(found.labels[0]["Name"], found.version)  #: Name
+""",
+    "fields that are taken out": """\
+answer = rek.detect_labels(Image={})  #: detect_labels Image
+answer.pop("ResponseMetadata", None)  #: ResponseMetadata
+print(answer.pop("Labels")[0]["Name"])  #: Labels Name
+""",
     "content of a reply": """\
 import json, requests, urllib.request
 reply = requests.post("https://vision.googleapis.com/v1/images:annotate", json={})  #: post json
