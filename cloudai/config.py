@@ -126,11 +126,12 @@ class Config:
         return tuple(dict.fromkeys(name for route in self.routes for name in route.backends))
 
     def only(self, backend: str) -> Config:
-        """The same with every operation routed to one backend."""
+        """The same with every operation routed to one backend. Raises `ConfigError` for one that it has not."""
+        backends = _with_implicit(self.backends, (backend,))
+        if backend not in backends:
+            raise ConfigError(f"there is no backend {backend!r} in [backends]{nearest(backend, backends)}")
         route = Route(pattern="*", backends=(backend,), origin=Origin(place="argument backend="))
-        config = replace(self, backends=_with_implicit(self.backends, (backend,)), routes=(route,))
-        _check_route_backends(config.backends, config.routes)
-        return config
+        return replace(self, backends=backends, routes=(route,))
 
 
 # --- finding it ----------------------------------------------------------------------------------

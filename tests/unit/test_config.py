@@ -207,6 +207,14 @@ def test_a_mistake_names_file_line_and_remedy(case: str, tmp_path: Path) -> None
     assert caught.value.code is ErrorCode.INVALID_INPUT
 
 
+def test_a_backend_that_is_asked_for_and_not_there_is_named_with_the_nearest(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, '[backends.amazon]\nprovider = "aws"\n'), environ={})
+    with pytest.raises(ConfigError, match=r"no backend 'amzon' in \[backends\]: did you mean 'amazon'\?"):
+        config.only("amzon")
+    with pytest.raises(ConfigError, match=r"no backend 'nope' in \[backends\]; known: amazon"):
+        config.only("nope")
+
+
 def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cloudai config init"):
         load_config(tmp_path / "nowhere.toml", environ={})
