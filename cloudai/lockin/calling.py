@@ -232,7 +232,7 @@ class Calls(KnownFunctions):
         data = union(args.values)
         parts = frozenset(a for a in data if isinstance(a, (Answer, Client, Request, Sequence, Pager, Instance, Table)))
         applied = self._applied(args, name)
-        if name in _APPLY and applied is not None:
+        if name in _APPLY and name != "filter" and applied is not None:
             return applied
         return parts if name in _PASS else UNKNOWN
 

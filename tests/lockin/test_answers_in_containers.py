@@ -140,6 +140,12 @@ def show(answers):
     return answers[0]["Labels"][0]["Name"]  #: Labels Name
 ThreadPoolExecutor().submit(show, [ask("a"), ask("b")])
 """,
+    "filter": """\
+answer = rek.detect_labels(Image={})  #: detect_labels Image
+sure = filter(lambda each: each["Confidence"] > 90, answer["Labels"])  #: Labels Confidence
+best = sorted(sure, key=lambda each: each["Confidence"])  #: Confidence
+print(best[0]["Name"])  #: Name
+""",
     "named tuple": """\
 from collections import namedtuple
 Found = namedtuple("Found", "labels version")
