@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
 
 from cloudai.lockin.scanned import Place
 from cloudai.lockin.values import UNKNOWN, Function, Sequence, Table, Value, union
@@ -80,10 +81,21 @@ class Arguments:
         """The same of one keyword."""
         node = self.keyword_nodes.get(keyword)
         value, _ = self.keywords.get(keyword, (UNKNOWN, self.place))
-        return frozenset((_words(node) if node is not None else set()) | _value_words(value, 4))
+        return frozenset(_value_words(value, 4) | (_words(node) if node is not None else frozenset()))
 
 
-def _words(node: ast.AST) -> set[str]:
+_KNOWN: WeakKeyDictionary[ast.AST, frozenset[str]] = WeakKeyDictionary()
+"""Words of nodes: a call is gone through with each set of arguments of its function."""
+
+
+def _words(node: ast.AST) -> frozenset[str]:
+    known = _KNOWN.get(node)
+    if known is None:
+        known = _KNOWN[node] = frozenset(_all_words(node))
+    return known
+
+
+def _all_words(node: ast.AST) -> set[str]:
     found: set[str] = set()
     for child in ast.walk(node):
         if isinstance(child, ast.Attribute):

@@ -49,11 +49,6 @@ class Entering(Calls):
         self.unfilled = Unfilled()
         self.last_round = False
 
-    @property
-    def given(self) -> int:
-        """How often an attribute got something new."""
-        return sum(self._given.values())
-
     @abstractmethod
     def statements(self, body: Iterable[ast.stmt], frame: Frame) -> None: ...
     @abstractmethod

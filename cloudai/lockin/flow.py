@@ -38,22 +38,19 @@ _FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class Evaluator(Entering):
-    """Runs over all sources of a tree again: what methods give to attributes is known the second time."""
+    """Runs over all sources of a tree, twice: what methods give to attributes is known the second time."""
 
     def __init__(self, tree: Tree, record: Recorder) -> None:
         super().__init__(tree, record)
         self._frames: dict[int, Frame] = {}
 
     def run(self) -> None:
-        """Everything, two rounds; a third where the second still gave something to attributes."""
-        for self.last_round in (False, True, True):
-            before = self.given
+        """Everything, two rounds."""
+        for self.last_round in (False, True):
             self.forget()
             done: set[int] = set()
             for source in self.tree.sources:
                 self._round(source, done)
-            if self.last_round and self.given == before:
-                return
 
     def _round(self, source: Source, done: set[int]) -> None:
         frame = self._frames.get(id(source))
