@@ -227,7 +227,7 @@ def test_a_creation_whose_answer_is_lost_is_asked_for_once(
     with cloud(provider, verb, tmp_path, amazon) as there:
         there.proxy.play(step, LOST[mishap])
         try:
-            there.submit(deadline=3.0 if LOST[mishap].how == "hang" else 60.0)
+            there.submit(deadline=6.0 if LOST[mishap].how == "hang" else 60.0)
         except CloudAIError as error:
             assert (error.code, error.delivery) == (ErrorCode.OUTCOME_UNKNOWN, Delivery.UNKNOWN)  # noqa: PT017
             assert not error.retryable  # noqa: PT017
@@ -295,7 +295,7 @@ def test_a_part_of_a_batch_job_is_made_once_and_the_job_submitted_once(
     with cloud(provider, "batch", tmp_path, amazon) as there:
         there.proxy.play(part, LOST[mishap])
         try:
-            there.submit(deadline=3.0 if LOST[mishap].how == "hang" else 60.0)
+            there.submit(deadline=6.0 if LOST[mishap].how == "hang" else 60.0)
         except CloudAIError as error:
             assert error.delivery is Delivery.NOT_SENT  # noqa: PT017
             assert there.proxy.count(job) == 0
