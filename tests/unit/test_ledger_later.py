@@ -22,7 +22,7 @@ MONTH = Limit(every=Every.MONTH, amount=10 * BOUND)
 ATTEMPT = Attempt(operation="vision.detect_labels", backend="here", provider="gcp", bound=BOUND)
 CALL = CallRecord(operation="vision.detect_labels", outcome="ok")
 EVER = 2**52
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 def opened(path: Path) -> Books:
