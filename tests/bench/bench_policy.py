@@ -16,12 +16,18 @@ at 1 and 100 us of CPU at 32, were set where the Router took 2,970 and 2,550 us:
     p50 at 1, sync         116 to 154 us        221 to 232 us        4,943 to 5,051 us (one deployment)
     CPU at 32, async       131 to 154 us        192 to 239 us        2,027 to 4,065 us
 
+    three runs in an hour in which everything took longer, the bare call 830 to 1,020 us
+    p50 at 1, sync         165 to 192 us        357 to 454 us        5,266 to 6,823 us
+    CPU at 32, async       135 to 156 us        275 to 342 us        2,462 to 3,714 us
+
     a driver that answers at once, the least of eight short rounds
     p50 at 1, sync         47 us                125 us               nothing on: 19 us
     CPU at 32, async       72 us                100 us               nothing on: 30 us
 
-Held: p50 with the memory ledger, and with SQLite as a share of the Router's (4.4%). Not held: the CPU at 32. What runs
-in turns with 31 others finds nothing of its own in the processor's caches, which doubles what it takes alone.
+Held: p50 with the memory ledger, as a share of the Router's in every run (2.3 to 3.6%); with SQLite in the better hour
+only (4.4%, else 6 to 7%). Not held: the CPU at 32. What runs in turns with 31 others finds nothing of its own in the
+processor's caches, which doubles what it takes alone; and calls that SQLite books together hold and release their
+objects together, for which Python collects garbage 100 times in 1,600 calls (memory ledger 17, bare 4).
 
     outage                 1.035 requests per call, p50 to the error 1.1 ms      bars: 1.10, 5 ms
     dead primary           0.5% of calls, added p50 7 us                         bars: 3%, 1 ms
