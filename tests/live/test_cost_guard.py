@@ -212,7 +212,7 @@ def test_the_config_must_have_one_backend_of_the_provider(text: str, count: int,
 
 def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """pytest on test_live.py, in a process of its own."""
-    command = [sys.executable, "-m", "pytest", str(HERE / "test_live.py"), "-p", "no:cacheprovider", *arguments]
+    command = [sys.executable, "-m", "pytest", str(HERE / "test_live.py"), "-p", "no:cacheprovider", "-n0", *arguments]
     return subprocess.run(
         command, env={**os.environ, **environ}, cwd=HERE.parents[1], capture_output=True, text=True, timeout=300
     )
