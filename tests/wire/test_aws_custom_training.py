@@ -492,6 +492,7 @@ def evil(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> bytes:
         evil("model.onnx")[:-30],
         b"",
     ],
+    ids=["above", "root", "above-again", "backslash", "symlink", "hardlink", "fifo", "device", "text", "cut", "empty"],
 )
 def test_an_archive_that_reaches_outside_or_is_broken_is_not_taken(desk: Desk, content: bytes) -> None:
     desk.service.states, desk.service.model = (("Completed", "Completed"),), content
