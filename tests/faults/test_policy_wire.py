@@ -261,8 +261,6 @@ FAULTS: Sequence[Step] = (
 COURSES, CALLS_EACH = 100, 10
 MOST = 0.05
 """Seconds over the deadline."""
-TRIES = 5
-"""What is late because the machine does something else is in time now and then; what waits too long never is."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -315,16 +313,13 @@ def overruns(planned: Course, servers: dict[str, FaultServer]) -> list[float]:
 
 
 def test_no_schedule_of_faults_overruns_its_deadline(servers: dict[str, FaultServer]) -> None:
-    """1,000 calls at random. One that is late among others is made again alone, until this machine is not busy."""
+    """1,000 calls at random. One that is late among others is made again alone: this machine was busy then."""
     planned = [course(number) for number in range(COURSES)]
     with ThreadPoolExecutor(6) as pool:
         found = list(pool.map(lambda each: overruns(each, servers), planned))
     assert sum(map(len, found)) == COURSES * CALLS_EACH
-    again = [(each, late) for each, late in zip(planned, found, strict=True) if max(late) > MOST]
+    again = [each for each, late in zip(planned, found, strict=True) if max(late) > MOST]
     print(f"{len(again)} of {COURSES} clients had a late call at first; most {max(map(max, found)):.3f} s")
-    for each, late in again:
-        for _ in range(TRIES):
-            if max(late) <= MOST:
-                break
-            late = [min(pair) for pair in zip(late, overruns(each, servers), strict=True)]
-        assert max(late) <= MOST, each
+    for each in again:
+        alone = [overruns(each, servers) for _ in range(3)]
+        assert max(min(calls) for calls in zip(*alone, strict=True)) <= MOST, each
